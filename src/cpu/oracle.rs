@@ -1,0 +1,179 @@
+//! The definition of attention, in f64 and straight from the formula.
+//!
+//! It is what everything else is checked against, so it has its own bucket function and its own mask.
+
+use rayon::prelude::*;
+
+use super::{Attention, Inputs, Outputs};
+use crate::{Bias, Direction, InputError, Problem, RelativeBuckets};
+
+/// Naive attention in f64.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Oracle;
+
+/// What the oracle returns before rounding to f32.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exact {
+    /// `[B, H, Nq, D]`.
+    pub out: Vec<f64>,
+    /// `[B, H, Nq]`.
+    pub lse: Vec<f64>,
+}
+
+impl Oracle {
+    /// The output and log-sum-exp in f64.
+    ///
+    /// # Errors
+    /// Inputs that do not fit the problem.
+    pub fn exact(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Exact, InputError> {
+        inputs.validate(problem)?;
+        let shape = problem.shape();
+        let (q_len, d) = (shape.q_len as usize, shape.head_dim as usize);
+        let mut exact = Exact {
+            out: vec![0.0; shape.q_elements()],
+            lse: vec![f64::NEG_INFINITY; shape.rows()],
+        };
+        exact
+            .out
+            .par_chunks_mut(d)
+            .zip(exact.lse.par_iter_mut())
+            .enumerate()
+            .for_each(|(row, (out, lse))| {
+                let (b, head, i) = (
+                    row / q_len / shape.heads as usize,
+                    row / q_len % shape.heads as usize,
+                    row % q_len,
+                );
+                *lse = attend_row(problem, inputs, b, head, i, out);
+            });
+        Ok(exact)
+    }
+
+    /// The bucket of an offset by T5's formula, with a logarithm in f64.
+    ///
+    /// A value within 1e-9 of an integer is that integer: for the parameters that are allowed, ties are exact powers
+    /// and every other value is farther from one.
+    #[must_use]
+    pub fn bucket(buckets: &RelativeBuckets, offset: i64) -> u32 {
+        let (count, base, distance) = match buckets.direction {
+            Direction::Bidirectional => {
+                let half = buckets.num_buckets / 2;
+                let base = if offset > 0 { half } else { 0 };
+                (half, base, offset.abs())
+            }
+            Direction::Causal => (buckets.num_buckets, 0, (-offset).max(0)),
+        };
+        let max_exact = count / 2;
+        if distance < i64::from(max_exact) {
+            return base + u32::try_from(distance).unwrap_or(0);
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "distances are below 2^53 by far"
+        )]
+        let distance = distance as f64;
+        let exact = f64::from(max_exact);
+        let value = (distance / exact).ln() / (f64::from(buckets.max_distance) / exact).ln()
+            * f64::from(count - max_exact);
+        let step = if (value - value.round()).abs() < 1e-9 {
+            value.round()
+        } else {
+            value.floor()
+        };
+        let last = f64::from(count - 1 - max_exact);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and last"
+        )]
+        let step = step.min(last) as u32;
+        base + max_exact + step
+    }
+}
+
+impl Attention for Oracle {
+    type Error = InputError;
+
+    fn forward(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Outputs, InputError> {
+        let exact = self.exact(problem, inputs)?;
+        #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+        let round = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+        Ok(Outputs {
+            out: round(exact.out),
+            lse: round(exact.lse),
+        })
+    }
+}
+
+/// One query row: fills `out` and returns the log-sum-exp.
+fn attend_row(
+    problem: &Problem,
+    inputs: &Inputs<'_>,
+    b: usize,
+    head: usize,
+    i: usize,
+    out: &mut [f64],
+) -> f64 {
+    let shape = problem.shape();
+    let (heads, d) = (shape.heads as usize, shape.head_dim as usize);
+    let kv_head = head / (heads / shape.kv_heads as usize);
+    let query = &inputs.q[((b * heads + head) * shape.q_len as usize + i) * d..][..d];
+    let keys = (b * shape.kv_heads as usize + kv_head) * shape.k_len as usize;
+    let scores: Vec<(usize, f64)> = (0..shape.k_len as usize)
+        .filter(|&j| visible(problem, inputs, b, i, j))
+        .map(|j| {
+            let key = &inputs.k[(keys + j) * d..][..d];
+            let product: f64 = query
+                .iter()
+                .zip(key)
+                .map(|(&x, &y)| f64::from(x) * f64::from(y))
+                .sum();
+            let score = f64::from(problem.scale()) * product;
+            (j, score + bias(problem, inputs, head, i, j))
+        })
+        .collect();
+    if scores.is_empty() {
+        return f64::NEG_INFINITY;
+    }
+    let maximum = scores
+        .iter()
+        .map(|&(_, score)| score)
+        .fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = scores
+        .iter()
+        .map(|&(_, score)| (score - maximum).exp())
+        .sum();
+    for &(j, score) in &scores {
+        let weight = (score - maximum).exp() / sum;
+        for (o, &value) in out.iter_mut().zip(&inputs.v[(keys + j) * d..][..d]) {
+            *o += weight * f64::from(value);
+        }
+    }
+    maximum + sum.ln()
+}
+
+#[expect(
+    clippy::cast_possible_wrap,
+    reason = "lengths are 32-bit, so they fit i64"
+)]
+fn offset(problem: &Problem, i: usize, j: usize) -> i64 {
+    j as i64 - i as i64 - i64::from(problem.query_offset())
+}
+
+fn visible(problem: &Problem, inputs: &Inputs<'_>, b: usize, i: usize, j: usize) -> bool {
+    let after = problem.mask().causal && offset(problem, i, j) > 0;
+    let hidden = inputs
+        .key_mask
+        .is_some_and(|mask| mask[b * problem.shape().k_len as usize + j] == 0);
+    !after && !hidden
+}
+
+fn bias(problem: &Problem, inputs: &Inputs<'_>, head: usize, i: usize, j: usize) -> f64 {
+    match (problem.bias(), inputs.table) {
+        (Bias::Relative(buckets), Some(table)) => {
+            let bucket = Oracle::bucket(&buckets, offset(problem, i, j)) as usize;
+            f64::from(table[bucket * problem.shape().heads as usize + head])
+        }
+        _ => 0.0,
+    }
+}

@@ -1,0 +1,42 @@
+//! Fused attention with relative position bias.
+//!
+//! ```text
+//! O = softmax(scale · Q Kᵀ + B) V,    B[h, i, j] = table[bucket(j − i − query_offset)][h]
+//! ```
+//!
+//! q and the output are `[B, H, Nq, D]`, k and v `[B, Hkv, Nk, D]`, the learned table `[num_buckets, H]`. `scale`
+//! multiplies the products only; the bias is added after it. A query that sees no key returns exact zeros and a
+//! log-sum-exp of −∞.
+//!
+//! ```
+//! use relattn::cpu::{Attention, Inputs, Oracle};
+//! use relattn::{Bias, Problem, RelativeBuckets, Scale, Shape};
+//!
+//! let shape = Shape { batch: 1, heads: 1, kv_heads: 1, q_len: 2, k_len: 2, head_dim: 1 };
+//! let problem = Problem::builder(shape)
+//!     .scale(Scale::Unit)
+//!     .bias(Bias::Relative(RelativeBuckets::t5_encoder()))
+//!     .build()?;
+//! let table = [0.0; 32];
+//! let inputs = Inputs { q: &[0.0, 0.0], k: &[1.0, 2.0], v: &[1.0, 3.0], table: Some(&table), key_mask: None };
+//! assert_eq!(Oracle.forward(&problem, &inputs)?.out, [2.0, 2.0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod cpu;
+
+mod bias;
+mod error;
+mod layout;
+mod mask;
+mod problem;
+
+pub use bias::{Bias, Direction, RelativeBuckets, Thresholds};
+pub use error::{InputError, ProblemError, Tensor};
+pub use layout::Shape;
+pub use mask::Mask;
+pub use problem::{Cost, Problem, ProblemBuilder, Scale};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,29 @@
+//! Development tasks: `cargo xtask test` runs every test.
+
+use std::process::{Command, ExitCode};
+
+fn main() -> ExitCode {
+    let task = std::env::args().nth(1);
+    match task.as_deref() {
+        Some("test") => cargo(&["test", "--workspace"]),
+        other => {
+            eprintln!(
+                "unknown task {:?}; allowed: test",
+                other.unwrap_or("(none)")
+            );
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn cargo(arguments: &[&str]) -> ExitCode {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    match Command::new(cargo).args(arguments).status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cannot start cargo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
