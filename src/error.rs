@@ -16,6 +16,10 @@ pub enum Tensor {
     Table,
     /// Which keys may be attended, `[B, Nk]`, one byte each.
     KeyMask,
+    /// The output, `[B, H, Nq, D]`.
+    Out,
+    /// The log-sum-exp of each row, `[B, H, Nq]`.
+    Lse,
 }
 
 impl std::fmt::Display for Tensor {
@@ -26,6 +30,8 @@ impl std::fmt::Display for Tensor {
             Self::V => "v",
             Self::Table => "table",
             Self::KeyMask => "key_mask",
+            Self::Out => "out",
+            Self::Lse => "lse",
         })
     }
 }
@@ -122,4 +128,69 @@ pub enum InputError {
         /// Which tensor.
         tensor: Tensor,
     },
+}
+
+/// Work cannot be bound to a device, or its result cannot be read; nothing was submitted unless the device was lost.
+#[cfg(feature = "gpu")]
+#[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The tensors do not fit the problem.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A buffer or its bound range is shorter than its tensor.
+    #[error("{tensor} is bound to {found} bytes; {needed} are needed")]
+    BufferTooSmall {
+        /// Which tensor.
+        tensor: Tensor,
+        /// Bytes in the bound range.
+        found: u64,
+        /// Bytes that the tensor has.
+        needed: u64,
+    },
+    /// An offset that the device cannot bind.
+    #[error("{tensor} starts at byte {offset}; a multiple of {alignment} is required")]
+    Misaligned {
+        /// Which tensor.
+        tensor: Tensor,
+        /// Its offset in bytes.
+        offset: u64,
+        /// What the offset must be a multiple of.
+        alignment: u64,
+    },
+    /// A buffer that shaders cannot read.
+    #[error("the buffer of {tensor} lacks BufferUsages::STORAGE")]
+    NotStorage {
+        /// Which tensor.
+        tensor: Tensor,
+    },
+    /// A range past the device's limit.
+    #[error("{tensor} is bound to {found} bytes; the device binds at most {maximum}")]
+    BindingTooLarge {
+        /// Which tensor.
+        tensor: Tensor,
+        /// Bytes in the bound range.
+        found: u64,
+        /// The device's `max_storage_buffer_binding_size`.
+        maximum: u64,
+    },
+    /// An output shares bytes with another tensor.
+    #[error("{first} and {second} overlap, and one of them is written")]
+    Aliased {
+        /// One tensor.
+        first: Tensor,
+        /// The other.
+        second: Tensor,
+    },
+    /// More workgroups than the device dispatches.
+    #[error("{found} workgroups are needed; the device dispatches at most {maximum} a dimension")]
+    DispatchTooLarge {
+        /// Workgroups in the largest dimension.
+        found: u32,
+        /// The device's limit.
+        maximum: u32,
+    },
+    /// The device was lost before the result came back.
+    #[error("the device was lost; make a new one and try again")]
+    DeviceLost,
 }

@@ -24,18 +24,32 @@
 //! ```
 
 pub mod cpu;
+#[cfg(feature = "gpu")]
+pub mod plan;
+#[cfg(feature = "gpu")]
+pub mod run;
+#[cfg(feature = "gpu")]
+pub mod shader;
 
 mod bias;
+#[cfg(feature = "gpu")]
+mod context;
 mod error;
 mod layout;
 mod mask;
 mod problem;
 
 pub use bias::{Bias, Direction, RelativeBuckets, Thresholds};
+#[cfg(feature = "gpu")]
+pub use context::Context;
+#[cfg(feature = "gpu")]
+pub use error::Error;
 pub use error::{InputError, ProblemError, Tensor};
 pub use layout::Shape;
 pub use mask::Mask;
 pub use problem::{Cost, Problem, ProblemBuilder, Scale};
+#[cfg(feature = "gpu")]
+pub use wgpu;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,11 +1,13 @@
 //! Development tasks: `cargo xtask test` runs every test.
 
+mod driver;
+
 use std::process::{Command, ExitCode};
 
 fn main() -> ExitCode {
     let task = std::env::args().nth(1);
     match task.as_deref() {
-        Some("test") => cargo(&["test", "--workspace"]),
+        Some("test") => test(),
         other => {
             eprintln!(
                 "unknown task {:?}; allowed: test",
@@ -14,6 +16,14 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn test() -> ExitCode {
+    if let Err(advice) = driver::ensure() {
+        eprintln!("{advice}");
+        return ExitCode::FAILURE;
+    }
+    cargo(&["test", "--workspace"])
 }
 
 fn cargo(arguments: &[&str]) -> ExitCode {

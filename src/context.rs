@@ -1,0 +1,130 @@
+//! Pipelines over the caller's device.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::plan::{Forward, Variant};
+use crate::{Problem, shader};
+
+/// The caller's device, and the kernels compiled for it so far.
+#[derive(Clone, Debug)]
+pub struct Context {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    pipelines: Arc<Mutex<HashMap<Option<Variant>, wgpu::ComputePipeline>>>,
+}
+
+impl Context {
+    /// Clones the handles; creates nothing on the device.
+    #[must_use]
+    pub fn new(device: &wgpu::Device, queue: &wgpu::Queue) -> Self {
+        Self {
+            device: device.clone(),
+            queue: queue.clone(),
+            pipelines: Arc::default(),
+        }
+    }
+
+    /// The device.
+    #[must_use]
+    pub const fn device(&self) -> &wgpu::Device {
+        &self.device
+    }
+
+    /// The queue.
+    #[must_use]
+    pub const fn queue(&self) -> &wgpu::Queue {
+        &self.queue
+    }
+
+    /// Compiles the forward pass of a problem, or reuses a kernel: another length or offset compiles nothing.
+    #[must_use]
+    pub fn forward(&self, problem: &Problem, lse: bool) -> Forward {
+        let variant = Variant::choose(problem, lse);
+        Forward {
+            device: self.device.clone(),
+            problem: problem.clone(),
+            variant,
+            pipeline: self.pipeline(Some(variant)),
+            table_pipeline: self.pipeline(None),
+        }
+    }
+
+    /// The kernel of a variant, or of the offset table.
+    fn pipeline(&self, variant: Option<Variant>) -> wgpu::ComputePipeline {
+        let mut pipelines = self
+            .pipelines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        pipelines
+            .entry(variant)
+            .or_insert_with(|| self.compile(variant.as_ref()))
+            .clone()
+    }
+
+    fn layout(&self, label: &str, storage: &[(u32, bool)]) -> wgpu::PipelineLayout {
+        let uniform = (0, wgpu::BufferBindingType::Uniform);
+        let storage = storage
+            .iter()
+            .map(|&(number, read_only)| (number, wgpu::BufferBindingType::Storage { read_only }));
+        let entries: Vec<_> = std::iter::once(uniform)
+            .chain(storage)
+            .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
+                binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty,
+                    has_dynamic_offset: false,
+                    min_binding_size: None,
+                },
+                count: None,
+            })
+            .collect();
+        let group = self
+            .device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some(label),
+                entries: &entries,
+            });
+        self.device
+            .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(label),
+                bind_group_layouts: &[Some(&group)],
+                immediate_size: 0,
+            })
+    }
+
+    fn compile(&self, variant: Option<&Variant>) -> wgpu::ComputePipeline {
+        let (label, text, bindings) = variant.map_or_else(
+            || {
+                let bindings = vec![(1, true), (2, true), (3, false)];
+                ("offset_table".into(), shader::OFFSET_TABLE.into(), bindings)
+            },
+            |variant| {
+                (
+                    variant.to_string(),
+                    shader::link(variant),
+                    variant.bindings(),
+                )
+            },
+        );
+        let module = self
+            .device
+            .create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(&label),
+                source: wgpu::ShaderSource::Wgsl(text.into()),
+            });
+        self.device
+            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(&label),
+                layout: Some(&self.layout(&label, &bindings)),
+                module: &module,
+                entry_point: None,
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
+                cache: None,
+            })
+    }
+}

@@ -1,0 +1,298 @@
+//! The caller's buffers, checked once and bound.
+
+use wgpu::util::DeviceExt;
+use wgpu::{BufferBinding, BufferUsages};
+
+use super::{Forward, Params, TableParams};
+use crate::{Bias, Error, InputError, Tensor};
+
+/// The buffers of a forward pass: f32, contiguous, in the shapes of [`crate::Shape`].
+#[derive(Clone, Debug)]
+pub struct ForwardOperands<'a> {
+    /// Queries, `[B, H, Nq, D]`.
+    pub q: BufferBinding<'a>,
+    /// Keys, `[B, Hkv, Nk, D]`.
+    pub k: BufferBinding<'a>,
+    /// Values, `[B, Hkv, Nk, D]`.
+    pub v: BufferBinding<'a>,
+    /// `[num_buckets, H]`, where the bias has a table.
+    pub table: Option<BufferBinding<'a>>,
+    /// `[B, Nk]` bytes padded to a multiple of four, where the mask asks for it.
+    pub key_mask: Option<BufferBinding<'a>>,
+    /// `[B, H, Nq, D]`, written.
+    pub out: BufferBinding<'a>,
+    /// `[B, H, Nq]`, written where the pass was made with it.
+    pub lse: Option<BufferBinding<'a>>,
+}
+
+/// Checked and bound work; recording it cannot fail.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+impl Bound {
+    /// Records the work as a compute pass of its own; submits nothing.
+    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
+        self.dispatch(
+            &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: Some("relattn::Forward"),
+                timestamp_writes: None,
+            }),
+        );
+    }
+
+    /// Records the work into the caller's pass.
+    pub fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>) {
+        for step in &self.steps {
+            let [x, y, z] = step.workgroups;
+            pass.set_pipeline(&step.pipeline);
+            pass.set_bind_group(0, &step.group, &[]);
+            pass.dispatch_workgroups(x, y, z);
+        }
+    }
+}
+
+/// A binding number, the tensor it holds, its buffer and the bytes it needs.
+type Slot<'a> = (u32, Tensor, BufferBinding<'a>, u64);
+
+pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<Bound, Error> {
+    let slots = slots(forward, operands)?;
+    for (_, tensor, binding, bytes) in &slots {
+        check(forward, *tensor, binding, *bytes)?;
+    }
+    check_aliases(&slots)?;
+    let shape = forward.problem.shape();
+    let workgroups = [
+        shape.q_len.div_ceil(forward.variant.q_tile()),
+        shape.heads,
+        shape.batch,
+    ];
+    check_dispatch(forward, workgroups)?;
+    if workgroups.contains(&0) {
+        return Ok(Bound { steps: Vec::new() });
+    }
+    let mut steps = Vec::new();
+    let offset_table = operands
+        .table
+        .as_ref()
+        .map(|table| offset_table(forward, table, &mut steps));
+    let params = uniform(forward, bytemuck::bytes_of(&Params::new(&forward.problem)));
+    let empty = forward.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("relattn::empty"),
+        size: 16,
+        usage: BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    });
+    let mut entries = vec![entry(0, params.as_entire_buffer_binding())];
+    entries.extend(
+        offset_table
+            .iter()
+            .map(|table| entry(6, table.as_entire_buffer_binding())),
+    );
+    for (number, tensor, binding, bytes) in slots {
+        match (tensor, bytes) {
+            (Tensor::Table, _) => {}
+            (_, 0) => entries.push(entry(number, empty.as_entire_buffer_binding())),
+            _ => entries.push(entry(number, binding)),
+        }
+    }
+    steps.push(step(forward, &forward.pipeline, &entries, workgroups));
+    Ok(Bound { steps })
+}
+
+fn slots<'a>(
+    forward: &Forward,
+    operands: &ForwardOperands<'a>,
+) -> Result<Vec<Slot<'a>>, InputError> {
+    let shape = forward.problem.shape();
+    let (q, kv) = (
+        4 * shape.q_elements() as u64,
+        4 * shape.kv_elements() as u64,
+    );
+    let mut slots = vec![
+        (1, Tensor::Q, operands.q.clone(), q),
+        (2, Tensor::K, operands.k.clone(), kv),
+        (3, Tensor::V, operands.v.clone(), kv),
+        (4, Tensor::Out, operands.out.clone(), q),
+    ];
+    let table = match forward.problem.bias() {
+        Bias::None => None,
+        Bias::Relative(buckets) => {
+            Some(4 * u64::from(buckets.num_buckets) * u64::from(shape.heads))
+        }
+    };
+    let mask = u64::from(shape.batch) * u64::from(shape.k_len);
+    let mask = forward.variant.key_mask.then(|| mask.next_multiple_of(4));
+    let lse = forward.variant.lse.then(|| 4 * shape.rows() as u64);
+    for (number, tensor, binding, bytes) in [
+        (6, Tensor::Table, &operands.table, table),
+        (7, Tensor::KeyMask, &operands.key_mask, mask),
+        (5, Tensor::Lse, &operands.lse, lse),
+    ] {
+        match (binding, bytes) {
+            (Some(binding), Some(bytes)) => slots.push((number, tensor, binding.clone(), bytes)),
+            (None, Some(_)) => return Err(InputError::Missing { tensor }),
+            (Some(_), None) => return Err(InputError::Unused { tensor }),
+            (None, None) => {}
+        }
+    }
+    Ok(slots)
+}
+
+fn check(
+    forward: &Forward,
+    tensor: Tensor,
+    binding: &BufferBinding<'_>,
+    needed: u64,
+) -> Result<(), Error> {
+    if needed == 0 {
+        return Ok(());
+    }
+    let limits = forward.device.limits();
+    let rest = binding.buffer.size().saturating_sub(binding.offset);
+    let found = binding.size.map_or(rest, |size| rest.min(size.get()));
+    let alignment = u64::from(limits.min_storage_buffer_offset_alignment);
+    if found < needed {
+        return Err(Error::BufferTooSmall {
+            tensor,
+            found,
+            needed,
+        });
+    }
+    if !binding.offset.is_multiple_of(alignment) {
+        return Err(Error::Misaligned {
+            tensor,
+            offset: binding.offset,
+            alignment,
+        });
+    }
+    if !binding.buffer.usage().contains(BufferUsages::STORAGE) {
+        return Err(Error::NotStorage { tensor });
+    }
+    let maximum = limits.max_storage_buffer_binding_size;
+    if found > maximum {
+        return Err(Error::BindingTooLarge {
+            tensor,
+            found,
+            maximum,
+        });
+    }
+    Ok(())
+}
+
+fn check_aliases(slots: &[Slot<'_>]) -> Result<(), Error> {
+    let written = |tensor| matches!(tensor, Tensor::Out | Tensor::Lse);
+    let range = |(_, _, binding, bytes): &Slot<'_>| binding.offset..binding.offset + bytes;
+    for (n, first) in slots.iter().enumerate() {
+        for second in &slots[n + 1..] {
+            let (a, b) = (range(first), range(second));
+            let overlap = first.2.buffer == second.2.buffer && a.start < b.end && b.start < a.end;
+            if overlap && (written(first.1) || written(second.1)) {
+                return Err(Error::Aliased {
+                    first: first.1,
+                    second: second.1,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_dispatch(forward: &Forward, workgroups: [u32; 3]) -> Result<(), Error> {
+    let maximum = forward.device.limits().max_compute_workgroups_per_dimension;
+    match workgroups.into_iter().max() {
+        Some(found) if found > maximum => Err(Error::DispatchTooLarge { found, maximum }),
+        _ => Ok(()),
+    }
+}
+
+/// Allocates the bias by head and clamped offset, `H · (2R + 1)` numbers, and records the kernel that fills it.
+fn offset_table(
+    forward: &Forward,
+    table: &BufferBinding<'_>,
+    steps: &mut Vec<Step>,
+) -> wgpu::Buffer {
+    let thresholds = forward.problem.thresholds();
+    let list = thresholds.map_or(&[0][..], |thresholds| thresholds.steps());
+    let radius = thresholds.map_or(0, crate::Thresholds::saturation);
+    let heads = forward.problem.shape().heads;
+    let per_direction = thresholds.map_or(0, |thresholds| match thresholds.buckets().direction {
+        crate::Direction::Bidirectional => thresholds.buckets().per_direction(),
+        crate::Direction::Causal => 0,
+    });
+    let params = TableParams {
+        heads,
+        radius,
+        steps: u32::try_from(list.len()).unwrap_or(0),
+        per_direction,
+    };
+    let params = uniform(forward, bytemuck::bytes_of(&params));
+    let list = forward
+        .device
+        .create_buffer_init(&wgpu::util::BufferInitDescriptor {
+            label: Some("relattn::thresholds"),
+            contents: bytemuck::cast_slice(list),
+            usage: BufferUsages::STORAGE,
+        });
+    let width = 2 * radius + 1;
+    let offsets = forward.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("relattn::offset_table"),
+        size: 4 * u64::from(heads) * u64::from(width),
+        usage: BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    });
+    let entries = [
+        entry(0, params.as_entire_buffer_binding()),
+        entry(1, list.as_entire_buffer_binding()),
+        entry(2, table.clone()),
+        entry(3, offsets.as_entire_buffer_binding()),
+    ];
+    let workgroups = [width.div_ceil(64), heads, 1];
+    steps.push(step(forward, &forward.table_pipeline, &entries, workgroups));
+    offsets
+}
+
+fn uniform(forward: &Forward, contents: &[u8]) -> wgpu::Buffer {
+    forward
+        .device
+        .create_buffer_init(&wgpu::util::BufferInitDescriptor {
+            label: Some("relattn::params"),
+            contents,
+            usage: BufferUsages::UNIFORM,
+        })
+}
+
+const fn entry(number: u32, binding: BufferBinding<'_>) -> wgpu::BindGroupEntry<'_> {
+    wgpu::BindGroupEntry {
+        binding: number,
+        resource: wgpu::BindingResource::Buffer(binding),
+    }
+}
+
+fn step(
+    forward: &Forward,
+    pipeline: &wgpu::ComputePipeline,
+    entries: &[wgpu::BindGroupEntry<'_>],
+    workgroups: [u32; 3],
+) -> Step {
+    let group = forward
+        .device
+        .create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("relattn::Bound"),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries,
+        });
+    Step {
+        pipeline: pipeline.clone(),
+        group,
+        workgroups,
+    }
+}

@@ -1,0 +1,38 @@
+//! From a problem to work recorded in the caller's encoder.
+
+mod bind;
+mod params;
+mod variant;
+
+pub use bind::{Bound, ForwardOperands};
+pub use variant::{BiasSlot, Variant};
+
+pub(crate) use params::{Params, TableParams};
+
+use crate::{Error, Problem};
+
+/// A compiled forward pass of one problem.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    pub(crate) device: wgpu::Device,
+    pub(crate) problem: Problem,
+    pub(crate) variant: Variant,
+    pub(crate) pipeline: wgpu::ComputePipeline,
+    pub(crate) table_pipeline: wgpu::ComputePipeline,
+}
+
+impl Forward {
+    /// Which kernel this is.
+    #[must_use]
+    pub const fn variant(&self) -> &Variant {
+        &self.variant
+    }
+
+    /// Checks the buffers and binds them; records and submits nothing.
+    ///
+    /// # Errors
+    /// A buffer that is too small, misaligned, lacks `STORAGE`, overlaps an output, is missing or not used.
+    pub fn bind(&self, operands: &ForwardOperands<'_>) -> Result<Bound, Error> {
+        bind::bind(self, operands)
+    }
+}
