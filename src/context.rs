@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::plan::{Forward, Variant};
-use crate::{Problem, shader};
+use crate::plan::{BucketIndex, Forward, IndexFormat, Kernel, Variant};
+use crate::{Problem, Thresholds};
 
 /// The caller's device, and the kernels compiled for it so far.
 #[derive(Clone, Debug)]
 pub struct Context {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    pipelines: Arc<Mutex<HashMap<Option<Variant>, wgpu::ComputePipeline>>>,
+    pipelines: Arc<Mutex<HashMap<Kernel, wgpu::ComputePipeline>>>,
 }
 
 impl Context {
@@ -45,20 +45,39 @@ impl Context {
             device: self.device.clone(),
             problem: problem.clone(),
             variant,
-            pipeline: self.pipeline(Some(variant)),
-            table_pipeline: self.pipeline(None),
+            pipeline: self.pipeline(Kernel::Forward(variant)),
+            table_pipeline: self.pipeline(Kernel::OffsetTable),
         }
     }
 
-    /// The kernel of a variant, or of the offset table.
-    fn pipeline(&self, variant: Option<Variant>) -> wgpu::ComputePipeline {
+    /// Compiles the bucket-index matrix `[q_len, k_len]`, or reuses its kernel.
+    #[must_use]
+    pub fn bucket_index(
+        &self,
+        thresholds: &Thresholds,
+        [q_len, k_len]: [u32; 2],
+        query_offset: i32,
+        format: IndexFormat,
+    ) -> BucketIndex {
+        BucketIndex {
+            device: self.device.clone(),
+            pipeline: self.pipeline(Kernel::BucketIndex(format)),
+            thresholds: thresholds.clone(),
+            format,
+            q_len,
+            k_len,
+            query_offset,
+        }
+    }
+
+    fn pipeline(&self, kernel: Kernel) -> wgpu::ComputePipeline {
         let mut pipelines = self
             .pipelines
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         pipelines
-            .entry(variant)
-            .or_insert_with(|| self.compile(variant.as_ref()))
+            .entry(kernel)
+            .or_insert_with(|| self.compile(kernel))
             .clone()
     }
 
@@ -94,30 +113,18 @@ impl Context {
             })
     }
 
-    fn compile(&self, variant: Option<&Variant>) -> wgpu::ComputePipeline {
-        let (label, text, bindings) = variant.map_or_else(
-            || {
-                let bindings = vec![(1, true), (2, true), (3, false)];
-                ("offset_table".into(), shader::OFFSET_TABLE.into(), bindings)
-            },
-            |variant| {
-                (
-                    variant.to_string(),
-                    shader::link(variant),
-                    variant.bindings(),
-                )
-            },
-        );
+    fn compile(&self, kernel: Kernel) -> wgpu::ComputePipeline {
+        let label = kernel.label();
         let module = self
             .device
             .create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(&label),
-                source: wgpu::ShaderSource::Wgsl(text.into()),
+                source: wgpu::ShaderSource::Wgsl(kernel.text().into()),
             });
         self.device
             .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(&label),
-                layout: Some(&self.layout(&label, &bindings)),
+                layout: Some(&self.layout(&label, &kernel.bindings())),
                 module: &module,
                 entry_point: None,
                 compilation_options: wgpu::PipelineCompilationOptions {

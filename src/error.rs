@@ -20,6 +20,8 @@ pub enum Tensor {
     Out,
     /// The log-sum-exp of each row, `[B, H, Nq]`.
     Lse,
+    /// The bucket-index matrix, `[Nq, Nk]`.
+    Indices,
 }
 
 impl std::fmt::Display for Tensor {
@@ -32,6 +34,7 @@ impl std::fmt::Display for Tensor {
             Self::KeyMask => "key_mask",
             Self::Out => "out",
             Self::Lse => "lse",
+            Self::Indices => "indices",
         })
     }
 }
@@ -138,6 +141,9 @@ pub enum Error {
     /// The tensors do not fit the problem.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// What is asked for is not valid.
+    #[error(transparent)]
+    Problem(#[from] ProblemError),
     /// A buffer or its bound range is shorter than its tensor.
     #[error("{tensor} is bound to {found} bytes; {needed} are needed")]
     BufferTooSmall {

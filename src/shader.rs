@@ -7,6 +7,9 @@ use crate::plan::{BiasSlot, Variant};
 /// The kernel that gathers the bias by clamped offset.
 pub(crate) const OFFSET_TABLE: &str = include_str!("../shaders/offset_table.wgsl");
 
+/// The kernel that builds the bucket-index matrix; `PER_WORD` is left open.
+pub(crate) const BUCKET_INDEX: &str = include_str!("../shaders/bucket_index.wgsl");
+
 const ATTENTION_FORWARD: &str = include_str!("../shaders/attention_forward.wgsl");
 const PARAMS: &str = include_str!("../shaders/part/params.wgsl");
 const LSE_NONE: &str = include_str!("../shaders/part/lse_none.wgsl");

@@ -4,40 +4,13 @@
 
 mod harness;
 
-use harness::{Recorded, T5_CASES};
+use harness::{Recorded, T5_CASES, devices};
 use relattn::cpu::{Attention, Inputs, Oracle};
 use relattn::plan::{ForwardOperands, Variant};
 use relattn::run::OnDevice;
 use relattn::{
     Bias, Context, Direction, Error, Mask, Problem, RelativeBuckets, Scale, Shape, Tensor, wgpu,
 };
-
-/// The device of every adapter, with WebGPU's default limits.
-fn devices() -> Vec<(String, wgpu::Device, wgpu::Queue)> {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = wgpu::Backends::PRIMARY | wgpu::Backends::GL;
-    let instance = wgpu::Instance::new(descriptor);
-    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    let devices: Vec<_> = adapters
-        .into_iter()
-        .filter_map(|adapter| {
-            let info = adapter.get_info();
-            let name = format!("{}/{}", info.backend, info.name);
-            match pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())) {
-                Ok((device, queue)) => Some((name, device, queue)),
-                Err(error) => {
-                    println!("unsupported: {name}: {error}");
-                    None
-                }
-            }
-        })
-        .collect();
-    assert!(
-        !devices.is_empty(),
-        "no adapter; `cargo xtask test` installs a software Vulkan driver"
-    );
-    devices
-}
 
 /// Values without symmetry, between −1 and 1.
 fn values(count: usize, seed: u32) -> Vec<f32> {

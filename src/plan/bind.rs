@@ -3,7 +3,8 @@
 use wgpu::util::DeviceExt;
 use wgpu::{BufferBinding, BufferUsages};
 
-use super::{Forward, Params, TableParams};
+use super::Forward;
+use super::params::{Params, TableParams, later_buckets};
 use crate::{Bias, Error, InputError, Tensor};
 
 /// The buffers of a forward pass: f32, contiguous, in the shapes of [`crate::Shape`].
@@ -28,11 +29,11 @@ pub struct ForwardOperands<'a> {
 /// Checked and bound work; recording it cannot fail.
 #[derive(Clone, Debug)]
 pub struct Bound {
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
 }
 
 #[derive(Clone, Debug)]
-struct Step {
+pub(super) struct Step {
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
     workgroups: [u32; 3],
@@ -66,7 +67,7 @@ type Slot<'a> = (u32, Tensor, BufferBinding<'a>, u64);
 pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<Bound, Error> {
     let slots = slots(forward, operands)?;
     for (_, tensor, binding, bytes) in &slots {
-        check(forward, *tensor, binding, *bytes)?;
+        check(&forward.device, *tensor, binding, *bytes)?;
     }
     check_aliases(&slots)?;
     let shape = forward.problem.shape();
@@ -75,7 +76,7 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
         shape.heads,
         shape.batch,
     ];
-    check_dispatch(forward, workgroups)?;
+    check_dispatch(&forward.device, workgroups)?;
     if workgroups.contains(&0) {
         return Ok(Bound { steps: Vec::new() });
     }
@@ -84,7 +85,10 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
         .table
         .as_ref()
         .map(|table| offset_table(forward, table, &mut steps));
-    let params = uniform(forward, bytemuck::bytes_of(&Params::new(&forward.problem)));
+    let params = uniform(
+        &forward.device,
+        bytemuck::bytes_of(&Params::new(&forward.problem)),
+    );
     let empty = forward.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("relattn::empty"),
         size: 16,
@@ -104,7 +108,12 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
             _ => entries.push(entry(number, binding)),
         }
     }
-    steps.push(step(forward, &forward.pipeline, &entries, workgroups));
+    steps.push(Step::new(
+        &forward.device,
+        &forward.pipeline,
+        &entries,
+        workgroups,
+    ));
     Ok(Bound { steps })
 }
 
@@ -147,8 +156,8 @@ fn slots<'a>(
     Ok(slots)
 }
 
-fn check(
-    forward: &Forward,
+pub(super) fn check(
+    device: &wgpu::Device,
     tensor: Tensor,
     binding: &BufferBinding<'_>,
     needed: u64,
@@ -156,7 +165,7 @@ fn check(
     if needed == 0 {
         return Ok(());
     }
-    let limits = forward.device.limits();
+    let limits = device.limits();
     let rest = binding.buffer.size().saturating_sub(binding.offset);
     let found = binding.size.map_or(rest, |size| rest.min(size.get()));
     let alignment = u64::from(limits.min_storage_buffer_offset_alignment);
@@ -206,8 +215,8 @@ fn check_aliases(slots: &[Slot<'_>]) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_dispatch(forward: &Forward, workgroups: [u32; 3]) -> Result<(), Error> {
-    let maximum = forward.device.limits().max_compute_workgroups_per_dimension;
+pub(super) fn check_dispatch(device: &wgpu::Device, workgroups: [u32; 3]) -> Result<(), Error> {
+    let maximum = device.limits().max_compute_workgroups_per_dimension;
     match workgroups.into_iter().max() {
         Some(found) if found > maximum => Err(Error::DispatchTooLarge { found, maximum }),
         _ => Ok(()),
@@ -224,24 +233,15 @@ fn offset_table(
     let list = thresholds.map_or(&[0][..], |thresholds| thresholds.steps());
     let radius = thresholds.map_or(0, crate::Thresholds::saturation);
     let heads = forward.problem.shape().heads;
-    let per_direction = thresholds.map_or(0, |thresholds| match thresholds.buckets().direction {
-        crate::Direction::Bidirectional => thresholds.buckets().per_direction(),
-        crate::Direction::Causal => 0,
-    });
+    let per_direction = thresholds.map_or(0, later_buckets);
     let params = TableParams {
         heads,
         radius,
         steps: u32::try_from(list.len()).unwrap_or(0),
         per_direction,
     };
-    let params = uniform(forward, bytemuck::bytes_of(&params));
-    let list = forward
-        .device
-        .create_buffer_init(&wgpu::util::BufferInitDescriptor {
-            label: Some("relattn::thresholds"),
-            contents: bytemuck::cast_slice(list),
-            usage: BufferUsages::STORAGE,
-        });
+    let params = uniform(&forward.device, bytemuck::bytes_of(&params));
+    let list = storage(&forward.device, list);
     let width = 2 * radius + 1;
     let offsets = forward.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("relattn::offset_table"),
@@ -256,43 +256,54 @@ fn offset_table(
         entry(3, offsets.as_entire_buffer_binding()),
     ];
     let workgroups = [width.div_ceil(64), heads, 1];
-    steps.push(step(forward, &forward.table_pipeline, &entries, workgroups));
+    steps.push(Step::new(
+        &forward.device,
+        &forward.table_pipeline,
+        &entries,
+        workgroups,
+    ));
     offsets
 }
 
-fn uniform(forward: &Forward, contents: &[u8]) -> wgpu::Buffer {
-    forward
-        .device
-        .create_buffer_init(&wgpu::util::BufferInitDescriptor {
-            label: Some("relattn::params"),
-            contents,
-            usage: BufferUsages::UNIFORM,
-        })
+pub(super) fn uniform(device: &wgpu::Device, contents: &[u8]) -> wgpu::Buffer {
+    device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        label: Some("relattn::params"),
+        contents,
+        usage: BufferUsages::UNIFORM,
+    })
 }
 
-const fn entry(number: u32, binding: BufferBinding<'_>) -> wgpu::BindGroupEntry<'_> {
+pub(super) fn storage(device: &wgpu::Device, contents: &[u32]) -> wgpu::Buffer {
+    device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        label: Some("relattn::thresholds"),
+        contents: bytemuck::cast_slice(contents),
+        usage: BufferUsages::STORAGE,
+    })
+}
+
+pub(super) const fn entry(number: u32, binding: BufferBinding<'_>) -> wgpu::BindGroupEntry<'_> {
     wgpu::BindGroupEntry {
         binding: number,
         resource: wgpu::BindingResource::Buffer(binding),
     }
 }
 
-fn step(
-    forward: &Forward,
-    pipeline: &wgpu::ComputePipeline,
-    entries: &[wgpu::BindGroupEntry<'_>],
-    workgroups: [u32; 3],
-) -> Step {
-    let group = forward
-        .device
-        .create_bind_group(&wgpu::BindGroupDescriptor {
+impl Step {
+    pub(super) fn new(
+        device: &wgpu::Device,
+        pipeline: &wgpu::ComputePipeline,
+        entries: &[wgpu::BindGroupEntry<'_>],
+        workgroups: [u32; 3],
+    ) -> Self {
+        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("relattn::Bound"),
             layout: &pipeline.get_bind_group_layout(0),
             entries,
         });
-    Step {
-        pipeline: pipeline.clone(),
-        group,
-        workgroups,
+        Self {
+            pipeline: pipeline.clone(),
+            group,
+            workgroups,
+        }
     }
 }

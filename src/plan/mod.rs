@@ -1,13 +1,16 @@
 //! From a problem to work recorded in the caller's encoder.
 
 mod bind;
+mod index;
+mod kernel;
 mod params;
 mod variant;
 
 pub use bind::{Bound, ForwardOperands};
+pub use index::{BucketIndex, IndexFormat};
 pub use variant::{BiasSlot, Variant};
 
-pub(crate) use params::{Params, TableParams};
+pub(crate) use kernel::Kernel;
 
 use crate::{Error, Problem};
 

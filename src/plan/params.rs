@@ -2,7 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::{Problem, Thresholds};
+use super::BucketIndex;
+use crate::{Direction, Problem, Thresholds};
 
 /// `Params` of `shaders/part/params.wgsl`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -42,4 +43,39 @@ pub(crate) struct TableParams {
     pub(crate) radius: u32,
     pub(crate) steps: u32,
     pub(crate) per_direction: u32,
+}
+
+/// `IndexParams` of `shaders/bucket_index.wgsl`.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct IndexParams {
+    q_len: u32,
+    k_len: u32,
+    query_offset: i32,
+    steps: u32,
+    per_direction: u32,
+    groups: u32,
+    padding: [u32; 2],
+}
+
+impl IndexParams {
+    pub(crate) fn new(index: &BucketIndex, groups: u32) -> Self {
+        Self {
+            q_len: index.q_len,
+            k_len: index.k_len,
+            query_offset: index.query_offset,
+            steps: u32::try_from(index.thresholds.steps().len()).unwrap_or(0),
+            per_direction: later_buckets(&index.thresholds),
+            groups,
+            padding: [0; 2],
+        }
+    }
+}
+
+/// Buckets of one direction where later keys have their own, else 0.
+pub(crate) const fn later_buckets(thresholds: &Thresholds) -> u32 {
+    match thresholds.buckets().direction {
+        Direction::Bidirectional => thresholds.buckets().per_direction(),
+        Direction::Causal => 0,
+    }
 }

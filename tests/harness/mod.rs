@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use relattn::cpu::Inputs;
+#[cfg(feature = "gpu")]
+use relattn::wgpu;
 use relattn::{Bias, Direction, Mask, Problem, RelativeBuckets, Scale, Shape};
 use safetensors::{Dtype, SafeTensors};
 
@@ -196,4 +198,32 @@ pub(crate) fn largest_error(found: &[f64], expected: &[f32]) -> f64 {
             (found - f64::from(expected)).abs()
         })
         .fold(0.0, f64::max)
+}
+
+/// The device of every adapter, with WebGPU's default limits.
+#[cfg(feature = "gpu")]
+pub(crate) fn devices() -> Vec<(String, wgpu::Device, wgpu::Queue)> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::PRIMARY | wgpu::Backends::GL;
+    let instance = wgpu::Instance::new(descriptor);
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let devices: Vec<_> = adapters
+        .into_iter()
+        .filter_map(|adapter| {
+            let info = adapter.get_info();
+            let name = format!("{}/{}", info.backend, info.name);
+            match pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())) {
+                Ok((device, queue)) => Some((name, device, queue)),
+                Err(error) => {
+                    println!("unsupported: {name}: {error}");
+                    None
+                }
+            }
+        })
+        .collect();
+    assert!(
+        !devices.is_empty(),
+        "no adapter; `cargo xtask test` installs a software Vulkan driver"
+    );
+    devices
 }

@@ -1,0 +1,50 @@
+// The matrix of bucket indices, from integer thresholds.
+//   out[i, j] = base + #{thresholds ≤ distance},  offset = j − i − query_offset
+// An invocation writes one word: one index, or PER_WORD = 4 indices of a byte each, the first in the lowest byte.
+struct IndexParams {
+    q_len: u32,
+    k_len: u32,
+    query_offset: i32,
+    steps: u32,         // number of thresholds
+    per_direction: u32, // buckets of one direction; 0 where later keys have none of their own
+    groups: u32,        // workgroups in x
+}
+@group(0) @binding(0) var<uniform> params: IndexParams;
+@group(0) @binding(1) var<storage, read> thresholds: array<u32>;    // [steps], ascending
+@group(0) @binding(2) var<storage, read_write> indices: array<u32>; // [Nq, Nk], contiguous, padded to whole words
+
+fn bucket(offset: i32) -> u32 {
+    let both = params.per_direction != 0u;
+    let distance = select(u32(max(-offset, 0)), u32(abs(offset)), both);
+    var low = 0u;
+    var high = params.steps;
+    while low < high {
+        let middle = (low + high) / 2u;
+        if thresholds[middle] <= distance {
+            low = middle + 1u;
+        } else {
+            high = middle;
+        }
+    }
+    return low + select(0u, params.per_direction, both && offset > 0);
+}
+
+@compute @workgroup_size(64)
+fn bucket_index(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let word = (group.y * params.groups + group.x) * 64u + local;
+    let elements = params.q_len * params.k_len;
+    let first = word * PER_WORD;
+    if first >= elements {
+        return;
+    }
+    var packed = 0u;
+    for (var n = 0u; n < min(PER_WORD, elements - first); n++) {
+        let i = (first + n) / params.k_len;
+        let j = (first + n) % params.k_len;
+        packed |= bucket(i32(j) - i32(i) - params.query_offset) << (8u * n);
+    }
+    indices[word] = packed;
+}

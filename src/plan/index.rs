@@ -1,0 +1,98 @@
+//! The bucket-index matrix as an operation of its own.
+
+use wgpu::BufferBinding;
+
+use super::bind::{Bound, Step, check, check_dispatch, entry, storage, uniform};
+use super::params::IndexParams;
+use crate::{Error, ProblemError, Tensor, Thresholds};
+
+/// How bucket indices lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IndexFormat {
+    /// A word each.
+    U32,
+    /// A byte each, rows unpadded; only where there are at most 256 buckets.
+    U8,
+}
+
+impl IndexFormat {
+    pub(crate) const fn per_word(self) -> u32 {
+        match self {
+            Self::U32 => 1,
+            Self::U8 => 4,
+        }
+    }
+}
+
+/// A compiled bucket-index matrix: `[q_len, k_len]`, the bucket of `j − i − query_offset`.
+#[derive(Clone, Debug)]
+pub struct BucketIndex {
+    pub(crate) device: wgpu::Device,
+    pub(crate) pipeline: wgpu::ComputePipeline,
+    pub(crate) thresholds: Thresholds,
+    pub(crate) format: IndexFormat,
+    pub(crate) q_len: u32,
+    pub(crate) k_len: u32,
+    pub(crate) query_offset: i32,
+}
+
+impl BucketIndex {
+    /// The bytes of the matrix, a whole number of words.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let elements = u64::from(self.q_len) * u64::from(self.k_len);
+        4 * elements.div_ceil(u64::from(self.format.per_word()))
+    }
+
+    /// Checks and binds the buffer that the matrix is written to.
+    ///
+    /// # Errors
+    /// A matrix past 32 bits or more than 256 buckets in bytes; a buffer that is too small, misaligned, past the
+    /// device's limits or without `STORAGE`.
+    pub fn bind(&self, indices: &BufferBinding<'_>) -> Result<Bound, Error> {
+        self.validate()?;
+        check(&self.device, Tensor::Indices, indices, self.bytes())?;
+        let groups = self.bytes().div_ceil(4 * 64);
+        if groups == 0 {
+            return Ok(Bound { steps: Vec::new() });
+        }
+        let widest = u64::from(self.device.limits().max_compute_workgroups_per_dimension);
+        let width = groups.min(widest);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "validate() keeps the matrix within 32 bits"
+        )]
+        let workgroups = [width as u32, groups.div_ceil(width) as u32, 1];
+        check_dispatch(&self.device, workgroups)?;
+        let params = IndexParams::new(self, workgroups[0]);
+        let params = uniform(&self.device, bytemuck::bytes_of(&params));
+        let steps = storage(&self.device, self.thresholds.steps());
+        let entries = [
+            entry(0, params.as_entire_buffer_binding()),
+            entry(1, steps.as_entire_buffer_binding()),
+            entry(2, indices.clone()),
+        ];
+        let step = Step::new(&self.device, &self.pipeline, &entries, workgroups);
+        Ok(Bound { steps: vec![step] })
+    }
+
+    fn validate(&self) -> Result<(), ProblemError> {
+        let buckets = self.thresholds.buckets().num_buckets;
+        if self.format == IndexFormat::U8 && buckets > 256 {
+            return Err(ProblemError::BucketCount {
+                found: buckets,
+                minimum: 2,
+                maximum: 256,
+            });
+        }
+        let elements = u64::from(self.q_len) * u64::from(self.k_len);
+        if elements > u64::from(u32::MAX) - 4 {
+            return Err(ProblemError::TooLarge {
+                tensor: Tensor::Indices,
+                elements: elements.into(),
+                maximum: u64::from(u32::MAX) - 4,
+            });
+        }
+        Ok(())
+    }
+}

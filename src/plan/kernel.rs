@@ -1,0 +1,46 @@
+//! Every kernel that may be compiled, as the key of the pipelines.
+
+use super::{IndexFormat, Variant};
+use crate::shader;
+
+/// A kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kernel {
+    /// Fused attention.
+    Forward(Variant),
+    /// The bias by clamped offset.
+    OffsetTable,
+    /// The matrix of bucket indices.
+    BucketIndex(IndexFormat),
+}
+
+impl Kernel {
+    pub(crate) fn label(self) -> String {
+        match self {
+            Self::Forward(variant) => variant.to_string(),
+            Self::OffsetTable => "offset_table".into(),
+            Self::BucketIndex(format) => format!("bucket_index {format:?}"),
+        }
+    }
+
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Forward(variant) => shader::link(&variant),
+            Self::OffsetTable => shader::OFFSET_TABLE.into(),
+            Self::BucketIndex(format) => format!(
+                "const PER_WORD = {}u;\n{}",
+                format.per_word(),
+                shader::BUCKET_INDEX
+            ),
+        }
+    }
+
+    /// The storage bindings, and whether each is only read; binding 0 holds the uniforms.
+    pub(crate) fn bindings(self) -> Vec<(u32, bool)> {
+        match self {
+            Self::Forward(variant) => variant.bindings(),
+            Self::OffsetTable => vec![(1, true), (2, true), (3, false)],
+            Self::BucketIndex(_) => vec![(1, true), (2, false)],
+        }
+    }
+}
