@@ -1,8 +1,11 @@
-//! Attention on the CPU: the definition, and later the fast form.
+//! Attention on the CPU: the definition, and the fast form.
 
 mod oracle;
+mod product;
+mod tiled;
 
 pub use oracle::{Exact, Oracle};
+pub use tiled::Tiled;
 
 use crate::{Bias, InputError, Problem, Tensor};
 

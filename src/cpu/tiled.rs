@@ -1,0 +1,242 @@
+//! Attention in f32, tile by tile in the order of `shaders/attention_forward.wgsl`, and with its names.
+//!
+//! This is what runs where there is no GPU: parallel over batch, head and query tile, with O(tile) memory a thread.
+
+use std::f32::consts::{LN_2, LOG2_E};
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::product::{Matrix, add_times, times_transposed};
+use super::{Attention, Inputs, Outputs};
+use crate::{InputError, Problem};
+
+const Q_TILE: usize = 64;
+const K_TILE: usize = 32;
+/// The maximum of a row that has seen no key; finite, so that no difference of two of them is NaN.
+const MASKED: f32 = -3.4e38;
+
+/// Fused attention on the CPU.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tiled;
+
+impl Attention for Tiled {
+    type Error = InputError;
+
+    fn forward(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Outputs, InputError> {
+        inputs.validate(problem)?;
+        let shape = problem.shape();
+        let (q_len, d) = (shape.q_len as usize, shape.head_dim as usize);
+        let mut outputs = Outputs {
+            out: vec![0.0; shape.q_elements()],
+            lse: vec![f32::NEG_INFINITY; shape.rows()],
+        };
+        if outputs.out.is_empty() {
+            return Ok(outputs);
+        }
+        let offset_table = OffsetTable::new(problem, inputs);
+        let heads = outputs
+            .out
+            .par_chunks_mut(q_len * d)
+            .zip(outputs.lse.par_chunks_mut(q_len));
+        heads.enumerate().for_each(|(n, (out, lse))| {
+            let head = Head::new(problem, inputs, &offset_table, n);
+            out.par_chunks_mut(Q_TILE * d)
+                .zip(lse.par_chunks_mut(Q_TILE))
+                .enumerate()
+                .for_each(|(tile, (out, lse))| head.q_tile(tile * Q_TILE, out, lse));
+        });
+        Ok(outputs)
+    }
+}
+
+/// The bias by head and clamped offset, times log2(e): `[H, 2·radius + 1]`.
+struct OffsetTable {
+    radius: i64,
+    values: Vec<f32>,
+}
+
+impl OffsetTable {
+    fn new(problem: &Problem, inputs: &Inputs<'_>) -> Self {
+        let (Some(thresholds), Some(table)) = (problem.thresholds(), inputs.table) else {
+            return Self {
+                radius: 0,
+                values: vec![0.0; problem.shape().heads as usize],
+            };
+        };
+        let radius = i64::from(thresholds.saturation());
+        let heads = problem.shape().heads as usize;
+        let values = (0..heads)
+            .flat_map(|head| (-radius..=radius).map(move |offset| (head, offset)))
+            .map(|(head, offset)| table[thresholds.bucket(offset) as usize * heads + head] * LOG2_E)
+            .collect();
+        Self { radius, values }
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to 0 ..= 2·radius"
+    )]
+    fn bias(&self, head: usize, offset: i64) -> f32 {
+        let column = (offset.clamp(-self.radius, self.radius) + self.radius) as usize;
+        self.values[head * (2 * self.radius as usize + 1) + column]
+    }
+}
+
+/// One head of one sequence.
+struct Head<'a> {
+    problem: &'a Problem,
+    offset_table: &'a OffsetTable,
+    head: usize,
+    q: &'a [f32],
+    k: &'a [f32],
+    v: &'a [f32],
+    key_mask: Option<&'a [u8]>,
+}
+
+/// The running state of a query tile.
+struct Softmax {
+    maximum: [f32; Q_TILE],
+    sum: [f32; Q_TILE],
+}
+
+impl<'a> Head<'a> {
+    fn new(
+        problem: &'a Problem,
+        inputs: &Inputs<'a>,
+        offset_table: &'a OffsetTable,
+        n: usize,
+    ) -> Self {
+        let shape = problem.shape();
+        let (heads, kv_heads) = (shape.heads as usize, shape.kv_heads as usize);
+        let (batch, head) = (n / heads, n % heads);
+        let kv = batch * kv_heads + head / (heads / kv_heads);
+        let (k_len, d) = (shape.k_len as usize, shape.head_dim as usize);
+        let q_rows = shape.q_len as usize * d;
+        Self {
+            problem,
+            offset_table,
+            head,
+            q: &inputs.q[n * q_rows..][..q_rows],
+            k: &inputs.k[kv * k_len * d..][..k_len * d],
+            v: &inputs.v[kv * k_len * d..][..k_len * d],
+            key_mask: inputs.key_mask.map(|mask| &mask[batch * k_len..][..k_len]),
+        }
+    }
+
+    /// The offset of a key from a query.
+    #[expect(
+        clippy::cast_possible_wrap,
+        reason = "lengths are 32-bit, so they fit i64"
+    )]
+    fn offset(&self, i: usize, j: usize) -> i64 {
+        j as i64 - i as i64 - i64::from(self.problem.query_offset())
+    }
+
+    /// The number of keys that the last row of a tile may see.
+    fn key_end(&self, rows: &Range<usize>) -> usize {
+        let k_len = self.problem.shape().k_len as usize;
+        if !self.problem.mask().causal {
+            return k_len;
+        }
+        let visible = 1 - self.offset(rows.end - 1, 0);
+        usize::try_from(visible).unwrap_or(0).min(k_len)
+    }
+
+    fn q_tile(&self, q_first: usize, out: &mut [f32], lse: &mut [f32]) {
+        let d = self.problem.shape().head_dim as usize;
+        let rows = q_first..q_first + lse.len();
+        let q = Matrix {
+            values: &self.q[q_first * d..],
+            rows: rows.len(),
+            columns: d,
+            stride: d,
+        };
+        let mut softmax = Softmax {
+            maximum: [MASKED; Q_TILE],
+            sum: [0.0; Q_TILE],
+        };
+        let mut scores = [0.0; Q_TILE * K_TILE];
+        let end = self.key_end(&rows);
+        for k_first in (0..end).step_by(K_TILE) {
+            let keys = k_first..end.min(k_first + K_TILE);
+            let k = Matrix {
+                values: &self.k[k_first * d..],
+                rows: keys.len(),
+                columns: d,
+                stride: d,
+            };
+            times_transposed(&mut scores, K_TILE, self.problem.scale() * LOG2_E, q, k);
+            self.add_bias(&rows, &keys, &mut scores);
+            softmax.update(&mut scores, keys.len(), out, d);
+            let p = Matrix {
+                values: &scores,
+                rows: rows.len(),
+                columns: keys.len(),
+                stride: K_TILE,
+            };
+            let v = Matrix {
+                values: &self.v[k_first * d..],
+                rows: keys.len(),
+                columns: d,
+                stride: d,
+            };
+            add_times(out, d, p, v);
+        }
+        softmax.finish(out, lse, d);
+    }
+
+    /// Adds the bias and hides what the mask hides.
+    fn add_bias(&self, rows: &Range<usize>, keys: &Range<usize>, scores: &mut [f32]) {
+        let causal = self.problem.mask().causal;
+        for (i, row) in rows.clone().zip(scores.chunks_exact_mut(K_TILE)) {
+            for (j, score) in keys.clone().zip(row) {
+                let offset = self.offset(i, j);
+                let hidden = self.key_mask.is_some_and(|mask| mask[j] == 0);
+                *score = if hidden || causal && offset > 0 {
+                    MASKED
+                } else {
+                    *score + self.offset_table.bias(self.head, offset)
+                };
+            }
+        }
+    }
+}
+
+impl Softmax {
+    /// Turns scores into weights and rescales the output where the maximum moved.
+    fn update(&mut self, scores: &mut [f32], keys: usize, out: &mut [f32], d: usize) {
+        let rows = out.chunks_exact_mut(d).zip(scores.chunks_exact_mut(K_TILE));
+        for ((out, row), (maximum, sum)) in rows.zip(self.maximum.iter_mut().zip(&mut self.sum)) {
+            let row = &mut row[..keys];
+            let top = row.iter().copied().fold(*maximum, f32::max);
+            let correction = (*maximum - top).exp2();
+            for score in row.iter_mut() {
+                *score = if *score == MASKED {
+                    0.0
+                } else {
+                    (*score - top).exp2()
+                };
+            }
+            *maximum = top;
+            *sum = *sum * correction + row.iter().sum::<f32>();
+            for o in out {
+                *o *= correction;
+            }
+        }
+    }
+
+    fn finish(&self, out: &mut [f32], lse: &mut [f32], d: usize) {
+        let rows = out.chunks_exact_mut(d).zip(lse);
+        for ((out, lse), (&maximum, &sum)) in rows.zip(self.maximum.iter().zip(&self.sum)) {
+            if maximum == MASKED {
+                continue;
+            }
+            *lse = (maximum + sum.log2()) * LN_2;
+            for o in out {
+                *o /= sum;
+            }
+        }
+    }
+}
