@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use relattn::cpu::{Attention, Exact, Inputs, Oracle};
+use relattn::cpu::{Attention, Exact, Inputs, Oracle, Tiled};
 use relattn::run::OnDevice;
 use relattn::{Bias, Context, Mask, Problem, RelativeBuckets, Shape, wgpu};
 use safetensors::SafeTensors;
@@ -49,8 +49,12 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "oracle    f64, {:.1e} from the recorded output",
         error(&to_f64(&expected), &exact.out)
     );
+    let start = Instant::now();
+    let tiled = Tiled.forward(&problem, &inputs)?;
+    println!("cpu       f32, tiled, {:.1?}", start.elapsed());
+    report(&tiled.out, &exact, &expected);
     let Some(context) = device() else {
-        println!("adapter   none: only the f64 oracle was run");
+        println!("adapter   none: the result above is the CPU's");
         return Ok(());
     };
     let device = OnDevice::new(context);
