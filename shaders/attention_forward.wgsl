@@ -128,8 +128,10 @@ fn attention_forward(
             let j = k_first + x;
             let diagonal = Q_TILE - 1u - (first_row + r) + x;
             let s = score[r] * params.scale + vec4(
-                bias_of(diagonal), bias_of(diagonal + COLUMNS),
-                bias_of(diagonal + 2u * COLUMNS), bias_of(diagonal + 3u * COLUMNS));
+                bias_of(diagonal, i, j),
+                bias_of(diagonal + COLUMNS, i, j + COLUMNS),
+                bias_of(diagonal + 2u * COLUMNS, i, j + 2u * COLUMNS),
+                bias_of(diagonal + 3u * COLUMNS, i, j + 3u * COLUMNS));
             let m = vec4(
                 masked(s.x, i, j, x), masked(s.y, i, j + COLUMNS, x + COLUMNS),
                 masked(s.z, i, j + 2u * COLUMNS, x + 2u * COLUMNS), masked(s.w, i, j + 3u * COLUMNS, x + 3u * COLUMNS));

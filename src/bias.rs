@@ -188,4 +188,53 @@ pub enum Bias {
     None,
     /// `table[bucket(j − i − query_offset)][head]` with T5's buckets; the table is `[num_buckets, H]`.
     Relative(RelativeBuckets),
+    /// `table[index[i][j]][head]` with the caller's `[Nq, Nk]` indices; the table is `[rows, H]`. An index of `rows` or
+    /// more adds 0.
+    Indexed {
+        /// Rows of the table.
+        rows: u32,
+        /// How the indices lie in device memory.
+        format: IndexFormat,
+    },
+}
+
+impl Bias {
+    /// The most rows that an indexed table may have.
+    pub const MAX_TABLE_ROWS: u32 = 1 << 20;
+
+    /// Rows of the learned table, where there is one.
+    #[must_use]
+    pub const fn table_rows(&self) -> Option<u32> {
+        match self {
+            Self::None => None,
+            Self::Relative(buckets) => Some(buckets.num_buckets),
+            Self::Indexed { rows, .. } => Some(*rows),
+        }
+    }
+}
+
+/// How a matrix of indices lies in device memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IndexFormat {
+    /// A word each.
+    U32,
+    /// A byte each, rows unpadded, the first index in the lowest byte of a word; for at most 256 rows.
+    U8,
+}
+
+impl IndexFormat {
+    /// Indices in a word.
+    #[must_use]
+    pub const fn per_word(self) -> u32 {
+        match self {
+            Self::U32 => 1,
+            Self::U8 => 4,
+        }
+    }
+
+    /// Bytes of this many indices, a whole number of words.
+    #[must_use]
+    pub const fn bytes(self, indices: u64) -> u64 {
+        4 * indices.div_ceil(self.per_word() as u64)
+    }
 }

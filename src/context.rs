@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::plan::{BucketIndex, Forward, IndexFormat, Kernel, Variant};
-use crate::{Problem, Thresholds};
+use crate::plan::{BucketIndex, Forward, Kernel, Variant};
+use crate::{IndexFormat, Problem, Thresholds};
 
 /// The caller's device, and the kernels compiled for it so far.
 #[derive(Clone, Debug)]

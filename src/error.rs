@@ -63,6 +63,14 @@ pub enum ProblemError {
         /// The largest allowed.
         maximum: u32,
     },
+    /// A table without rows, or with more than its indices can name.
+    #[error("the table has {found} rows; 1..={maximum} are allowed")]
+    TableRows {
+        /// Rows asked for.
+        found: u32,
+        /// The most allowed.
+        maximum: u32,
+    },
     /// Query heads cannot be shared out evenly over the key/value heads.
     #[error("{heads} query heads are not a multiple of {kv_heads} key/value heads")]
     HeadGroups {
@@ -118,6 +126,12 @@ pub enum InputError {
         found: usize,
         /// The length that the problem asks for.
         expected: usize,
+    },
+    /// An index that its format cannot hold.
+    #[error("an index is {found}; at most 255 fits IndexFormat::U8")]
+    IndexPastByte {
+        /// The index.
+        found: u32,
     },
     /// A tensor that the problem's bias or mask needs is absent.
     #[error("{tensor} is missing; the problem's bias or mask needs it")]

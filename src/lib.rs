@@ -18,7 +18,7 @@
 //!     .bias(Bias::Relative(RelativeBuckets::t5_encoder()))
 //!     .build()?;
 //! let table = [0.0; 32];
-//! let inputs = Inputs { q: &[0.0, 0.0], k: &[1.0, 2.0], v: &[1.0, 3.0], table: Some(&table), key_mask: None };
+//! let inputs = Inputs { q: &[0.0, 0.0], k: &[1.0, 2.0], v: &[1.0, 3.0], table: Some(&table), indices: None, key_mask: None };
 //! assert_eq!(Oracle.forward(&problem, &inputs)?.out, [2.0, 2.0]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -39,7 +39,7 @@ mod layout;
 mod mask;
 mod problem;
 
-pub use bias::{Bias, Direction, RelativeBuckets, Thresholds};
+pub use bias::{Bias, Direction, IndexFormat, RelativeBuckets, Thresholds};
 #[cfg(feature = "gpu")]
 pub use context::Context;
 #[cfg(feature = "gpu")]

@@ -1,6 +1,6 @@
 //! An attention problem, without its data: validated once, without a device.
 
-use crate::{Bias, Mask, ProblemError, Shape, Thresholds};
+use crate::{Bias, IndexFormat, Mask, ProblemError, Shape, Thresholds};
 
 /// What the scores `q · k` are multiplied by; the bias is added after it, unscaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -150,6 +150,10 @@ impl ProblemBuilder {
         let scale = self.resolve_scale()?;
         let thresholds = match self.bias {
             Bias::None => None,
+            Bias::Indexed { rows, format } => {
+                validate_rows(rows, format)?;
+                None
+            }
             Bias::Relative(buckets) => Some(buckets.thresholds()?),
         };
         Ok(Problem {
@@ -194,4 +198,19 @@ impl ProblemBuilder {
             Err(ProblemError::Scale { found: scale })
         }
     }
+}
+
+/// A table has at least a row, and bytes name at most 256.
+const fn validate_rows(rows: u32, format: IndexFormat) -> Result<(), ProblemError> {
+    let maximum = match format {
+        IndexFormat::U8 => 256,
+        IndexFormat::U32 => Bias::MAX_TABLE_ROWS,
+    };
+    if rows == 0 || rows > maximum {
+        return Err(ProblemError::TableRows {
+            found: rows,
+            maximum,
+        });
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use wgpu::util::DeviceExt;
 
 use crate::cpu::{Attention, Inputs, Outputs};
 use crate::plan::ForwardOperands;
-use crate::{Context, Error, Problem};
+use crate::{Bias, Context, Error, IndexFormat, Problem};
 
 /// Attention on a device, from host slices; blocks until the result is back.
 #[derive(Clone, Debug)]
@@ -86,6 +86,9 @@ impl Attention for OnDevice {
         let floats = |values: &[f32]| self.upload(bytemuck::cast_slice(values));
         let (q, k, v) = (floats(inputs.q), floats(inputs.k), floats(inputs.v));
         let table = inputs.table.map(floats);
+        let indices = inputs
+            .indices
+            .map(|indices| self.upload(&packed(problem.bias(), indices)));
         let key_mask = inputs.key_mask.map(|mask| self.upload(mask));
         let shape = problem.shape();
         let (out, lse) = (self.output(shape.q_elements()), self.output(shape.rows()));
@@ -94,6 +97,7 @@ impl Attention for OnDevice {
             k: k.as_entire_buffer_binding(),
             v: v.as_entire_buffer_binding(),
             table: table.as_ref().map(wgpu::Buffer::as_entire_buffer_binding),
+            indices: indices.as_ref().map(wgpu::Buffer::as_entire_buffer_binding),
             key_mask: key_mask
                 .as_ref()
                 .map(wgpu::Buffer::as_entire_buffer_binding),
@@ -107,5 +111,16 @@ impl Attention for OnDevice {
         bound.encode(&mut encoder);
         let [out, lse] = self.read([(&out, shape.q_elements()), (&lse, shape.rows())], encoder)?;
         Ok(Outputs { out, lse })
+    }
+}
+
+/// Indices in the format of the bias.
+fn packed(bias: Bias, indices: &[u32]) -> Vec<u8> {
+    match bias {
+        Bias::Indexed {
+            format: IndexFormat::U8,
+            ..
+        } => indices.iter().map(|index| index.to_le_bytes()[0]).collect(),
+        _ => bytemuck::cast_slice(indices).to_vec(),
     }
 }

@@ -17,6 +17,7 @@ const LSE_WRITE: &str = include_str!("../shaders/part/lse_write.wgsl");
 const MASK_KEYS: &str = include_str!("../shaders/part/mask_keys.wgsl");
 const MASK_NONE: &str = include_str!("../shaders/part/mask_none.wgsl");
 const BIAS_NONE: &str = include_str!("../shaders/part/bias_none.wgsl");
+const BIAS_INDEX: &str = include_str!("../shaders/part/bias_index.wgsl");
 const BIAS_OFFSET: &str = include_str!("../shaders/part/bias_offset.wgsl");
 
 /// The complete WGSL of a variant.
@@ -25,6 +26,7 @@ pub fn link(variant: &Variant) -> String {
     let bias = match variant.bias {
         BiasSlot::None => BIAS_NONE,
         BiasSlot::Offset => BIAS_OFFSET,
+        BiasSlot::Index { .. } => BIAS_INDEX,
     };
     let mask = if variant.key_mask {
         MASK_KEYS

@@ -4,8 +4,7 @@
 
 mod harness;
 
-use relattn::plan::IndexFormat;
-use relattn::{Context, Error, ProblemError, wgpu};
+use relattn::{Context, Error, IndexFormat, ProblemError, wgpu};
 use wgpu::util::DeviceExt;
 
 const GUARD: u32 = 0xdead_beef;

@@ -9,7 +9,8 @@ use relattn::cpu::{Attention, Inputs, Oracle};
 use relattn::plan::{ForwardOperands, Variant};
 use relattn::run::OnDevice;
 use relattn::{
-    Bias, Context, Direction, Error, Mask, Problem, RelativeBuckets, Scale, Shape, Tensor, wgpu,
+    Bias, Context, Direction, Error, IndexFormat, Mask, Problem, RelativeBuckets, Scale, Shape,
+    Tensor, wgpu,
 };
 
 /// Values without symmetry, between −1 and 1.
@@ -180,10 +181,64 @@ fn catalogue_against_the_oracle() {
                 k: &k,
                 v: &v,
                 table: case.direction.map(|_| &table[..]),
+                indices: None,
                 key_mask: case.mask.keys.then_some(&mask[..]),
             };
             let error = compare(&on_device, &problem, &inputs);
             assert!(error <= 2e-6, "{name}: {shape:?}: {error:e}");
+        }
+    }
+}
+
+#[test]
+fn indexed_bias_equals_the_oracle() {
+    for (name, device, queue) in devices() {
+        let on_device = OnDevice::new(Context::new(&device, &queue));
+        for format in [IndexFormat::U32, IndexFormat::U8] {
+            let shape = Shape {
+                batch: 2,
+                heads: 3,
+                kv_heads: 3,
+                q_len: 70,
+                k_len: 45,
+                head_dim: 24,
+            };
+            let bias = Bias::Indexed { rows: 50, format };
+            let problem = Problem::builder(shape).bias(bias).build().expect("valid");
+            let (q, k) = (
+                values(shape.q_elements(), 1),
+                values(shape.kv_elements(), 2),
+            );
+            let (v, table) = (values(shape.kv_elements(), 3), values(50 * 3, 4));
+            // Not a function of the offset, and some past the table: they add 0.
+            let indices: Vec<u32> = (0..70 * 45).map(|n| n * 37 % 53).collect();
+            let inputs = Inputs {
+                q: &q,
+                k: &k,
+                v: &v,
+                table: Some(&table),
+                indices: Some(&indices),
+                key_mask: None,
+            };
+            let error = compare(&on_device, &problem, &inputs);
+            assert!(error <= 2e-6, "{name}: {format:?}: {error:e}");
+            let tiled = relattn::cpu::Tiled
+                .forward(&problem, &inputs)
+                .expect("a result");
+            let exact = Oracle.exact(&problem, &inputs).expect("a result");
+            assert!(
+                harness::largest_error(&exact.out, &tiled.out) <= 2e-6,
+                "{format:?}"
+            );
+            let wrong = Inputs {
+                indices: Some(&vec![0; 70 * 45]),
+                ..inputs
+            };
+            let wrong = on_device.forward(&problem, &wrong).expect("a result");
+            assert!(
+                harness::largest_error(&exact.out, &wrong.out) > 1e-3,
+                "indices are ignored"
+            );
         }
     }
 }
@@ -238,6 +293,7 @@ fn bad_buffers_are_named() {
                 k: good.as_entire_buffer_binding(),
                 v: good.as_entire_buffer_binding(),
                 table: None,
+                indices: None,
                 key_mask: None,
                 out: out.as_entire_buffer_binding(),
                 lse: None,

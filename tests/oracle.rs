@@ -64,6 +64,7 @@ fn a_row_without_keys_is_zero() {
         k: &[1.0, 2.0],
         v: &[3.0, 4.0],
         table: None,
+        indices: None,
         key_mask: None,
     };
     let outputs = Oracle.forward(&problem, &inputs).expect("valid inputs");
@@ -87,6 +88,7 @@ fn bad_input_is_named() {
         k: &[0.0],
         v: &[0.0],
         table: None,
+        indices: None,
         key_mask: None,
     };
     assert_eq!(

@@ -41,6 +41,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         k: &k,
         v: &v,
         table: Some(&table),
+        indices: None,
         key_mask: Some(mask.data()),
     };
     println!("data      layer 5 of all-mpnet-base-v2 (Apache-2.0), q {shape:?}");

@@ -21,6 +21,6 @@ fn bias_prepare(local: u32, head: u32, first_offset: i32) {
     }
 }
 
-fn bias_of(diagonal: u32) -> f32 {
+fn bias_of(diagonal: u32, i: u32, j: u32) -> f32 {
     return strip[select(diagonal, 0u, constant_tile)];
 }

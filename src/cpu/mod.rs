@@ -7,7 +7,7 @@ mod tiled;
 pub use oracle::{Exact, Oracle};
 pub use tiled::Tiled;
 
-use crate::{Bias, InputError, Problem, Tensor};
+use crate::{Bias, IndexFormat, InputError, Problem, Tensor};
 
 /// Host slices that an attention problem reads, row-major and contiguous in the shapes of [`crate::Shape`].
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub struct Inputs<'a> {
     pub v: &'a [f32],
     /// The bias table, `[num_buckets, H]`, where the bias has one.
     pub table: Option<&'a [f32]>,
+    /// `[Nq, Nk]`, rows of the table, where the bias is indexed.
+    pub indices: Option<&'a [u32]>,
     /// `[B, Nk]`, 0 hides the key, where the mask asks for it.
     pub key_mask: Option<&'a [u8]>,
 }
@@ -55,10 +57,14 @@ impl Inputs<'_> {
         check(Tensor::Q, self.q.len(), shape.q_elements())?;
         check(Tensor::K, self.k.len(), shape.kv_elements())?;
         check(Tensor::V, self.v.len(), shape.kv_elements())?;
-        let table = match problem.bias() {
-            Bias::None => None,
-            Bias::Relative(buckets) => Some(buckets.num_buckets as usize * shape.heads as usize),
-        };
+        let bias = problem.bias();
+        let table = bias
+            .table_rows()
+            .map(|rows| rows as usize * shape.heads as usize);
+        let indices = matches!(bias, Bias::Indexed { .. })
+            .then_some(shape.q_len as usize * shape.k_len as usize);
+        check_optional(Tensor::Indices, self.indices.map(<[_]>::len), indices)?;
+        check_bytes(bias, self.indices)?;
         check_optional(Tensor::Table, self.table.map(<[_]>::len), table)?;
         let mask = problem
             .mask()
@@ -77,6 +83,21 @@ fn check(tensor: Tensor, found: usize, expected: usize) -> Result<(), InputError
             found,
             expected,
         })
+    }
+}
+
+/// Indices that are to be bytes must be bytes.
+fn check_bytes(bias: Bias, indices: Option<&[u32]>) -> Result<(), InputError> {
+    let bytes = matches!(
+        bias,
+        Bias::Indexed {
+            format: IndexFormat::U8,
+            ..
+        }
+    );
+    match indices.and_then(|indices| indices.iter().find(|&&index| index > 255)) {
+        Some(&found) if bytes => Err(InputError::IndexPastByte { found }),
+        _ => Ok(()),
     }
 }
 

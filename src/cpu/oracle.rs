@@ -174,6 +174,15 @@ fn bias(problem: &Problem, inputs: &Inputs<'_>, head: usize, i: usize, j: usize)
             let bucket = Oracle::bucket(&buckets, offset(problem, i, j)) as usize;
             f64::from(table[bucket * problem.shape().heads as usize + head])
         }
+        (Bias::Indexed { rows, .. }, Some(table)) => {
+            let at = i * problem.shape().k_len as usize + j;
+            let row = inputs.indices.map_or(rows, |indices| indices[at]);
+            if row < rows {
+                f64::from(table[row as usize * problem.shape().heads as usize + head])
+            } else {
+                0.0
+            }
+        }
         _ => 0.0,
     }
 }

@@ -34,13 +34,13 @@ impl Attention for Tiled {
         if outputs.out.is_empty() {
             return Ok(outputs);
         }
-        let offset_table = OffsetTable::new(problem, inputs);
+        let bias = BiasSource::new(problem, inputs);
         let heads = outputs
             .out
             .par_chunks_mut(q_len * d)
             .zip(outputs.lse.par_chunks_mut(q_len));
         heads.enumerate().for_each(|(n, (out, lse))| {
-            let head = Head::new(problem, inputs, &offset_table, n);
+            let head = Head::new(problem, inputs, &bias, n);
             out.par_chunks_mut(Q_TILE * d)
                 .zip(lse.par_chunks_mut(Q_TILE))
                 .enumerate()
@@ -50,44 +50,86 @@ impl Attention for Tiled {
     }
 }
 
-/// The bias by head and clamped offset, times log2(e): `[H, 2·radius + 1]`.
-struct OffsetTable {
-    radius: i64,
-    values: Vec<f32>,
+/// Where the bias of a score comes from, times log2(e).
+enum BiasSource<'a> {
+    None,
+    /// By head and clamped offset, `[H, 2·radius + 1]`.
+    Offset {
+        radius: i64,
+        values: Vec<f32>,
+    },
+    /// By the caller's index of each query and key.
+    Index {
+        table: &'a [f32],
+        indices: &'a [u32],
+        heads: usize,
+        k_len: usize,
+    },
 }
 
-impl OffsetTable {
-    fn new(problem: &Problem, inputs: &Inputs<'_>) -> Self {
-        let (Some(thresholds), Some(table)) = (problem.thresholds(), inputs.table) else {
-            return Self {
-                radius: 0,
-                values: vec![0.0; problem.shape().heads as usize],
-            };
-        };
-        let radius = i64::from(thresholds.saturation());
-        let heads = problem.shape().heads as usize;
-        let values = (0..heads)
-            .flat_map(|head| (-radius..=radius).map(move |offset| (head, offset)))
-            .map(|(head, offset)| table[thresholds.bucket(offset) as usize * heads + head] * LOG2_E)
-            .collect();
-        Self { radius, values }
+impl<'a> BiasSource<'a> {
+    fn new(problem: &Problem, inputs: &Inputs<'a>) -> Self {
+        let shape = problem.shape();
+        let heads = shape.heads as usize;
+        match (problem.thresholds(), inputs.indices, inputs.table) {
+            (Some(thresholds), _, Some(table)) => {
+                let radius = i64::from(thresholds.saturation());
+                let values = (0..heads)
+                    .flat_map(|head| (-radius..=radius).map(move |offset| (head, offset)))
+                    .map(|(head, offset)| {
+                        table[thresholds.bucket(offset) as usize * heads + head] * LOG2_E
+                    })
+                    .collect();
+                Self::Offset { radius, values }
+            }
+            (None, Some(indices), Some(table)) => Self::Index {
+                table,
+                indices,
+                heads,
+                k_len: shape.k_len as usize,
+            },
+            _ => Self::None,
+        }
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "clamped to 0 ..= 2·radius"
-    )]
-    fn bias(&self, head: usize, offset: i64) -> f32 {
-        let column = (offset.clamp(-self.radius, self.radius) + self.radius) as usize;
-        self.values[head * (2 * self.radius as usize + 1) + column]
+    /// The bias of a head at query `i`, key `j`, whose offset this is.
+    fn at(&self, head: usize, i: usize, j: usize, offset: i64) -> f32 {
+        match self {
+            Self::None => 0.0,
+            Self::Offset { radius, values } => {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "clamped to 0 ..= 2·radius"
+                )]
+                let column = (offset.clamp(-radius, *radius) + radius) as usize;
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a distance within 32 bits"
+                )]
+                let width = 2 * *radius as usize + 1;
+                values[head * width + column]
+            }
+            Self::Index {
+                table,
+                indices,
+                heads,
+                k_len,
+            } => {
+                let row = indices[i * k_len + j] as usize;
+                table
+                    .get(row * heads + head)
+                    .map_or(0.0, |value| value * LOG2_E)
+            }
+        }
     }
 }
 
 /// One head of one sequence.
 struct Head<'a> {
     problem: &'a Problem,
-    offset_table: &'a OffsetTable,
+    bias: &'a BiasSource<'a>,
     head: usize,
     q: &'a [f32],
     k: &'a [f32],
@@ -102,12 +144,7 @@ struct Softmax {
 }
 
 impl<'a> Head<'a> {
-    fn new(
-        problem: &'a Problem,
-        inputs: &Inputs<'a>,
-        offset_table: &'a OffsetTable,
-        n: usize,
-    ) -> Self {
+    fn new(problem: &'a Problem, inputs: &Inputs<'a>, bias: &'a BiasSource<'a>, n: usize) -> Self {
         let shape = problem.shape();
         let (heads, kv_heads) = (shape.heads as usize, shape.kv_heads as usize);
         let (batch, head) = (n / heads, n % heads);
@@ -116,7 +153,7 @@ impl<'a> Head<'a> {
         let q_rows = shape.q_len as usize * d;
         Self {
             problem,
-            offset_table,
+            bias,
             head,
             q: &inputs.q[n * q_rows..][..q_rows],
             k: &inputs.k[kv * k_len * d..][..k_len * d],
@@ -197,7 +234,7 @@ impl<'a> Head<'a> {
                 *score = if hidden || causal && offset > 0 {
                     MASKED
                 } else {
-                    *score + self.offset_table.bias(self.head, offset)
+                    *score + self.bias.at(self.head, i, j, offset)
                 };
             }
         }

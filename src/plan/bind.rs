@@ -3,8 +3,8 @@
 use wgpu::util::DeviceExt;
 use wgpu::{BufferBinding, BufferUsages};
 
-use super::Forward;
 use super::params::{Params, TableParams, later_buckets};
+use super::{BiasSlot, Forward};
 use crate::{Bias, Error, InputError, Tensor};
 
 /// The buffers of a forward pass: f32, contiguous, in the shapes of [`crate::Shape`].
@@ -18,6 +18,8 @@ pub struct ForwardOperands<'a> {
     pub v: BufferBinding<'a>,
     /// `[num_buckets, H]`, where the bias has a table.
     pub table: Option<BufferBinding<'a>>,
+    /// `[Nq, Nk]` in the format of the bias, where it is indexed.
+    pub indices: Option<BufferBinding<'a>>,
     /// `[B, Nk]` bytes padded to a multiple of four, where the mask asks for it.
     pub key_mask: Option<BufferBinding<'a>>,
     /// `[B, H, Nq, D]`, written.
@@ -84,6 +86,7 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
     let offset_table = operands
         .table
         .as_ref()
+        .filter(|_| forward.variant.bias == BiasSlot::Offset)
         .map(|table| offset_table(forward, table, &mut steps));
     let params = uniform(
         &forward.device,
@@ -103,7 +106,7 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
     );
     for (number, tensor, binding, bytes) in slots {
         match (tensor, bytes) {
-            (Tensor::Table, _) => {}
+            (Tensor::Table, _) if offset_table.is_some() => {}
             (_, 0) => entries.push(entry(number, empty.as_entire_buffer_binding())),
             _ => entries.push(entry(number, binding)),
         }
@@ -132,17 +135,22 @@ fn slots<'a>(
         (3, Tensor::V, operands.v.clone(), kv),
         (4, Tensor::Out, operands.out.clone(), q),
     ];
-    let table = match forward.problem.bias() {
-        Bias::None => None,
-        Bias::Relative(buckets) => {
-            Some(4 * u64::from(buckets.num_buckets) * u64::from(shape.heads))
+    let bias = forward.problem.bias();
+    let table = bias
+        .table_rows()
+        .map(|rows| 4 * u64::from(rows) * u64::from(shape.heads));
+    let indices = match bias {
+        Bias::Indexed { format, .. } => {
+            Some(format.bytes(u64::from(shape.q_len) * u64::from(shape.k_len)))
         }
+        _ => None,
     };
     let mask = u64::from(shape.batch) * u64::from(shape.k_len);
     let mask = forward.variant.key_mask.then(|| mask.next_multiple_of(4));
     let lse = forward.variant.lse.then(|| 4 * shape.rows() as u64);
     for (number, tensor, binding, bytes) in [
         (6, Tensor::Table, &operands.table, table),
+        (8, Tensor::Indices, &operands.indices, indices),
         (7, Tensor::KeyMask, &operands.key_mask, mask),
         (5, Tensor::Lse, &operands.lse, lse),
     ] {

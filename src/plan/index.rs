@@ -4,25 +4,7 @@ use wgpu::BufferBinding;
 
 use super::bind::{Bound, Step, check, check_dispatch, entry, storage, uniform};
 use super::params::IndexParams;
-use crate::{Error, ProblemError, Tensor, Thresholds};
-
-/// How bucket indices lie in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum IndexFormat {
-    /// A word each.
-    U32,
-    /// A byte each, rows unpadded; only where there are at most 256 buckets.
-    U8,
-}
-
-impl IndexFormat {
-    pub(crate) const fn per_word(self) -> u32 {
-        match self {
-            Self::U32 => 1,
-            Self::U8 => 4,
-        }
-    }
-}
+use crate::{Error, IndexFormat, ProblemError, Tensor, Thresholds};
 
 /// A compiled bucket-index matrix: `[q_len, k_len]`, the bucket of `j − i − query_offset`.
 #[derive(Clone, Debug)]
@@ -40,8 +22,8 @@ impl BucketIndex {
     /// The bytes of the matrix, a whole number of words.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let elements = u64::from(self.q_len) * u64::from(self.k_len);
-        4 * elements.div_ceil(u64::from(self.format.per_word()))
+        self.format
+            .bytes(u64::from(self.q_len) * u64::from(self.k_len))
     }
 
     /// Checks and binds the buffer that the matrix is written to.

@@ -1,7 +1,7 @@
 //! Every kernel that may be compiled, as the key of the pipelines.
 
-use super::{IndexFormat, Variant};
-use crate::shader;
+use super::Variant;
+use crate::{IndexFormat, shader};
 
 /// A kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,7 +7,7 @@ mod params;
 mod variant;
 
 pub use bind::{Bound, ForwardOperands};
-pub use index::{BucketIndex, IndexFormat};
+pub use index::BucketIndex;
 pub use variant::{BiasSlot, Variant};
 
 pub(crate) use kernel::Kernel;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Bias, Problem};
+use crate::{Bias, IndexFormat, Problem};
 
 /// Where the bias of a score comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,6 +12,13 @@ pub enum BiasSlot {
     None,
     /// A table by head and clamped offset.
     Offset,
+    /// A table of this many rows, by an index for each query and key.
+    Index {
+        /// Rows of the table.
+        rows: u32,
+        /// How the indices lie in memory.
+        format: IndexFormat,
+    },
 }
 
 /// What is fixed when a forward kernel is compiled; lengths and offsets are not.
@@ -44,6 +51,7 @@ impl Variant {
             bias: match problem.bias() {
                 Bias::None => BiasSlot::None,
                 Bias::Relative(_) => BiasSlot::Offset,
+                Bias::Indexed { rows, format } => BiasSlot::Index { rows, format },
             },
             causal: problem.mask().causal,
             key_mask: problem.mask().keys,
@@ -62,8 +70,9 @@ impl Variant {
         let mut bindings = vec![(1, true), (2, true), (3, true), (4, false)];
         for (used, number, read_only) in [
             (self.lse, 5, false),
-            (self.bias == BiasSlot::Offset, 6, true),
+            (self.bias != BiasSlot::None, 6, true),
             (self.key_mask, 7, true),
+            (matches!(self.bias, BiasSlot::Index { .. }), 8, true),
         ] {
             if used {
                 bindings.push((number, read_only));
@@ -74,10 +83,15 @@ impl Variant {
 
     /// The constants that the shader text leaves open.
     pub(crate) fn prelude(&self) -> String {
-        format!(
+        let mut text = format!(
             "const HEAD_DIM = {}u;\nconst ROWS = {}u;\nconst CAUSAL = {};\n",
             self.head_dim, self.rows, self.causal
-        )
+        );
+        if let BiasSlot::Index { rows, format } = self.bias {
+            let bytes = format == IndexFormat::U8;
+            text += &format!("const TABLE_ROWS = {rows}u;\nconst INDEX_BYTES = {bytes};\n");
+        }
+        text
     }
 }
 
@@ -87,6 +101,7 @@ impl fmt::Display for Variant {
         f.write_str(match self.bias {
             BiasSlot::None => "",
             BiasSlot::Offset => " offset-bias",
+            BiasSlot::Index { .. } => " index-bias",
         })?;
         for (set, word) in [
             (self.causal, " causal"),

@@ -133,6 +133,7 @@ impl Recorded {
             k: &self.k,
             v: &self.v,
             table: Some(&self.table),
+            indices: None,
             key_mask: Some(&self.key_mask),
         }
     }
