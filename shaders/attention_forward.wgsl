@@ -10,6 +10,7 @@
 @group(0) @binding(2) var<storage, read> k: array<f32>;          // [B, Hkv, Nk, D]
 @group(0) @binding(3) var<storage, read> v: array<f32>;          // [B, Hkv, Nk, D]
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;  // [B, H, Nq, D]
+@group(0) @binding(5) var<storage, read_write> lse: array<f32>;  // [B, H, Nq], or one element that nobody reads
 
 const COLUMNS = 8u;
 const WORKGROUP = 64u;
@@ -18,6 +19,7 @@ const K_TILE = 4u * COLUMNS;
 const CHUNK = COLUMNS;                    // of features, in vec4
 const CHUNKS = (HEAD_DIM + 4u * CHUNK - 1u) / (4u * CHUNK);
 const STRIDE = CHUNK + 1u;                // one more, so that rows start in different banks
+const HIDES = CAUSAL || KEY_MASK;
 const MASKED = -3.4e38;
 const LN_2 = 0.6931471805599453;
 
@@ -32,7 +34,7 @@ fn feature(d: u32) -> bool {
 
 fn load_q(base: u32, i: u32, d: u32) -> vec4<f32> {
     if i >= params.q_len { return vec4(0.0); }
-    let at = base + i * HEAD_DIM + d;
+    let at = base + i * params.q_strides.z + d;
     return vec4(
         select(0.0, q[at], feature(d)), select(0.0, q[at + 1u], feature(d + 1u)),
         select(0.0, q[at + 2u], feature(d + 2u)), select(0.0, q[at + 3u], feature(d + 3u)));
@@ -40,7 +42,7 @@ fn load_q(base: u32, i: u32, d: u32) -> vec4<f32> {
 
 fn load_k(base: u32, j: u32, d: u32) -> vec4<f32> {
     if j >= params.k_len { return vec4(0.0); }
-    let at = base + j * HEAD_DIM + d;
+    let at = base + j * params.k_strides.z + d;
     return vec4(
         select(0.0, k[at], feature(d)), select(0.0, k[at + 1u], feature(d + 1u)),
         select(0.0, k[at + 2u], feature(d + 2u)), select(0.0, k[at + 3u], feature(d + 3u)));
@@ -48,7 +50,7 @@ fn load_k(base: u32, j: u32, d: u32) -> vec4<f32> {
 
 fn load_v(base: u32, j: u32, d: u32) -> vec4<f32> {
     if j >= params.k_len { return vec4(0.0); }
-    let at = base + j * HEAD_DIM + d;
+    let at = base + j * params.v_strides.z + d;
     return vec4(
         select(0.0, v[at], feature(d)), select(0.0, v[at + 1u], feature(d + 1u)),
         select(0.0, v[at + 2u], feature(d + 2u)), select(0.0, v[at + 3u], feature(d + 3u)));
@@ -69,7 +71,18 @@ fn masked(score: f32, i: u32, j: u32, slot: u32) -> f32 {
 }
 
 fn weights(score: vec4<f32>, maximum: f32) -> vec4<f32> {
-    return select(vec4(0.0), exp2(score - vec4(maximum)), score > vec4(MASKED));
+    return select(vec4(0.0), exp2(score - vec4(maximum)), score != vec4(MASKED));
+}
+
+// Whether the mask may hide a key of this tile from a row of it.
+fn tile_hides(q_first: u32, k_first: u32) -> bool {
+    return KEY_MASK || i32(k_first + K_TILE - 1u) > i32(q_first) + params.query_offset;
+}
+
+// values · p without the keys of weight 0, so that an infinity behind the mask stays there.
+fn visible_product(values: mat4x4<f32>, p: vec4<f32>) -> vec4<f32> {
+    return select(vec4(0.0), values[0] * p.x, p.x != 0.0) + select(vec4(0.0), values[1] * p.y, p.y != 0.0)
+        + select(vec4(0.0), values[2] * p.z, p.z != 0.0) + select(vec4(0.0), values[3] * p.w, p.w != 0.0);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -82,9 +95,11 @@ fn attention_forward(
     let q_first = group.x * Q_TILE;
     let x = local % COLUMNS;
     let first_row = local / COLUMNS * ROWS;
-    let q_base = (batch * params.heads + head) * params.q_len * HEAD_DIM;
-    let kv_head = head / (params.heads / params.kv_heads);
-    let kv_base = (batch * params.kv_heads + kv_head) * params.k_len * HEAD_DIM;
+    let kv_head = head / params.group_size;
+    let q_base = batch * params.q_strides.x + head * params.q_strides.y;
+    let k_base = batch * params.k_strides.x + kv_head * params.k_strides.y;
+    let v_base = batch * params.v_strides.x + kv_head * params.v_strides.y;
+    let out_base = batch * params.out_strides.x + head * params.out_strides.y;
 
     var maximum: array<f32, ROWS>;
     var sum: array<f32, ROWS>;
@@ -96,6 +111,7 @@ fn attention_forward(
     let end = key_end(q_first);
     for (var k_first = 0u; k_first < end; k_first += K_TILE) {
         var score: array<vec4<f32>, ROWS>;
+        let hides = HIDES && tile_hides(q_first, k_first);
         let first_offset = i32(k_first) - i32(q_first + Q_TILE - 1u) - params.query_offset;
         for (var chunk = 0u; chunk < CHUNKS; chunk++) {
             workgroupBarrier();
@@ -105,7 +121,7 @@ fn attention_forward(
             }
             for (var e = local; e < K_TILE * CHUNK; e += WORKGROUP) {
                 let d = 4u * (chunk * CHUNK + e % CHUNK);
-                keys_tile[e / CHUNK * STRIDE + e % CHUNK] = load_k(kv_base, k_first + e / CHUNK, d);
+                keys_tile[e / CHUNK * STRIDE + e % CHUNK] = load_k(k_base, k_first + e / CHUNK, d);
             }
             if chunk == 0u {
                 bias_prepare(local, head, first_offset);
@@ -157,7 +173,7 @@ fn attention_forward(
             workgroupBarrier();
             for (var e = local; e < K_TILE * CHUNK; e += WORKGROUP) {
                 let d = 4u * (chunk * CHUNK + e % CHUNK);
-                keys_tile[e / CHUNK * STRIDE + e % CHUNK] = load_v(kv_base, k_first + e / CHUNK, d);
+                keys_tile[e / CHUNK * STRIDE + e % CHUNK] = load_v(v_base, k_first + e / CHUNK, d);
             }
             workgroupBarrier();
             for (var c = 0u; c < COLUMNS; c++) {
@@ -165,7 +181,12 @@ fn attention_forward(
                     keys_tile[c * STRIDE + x], keys_tile[(c + COLUMNS) * STRIDE + x],
                     keys_tile[(c + 2u * COLUMNS) * STRIDE + x], keys_tile[(c + 3u * COLUMNS) * STRIDE + x]);
                 for (var r = 0u; r < ROWS; r++) {
-                    acc[chunk][r] += values * rows_tile[(first_row + r) * STRIDE + c];
+                    let p = rows_tile[(first_row + r) * STRIDE + c];
+                    if hides {
+                        acc[chunk][r] += visible_product(values, p);
+                    } else {
+                        acc[chunk][r] += values * p;
+                    }
                 }
             }
         }
@@ -189,15 +210,15 @@ fn attention_forward(
         for (var chunk = 0u; chunk < CHUNKS; chunk++) {
             let value = select(acc[chunk][r] / total, vec4(0.0), empty);
             let d = 4u * (chunk * CHUNK + x);
-            let at = q_base + i * HEAD_DIM + d;
+            let at = out_base + i * params.out_strides.z + d;
             if feature(d) { out[at] = value.x; }
             if feature(d + 1u) { out[at + 1u] = value.y; }
             if feature(d + 2u) { out[at + 2u] = value.z; }
             if feature(d + 3u) { out[at + 3u] = value.w; }
         }
-        if x == 0u {
+        if x == 0u && params.write_lse != 0u {
             let value = (maximum[r] + log2(total)) * LN_2;
-            write_lse((batch * params.heads + head) * params.q_len + i, select(value, params.empty_lse, empty));
+            lse[(batch * params.heads + head) * params.q_len + i] = select(value, params.empty_lse, empty);
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::plan::{BucketIndex, Forward, Kernel, Variant};
-use crate::{IndexFormat, Problem, Thresholds};
+use crate::plan::{BucketIndex, Forward, Kernel, choose};
+use crate::{Capabilities, Error, IndexFormat, Problem, Thresholds};
 
 /// The caller's device, and the kernels compiled for it so far.
 #[derive(Clone, Debug)]
@@ -37,17 +37,25 @@ impl Context {
         &self.queue
     }
 
-    /// Compiles the forward pass of a problem, or reuses a kernel: another length or offset compiles nothing.
+    /// What the device offers.
     #[must_use]
-    pub fn forward(&self, problem: &Problem, lse: bool) -> Forward {
-        let variant = Variant::choose(problem, lse);
-        Forward {
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities::of(&self.device)
+    }
+
+    /// Compiles the forward pass of a problem, or reuses a kernel: another length, stride or offset compiles nothing.
+    ///
+    /// # Errors
+    /// A device that offers less than every kernel needs.
+    pub fn forward(&self, problem: &Problem) -> Result<Forward, Error> {
+        let variant = choose(problem, &self.capabilities())?;
+        Ok(Forward {
             device: self.device.clone(),
             problem: problem.clone(),
             variant,
             pipeline: self.pipeline(Kernel::Forward(variant)),
             table_pipeline: self.pipeline(Kernel::OffsetTable),
-        }
+        })
     }
 
     /// Compiles the bucket-index matrix `[q_len, k_len]`, or reuses its kernel.

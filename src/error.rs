@@ -97,6 +97,24 @@ pub enum ProblemError {
         /// The most allowed.
         maximum: u64,
     },
+    /// Rows of a tensor would share elements.
+    #[error(
+        "a stride of {tensor} is {stride}; at least {minimum} is needed, so that rows do not overlap"
+    )]
+    Overlap {
+        /// Which tensor.
+        tensor: Tensor,
+        /// The stride, in elements.
+        stride: u32,
+        /// The extent of what lies inside that dimension.
+        minimum: u64,
+    },
+    /// A layout for a tensor that has none.
+    #[error("{tensor} is always contiguous; layouts are for q, k, v and out")]
+    NoLayout {
+        /// Which tensor.
+        tensor: Tensor,
+    },
     /// Positions do not fit 32-bit signed offsets.
     #[error("query_offset is {found}; offsets must stay within ±{maximum}")]
     QueryOffset {
@@ -123,9 +141,9 @@ pub enum InputError {
         /// Which tensor.
         tensor: Tensor,
         /// Its length.
-        found: usize,
+        found: u64,
         /// The length that the problem asks for.
-        expected: usize,
+        expected: u64,
     },
     /// An index that its format cannot hold.
     #[error("an index is {found}; at most 255 fits IndexFormat::U8")]
@@ -145,6 +163,30 @@ pub enum InputError {
         /// Which tensor.
         tensor: Tensor,
     },
+}
+
+/// A device limit that kernels depend on.
+#[cfg(feature = "gpu")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// `max_compute_workgroup_storage_size`, bytes.
+    WorkgroupStorage,
+    /// `max_compute_invocations_per_workgroup`.
+    Invocations,
+    /// `max_storage_buffers_per_shader_stage`.
+    StorageBuffers,
+}
+
+#[cfg(feature = "gpu")]
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::WorkgroupStorage => "max_compute_workgroup_storage_size",
+            Self::Invocations => "max_compute_invocations_per_workgroup",
+            Self::StorageBuffers => "max_storage_buffers_per_shader_stage",
+        })
+    }
 }
 
 /// Work cannot be bound to a device, or its result cannot be read; nothing was submitted unless the device was lost.
@@ -209,6 +251,18 @@ pub enum Error {
         found: u32,
         /// The device's limit.
         maximum: u32,
+    },
+    /// The device was requested with less than a kernel needs.
+    #[error(
+        "the device has {limit} {found}; {needed} is needed: request it with at least WebGPU's default limits"
+    )]
+    DeviceLimit {
+        /// Which limit.
+        limit: Limit,
+        /// What the device has.
+        found: u32,
+        /// What the kernel needs.
+        needed: u32,
     },
     /// The device was lost before the result came back.
     #[error("the device was lost; make a new one and try again")]

@@ -3,7 +3,7 @@
 use crate::{ProblemError, Tensor};
 
 /// The sizes of the tensors: q and the output are `[batch, heads, q_len, head_dim]`, k and v
-/// `[batch, kv_heads, k_len, head_dim]`, all contiguous.
+/// `[batch, kv_heads, k_len, head_dim]`.
 ///
 /// Lengths, batch and heads may be 0: there is then nothing to compute, or (`k_len` 0) no key to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,16 +26,14 @@ impl Shape {
     /// The largest head dimension.
     pub const MAX_HEAD_DIM: u32 = 256;
 
-    /// Elements of q and of the output.
+    /// The sizes of a tensor in the order batch, heads, rows: of q and the output, or of k and v.
     #[must_use]
-    pub const fn q_elements(&self) -> usize {
-        self.batch as usize * self.heads as usize * self.q_len as usize * self.head_dim as usize
-    }
-
-    /// Elements of k, and of v.
-    #[must_use]
-    pub const fn kv_elements(&self) -> usize {
-        self.batch as usize * self.kv_heads as usize * self.k_len as usize * self.head_dim as usize
+    pub const fn rows_of(&self, tensor: Tensor) -> Option<[u32; 3]> {
+        match tensor {
+            Tensor::Q | Tensor::Out => Some([self.batch, self.heads, self.q_len]),
+            Tensor::K | Tensor::V => Some([self.batch, self.kv_heads, self.k_len]),
+            _ => None,
+        }
     }
 
     /// Query rows over the whole batch, the number of log-sum-exp values.
@@ -59,23 +57,100 @@ impl Shape {
                 kv_heads: self.kv_heads,
             });
         }
-        self.fits(Tensor::Q, self.heads, self.q_len)?;
-        self.fits(Tensor::K, self.kv_heads, self.k_len)
+        Ok(())
+    }
+}
+
+/// How a tensor of `[batch, heads, rows, head_dim]` lies in memory: the distance, in elements, between neighbours along
+/// each dimension. Features are always contiguous.
+///
+/// `[B, N, H, D]` has `row = H · D` and `head = D`; q in a packed `[B, N, 3, H, D]` has `row = 3 · H · D`, with the
+/// tensors bound at their own offsets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Layout {
+    /// From a sequence of the batch to the next.
+    pub batch: u32,
+    /// From a head to the next.
+    pub head: u32,
+    /// From a row to the next.
+    pub row: u32,
+}
+
+impl Layout {
+    /// `[batch, heads, rows, head_dim]` without gaps.
+    ///
+    /// # Errors
+    /// More elements than 32 bits can index.
+    pub(crate) fn contiguous(tensor: Tensor, shape: &Shape) -> Result<Self, ProblemError> {
+        let [batch, heads, rows] = shape.rows_of(tensor).unwrap_or_default();
+        let head = u64::from(rows) * u64::from(shape.head_dim);
+        let sequence = u128::from(head) * u128::from(heads);
+        let elements = sequence * u128::from(batch);
+        // A dimension of size 0 leaves nothing to index, whatever the others are.
+        if elements > u128::from(u32::MAX) {
+            return Err(too_large(tensor, elements));
+        }
+        Ok(Self {
+            batch: u32::try_from(sequence).unwrap_or(0),
+            head: u32::try_from(head).unwrap_or(0),
+            row: shape.head_dim,
+        })
     }
 
-    fn fits(&self, tensor: Tensor, heads: u32, len: u32) -> Result<(), ProblemError> {
-        let elements = [heads, len, self.head_dim]
-            .iter()
-            .fold(u128::from(self.batch), |product, &factor| {
-                product * u128::from(factor)
-            });
-        if elements > u128::from(u32::MAX) {
-            return Err(ProblemError::TooLarge {
-                tensor,
-                elements,
-                maximum: u64::from(u32::MAX),
-            });
+    /// Elements from the first to the last, inclusive; 0 where a dimension is.
+    #[must_use]
+    pub fn span(&self, [batch, heads, rows]: [u32; 3], head_dim: u32) -> u64 {
+        if batch == 0 || heads == 0 || rows == 0 || head_dim == 0 {
+            return 0;
+        }
+        let last = |size: u32, stride: u32| u64::from(size - 1).saturating_mul(u64::from(stride));
+        last(batch, self.batch)
+            .saturating_add(last(heads, self.head))
+            .saturating_add(last(rows, self.row))
+            .saturating_add(u64::from(head_dim))
+    }
+
+    /// Where a row begins.
+    #[must_use]
+    pub const fn start(&self, batch: usize, head: usize, row: usize) -> usize {
+        batch * self.batch as usize + head * self.head as usize + row * self.row as usize
+    }
+
+    /// Refuses rows that share elements and spans past 32 bits.
+    pub(crate) fn validate(&self, tensor: Tensor, shape: &Shape) -> Result<(), ProblemError> {
+        let Some(sizes) = shape.rows_of(tensor) else {
+            return Err(ProblemError::NoLayout { tensor });
+        };
+        let span = self.span(sizes, shape.head_dim);
+        if span > u64::from(u32::MAX) {
+            return Err(too_large(tensor, span.into()));
+        }
+        if span == 0 {
+            return Ok(());
+        }
+        let strides = [self.batch, self.head, self.row];
+        let mut dimensions: Vec<(u32, u32)> = strides.into_iter().zip(sizes).collect();
+        dimensions.retain(|&(_, size)| size > 1);
+        dimensions.sort_unstable();
+        let mut extent = u64::from(shape.head_dim);
+        for (stride, size) in dimensions {
+            if u64::from(stride) < extent {
+                return Err(ProblemError::Overlap {
+                    tensor,
+                    stride,
+                    minimum: extent,
+                });
+            }
+            extent += u64::from(stride) * u64::from(size - 1);
         }
         Ok(())
+    }
+}
+
+const fn too_large(tensor: Tensor, elements: u128) -> ProblemError {
+    ProblemError::TooLarge {
+        tensor,
+        elements,
+        maximum: u32::MAX as u64,
     }
 }

@@ -32,6 +32,7 @@ pub mod run;
 pub mod shader;
 
 mod bias;
+mod capability;
 #[cfg(feature = "gpu")]
 mod context;
 mod error;
@@ -40,12 +41,13 @@ mod mask;
 mod problem;
 
 pub use bias::{Bias, Direction, IndexFormat, RelativeBuckets, Thresholds};
+pub use capability::Capabilities;
 #[cfg(feature = "gpu")]
 pub use context::Context;
 #[cfg(feature = "gpu")]
-pub use error::Error;
+pub use error::{Error, Limit};
 pub use error::{InputError, ProblemError, Tensor};
-pub use layout::Shape;
+pub use layout::{Layout, Shape};
 pub use mask::Mask;
 pub use problem::{Cost, Problem, ProblemBuilder, Scale};
 #[cfg(feature = "gpu")]

@@ -1,6 +1,6 @@
 //! An attention problem, without its data: validated once, without a device.
 
-use crate::{Bias, IndexFormat, Mask, ProblemError, Shape, Thresholds};
+use crate::{Bias, IndexFormat, Layout, Mask, ProblemError, Shape, Tensor, Thresholds};
 
 /// What the scores `q · k` are multiplied by; the bias is added after it, unscaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +22,11 @@ pub struct Problem {
     thresholds: Option<Thresholds>,
     mask: Mask,
     query_offset: i32,
+    layouts: [Layout; 4],
 }
+
+/// The tensors that have a layout, in the order of `Problem::layouts`.
+const STRIDED: [Tensor; 4] = [Tensor::Q, Tensor::K, Tensor::V, Tensor::Out];
 
 /// What a problem needs at the least, whatever the algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,18 @@ pub struct Cost {
     pub flops: u64,
     /// Bytes of q, k, v and the output, each moved once.
     pub bytes: u64,
+}
+
+/// Visible pairs where query row 0 sees `first` keys, each later row one more, and none more than `k_len`.
+fn causal_pairs(first: i64, q_len: u32, k_len: u32) -> u64 {
+    let (rows, keys) = (i64::from(q_len), i64::from(k_len));
+    let blind = (-first).clamp(0, rows);
+    let full = (keys - first).clamp(blind, rows);
+    let growing = i128::from(full - blind);
+    let pairs = growing * i128::from(first + blind)
+        + growing * (growing - 1) / 2
+        + i128::from(rows - full) * i128::from(keys);
+    u64::try_from(pairs).unwrap_or(0)
 }
 
 /// The magnitude that offsets must not exceed, so that 32 signed bits hold every sum of positions.
@@ -45,6 +61,7 @@ impl Problem {
             bias: Bias::None,
             mask: Mask::NONE,
             query_offset: 0,
+            layouts: [None; 4],
         }
     }
 
@@ -84,22 +101,51 @@ impl Problem {
         self.query_offset
     }
 
+    /// How q, k, v or the output lies in memory; none for the other tensors.
+    #[must_use]
+    pub fn layout(&self, tensor: Tensor) -> Option<Layout> {
+        let position = STRIDED.iter().position(|&strided| strided == tensor)?;
+        Some(self.layouts[position])
+    }
+
+    pub(crate) const fn layouts(&self) -> [Layout; 4] {
+        self.layouts
+    }
+
+    /// The elements that a tensor takes, gaps included; 0 for one that the problem does not use.
+    #[must_use]
+    pub fn elements(&self, tensor: Tensor) -> u64 {
+        let shape = &self.shape;
+        let [batch, heads, q_len, k_len] =
+            [shape.batch, shape.heads, shape.q_len, shape.k_len].map(u64::from);
+        let rows = self.bias.table_rows().map_or(0, u64::from);
+        match tensor {
+            Tensor::Table => rows * heads,
+            Tensor::Indices if matches!(self.bias, Bias::Indexed { .. }) => q_len * k_len,
+            Tensor::KeyMask if self.mask.keys => batch * k_len,
+            Tensor::Lse => batch * heads * q_len,
+            _ => match (self.layout(tensor), shape.rows_of(tensor)) {
+                (Some(layout), Some(sizes)) => layout.span(sizes, shape.head_dim),
+                _ => 0,
+            },
+        }
+    }
+
     /// Operations and compulsory bytes.
     #[must_use]
     pub fn cost(&self) -> Cost {
         let shape = &self.shape;
-        let pairs: u64 = if self.mask.causal {
-            let (first, keys) = (i64::from(self.query_offset) + 1, i64::from(shape.k_len));
-            (0..i64::from(shape.q_len))
-                .map(|i| (first + i).clamp(0, keys).unsigned_abs())
-                .sum()
+        let pairs = if self.mask.causal {
+            causal_pairs(i64::from(self.query_offset) + 1, shape.q_len, shape.k_len)
         } else {
             u64::from(shape.q_len) * u64::from(shape.k_len)
         };
         let heads = u64::from(shape.batch) * u64::from(shape.heads);
+        let kv_heads = u64::from(shape.batch) * u64::from(shape.kv_heads);
+        let d = u64::from(shape.head_dim);
         Cost {
-            flops: 4 * heads * pairs * u64::from(shape.head_dim),
-            bytes: 4 * 2 * (shape.q_elements() as u64 + shape.kv_elements() as u64),
+            flops: 4 * heads * pairs * d,
+            bytes: 4 * 2 * d * (heads * u64::from(shape.q_len) + kv_heads * u64::from(shape.k_len)),
         }
     }
 }
@@ -113,9 +159,21 @@ pub struct ProblemBuilder {
     bias: Bias,
     mask: Mask,
     query_offset: i32,
+    layouts: [Option<Layout>; 4],
 }
 
 impl ProblemBuilder {
+    /// Sets how q, k, v or the output lies in memory; contiguous where this is not called.
+    ///
+    /// # Errors
+    /// A tensor that has no layout.
+    pub fn layout(mut self, tensor: Tensor, layout: Layout) -> Result<Self, ProblemError> {
+        let position = STRIDED.iter().position(|&strided| strided == tensor);
+        let position = position.ok_or(ProblemError::NoLayout { tensor })?;
+        self.layouts[position] = Some(layout);
+        Ok(self)
+    }
+
     /// Sets the factor of the scores.
     pub const fn scale(mut self, scale: Scale) -> Self {
         self.scale = scale;
@@ -163,6 +221,7 @@ impl ProblemBuilder {
             thresholds,
             mask: self.mask,
             query_offset: self.query_offset,
+            layouts: self.resolve_layouts()?,
         })
     }
 
@@ -180,6 +239,18 @@ impl ProblemBuilder {
             });
         }
         Ok(())
+    }
+
+    fn resolve_layouts(&self) -> Result<[Layout; 4], ProblemError> {
+        let mut layouts = [Layout::default(); 4];
+        for ((slot, tensor), chosen) in layouts.iter_mut().zip(STRIDED).zip(self.layouts) {
+            *slot = match chosen {
+                Some(layout) => layout,
+                None => Layout::contiguous(tensor, &self.shape)?,
+            };
+            slot.validate(tensor, &self.shape)?;
+        }
+        Ok(layouts)
     }
 
     fn resolve_scale(&self) -> Result<f32, ProblemError> {

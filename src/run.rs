@@ -1,16 +1,24 @@
 //! Host slices in, host vectors out.
 
+use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use wgpu::BufferUsages;
 use wgpu::util::DeviceExt;
 
 use crate::cpu::{Attention, Inputs, Outputs};
-use crate::plan::ForwardOperands;
-use crate::{Bias, Context, Error, IndexFormat, Problem};
+use crate::plan::{ForwardOperands, Operand};
+use crate::{Bias, Context, Error, IndexFormat, Problem, Tensor};
 
-/// Attention on a device, from host slices; blocks until the result is back.
+/// Attention on a device, from host slices.
 #[derive(Clone, Debug)]
 pub struct OnDevice {
     context: Context,
+}
+
+/// A result on its way back: the staging buffers of output and log-sum-exp, and the news of each being mapped.
+struct Pending {
+    staging: [wgpu::Buffer; 2],
+    mapped: [OneshotReceiver<Result<(), wgpu::BufferAsyncError>>; 2],
+    elements: [usize; 2],
 }
 
 impl OnDevice {
@@ -18,6 +26,56 @@ impl OnDevice {
     #[must_use]
     pub const fn new(context: Context) -> Self {
         Self { context }
+    }
+
+    /// The context.
+    #[must_use]
+    pub const fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Computes the output and its log-sum-exp without blocking. Somebody has to poll the device meanwhile: a browser
+    /// does, elsewhere the caller's own loop.
+    ///
+    /// # Errors
+    /// Inputs that do not fit the problem, a problem that the device cannot hold, or a lost device.
+    pub async fn forward_async(
+        &self,
+        problem: &Problem,
+        inputs: &Inputs<'_>,
+    ) -> Result<Outputs, Error> {
+        self.start(problem, inputs)?.finish().await
+    }
+
+    /// Uploads, submits and asks for the result.
+    fn start(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Pending, Error> {
+        inputs.validate(problem)?;
+        let forward = self.context.forward(problem)?;
+        let floats = |values: &[f32]| self.upload(bytemuck::cast_slice(values));
+        let (q, k, v) = (floats(inputs.q), floats(inputs.k), floats(inputs.v));
+        let table = inputs.table.map(floats);
+        let indices = inputs
+            .indices
+            .map(|indices| self.upload(&packed(problem.bias(), indices)));
+        let key_mask = inputs.key_mask.map(|mask| self.upload(mask));
+        let [out, lse] = [Tensor::Out, Tensor::Lse].map(|tensor| {
+            let elements = usize::try_from(problem.elements(tensor)).unwrap_or(usize::MAX);
+            (self.output(elements), elements)
+        });
+        let bound = forward.bind(&ForwardOperands {
+            q: whole(&q),
+            k: whole(&k),
+            v: whole(&v),
+            table: table.as_ref().map(whole),
+            indices: indices.as_ref().map(whole),
+            key_mask: key_mask.as_ref().map(whole),
+            out: whole(&out.0),
+            lse: Some(whole(&lse.0)),
+        })?;
+        let descriptor = wgpu::CommandEncoderDescriptor::default();
+        let mut encoder = self.context.device().create_command_encoder(&descriptor);
+        bound.encode(&mut encoder);
+        Ok(self.read([out, lse], encoder))
     }
 
     fn upload(&self, contents: &[u8]) -> wgpu::Buffer {
@@ -44,74 +102,76 @@ impl OnDevice {
 
     fn read(
         &self,
-        buffers: [(&wgpu::Buffer, usize); 2],
+        outputs: [(wgpu::Buffer, usize); 2],
         mut encoder: wgpu::CommandEncoder,
-    ) -> Result<[Vec<f32>; 2], Error> {
-        let device = self.context.device();
-        let staging = buffers.map(|(buffer, _)| {
-            let staging = device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("relattn::OnDevice"),
-                size: buffer.size(),
-                usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
-            encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+    ) -> Pending {
+        let elements = [outputs[0].1, outputs[1].1];
+        let staging = outputs.map(|(buffer, _)| {
+            let staging = self
+                .context
+                .device()
+                .create_buffer(&wgpu::BufferDescriptor {
+                    label: Some("relattn::OnDevice"),
+                    size: buffer.size(),
+                    usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                });
+            encoder.copy_buffer_to_buffer(&buffer, 0, &staging, 0, buffer.size());
             staging
         });
         self.context.queue().submit([encoder.finish()]);
-        for buffer in &staging {
-            buffer.slice(..).map_async(wgpu::MapMode::Read, |_| ());
-        }
-        device
-            .poll(wgpu::PollType::wait_indefinitely())
-            .map_err(|_| Error::DeviceLost)?;
-        let mut values = [Vec::new(), Vec::new()];
-        for ((values, staging), (_, elements)) in values.iter_mut().zip(&staging).zip(buffers) {
-            let mapped = staging
+        let mapped = staging.each_ref().map(|buffer| {
+            let (sender, receiver) = oneshot_channel();
+            buffer
                 .slice(..)
-                .get_mapped_range()
-                .map_err(|_| Error::DeviceLost)?;
-            *values = bytemuck::pod_collect_to_vec(&mapped);
-            values.truncate(elements);
+                .map_async(wgpu::MapMode::Read, move |result| {
+                    // A receiver that is gone means that nobody waits any more.
+                    let _ = sender.send(result);
+                });
+            receiver
+        });
+        Pending {
+            staging,
+            mapped,
+            elements,
         }
-        Ok(values)
     }
 }
 
+impl Pending {
+    async fn finish(self) -> Result<Outputs, Error> {
+        let mut values = [Vec::new(), Vec::new()];
+        for (n, (buffer, mapped)) in self.staging.iter().zip(&self.mapped).enumerate() {
+            match mapped.receive().await {
+                Some(Ok(())) => {}
+                _ => return Err(Error::DeviceLost),
+            }
+            let range = buffer.slice(..).get_mapped_range();
+            let range = range.map_err(|_| Error::DeviceLost)?;
+            values[n] = bytemuck::pod_collect_to_vec(&range);
+            values[n].truncate(self.elements[n]);
+        }
+        let [out, lse] = values;
+        Ok(Outputs { out, lse })
+    }
+}
+
+/// Blocks until the result is back; not for the web, where nothing may block.
 impl Attention for OnDevice {
     type Error = Error;
 
     fn forward(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Outputs, Error> {
-        inputs.validate(problem)?;
-        let floats = |values: &[f32]| self.upload(bytemuck::cast_slice(values));
-        let (q, k, v) = (floats(inputs.q), floats(inputs.k), floats(inputs.v));
-        let table = inputs.table.map(floats);
-        let indices = inputs
-            .indices
-            .map(|indices| self.upload(&packed(problem.bias(), indices)));
-        let key_mask = inputs.key_mask.map(|mask| self.upload(mask));
-        let shape = problem.shape();
-        let (out, lse) = (self.output(shape.q_elements()), self.output(shape.rows()));
-        let bound = self.context.forward(problem, true).bind(&ForwardOperands {
-            q: q.as_entire_buffer_binding(),
-            k: k.as_entire_buffer_binding(),
-            v: v.as_entire_buffer_binding(),
-            table: table.as_ref().map(wgpu::Buffer::as_entire_buffer_binding),
-            indices: indices.as_ref().map(wgpu::Buffer::as_entire_buffer_binding),
-            key_mask: key_mask
-                .as_ref()
-                .map(wgpu::Buffer::as_entire_buffer_binding),
-            out: out.as_entire_buffer_binding(),
-            lse: Some(lse.as_entire_buffer_binding()),
-        })?;
-        let mut encoder = self
-            .context
+        let pending = self.start(problem, inputs)?;
+        self.context
             .device()
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        bound.encode(&mut encoder);
-        let [out, lse] = self.read([(&out, shape.q_elements()), (&lse, shape.rows())], encoder)?;
-        Ok(Outputs { out, lse })
+            .poll(wgpu::PollType::wait_indefinitely())
+            .map_err(|_| Error::DeviceLost)?;
+        pollster::block_on(pending.finish())
     }
+}
+
+fn whole(buffer: &wgpu::Buffer) -> Operand<'_> {
+    buffer.as_entire_buffer_binding()
 }
 
 /// Indices in the format of the bias.

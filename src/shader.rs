@@ -12,8 +12,6 @@ pub(crate) const BUCKET_INDEX: &str = include_str!("../shaders/bucket_index.wgsl
 
 const ATTENTION_FORWARD: &str = include_str!("../shaders/attention_forward.wgsl");
 const PARAMS: &str = include_str!("../shaders/part/params.wgsl");
-const LSE_NONE: &str = include_str!("../shaders/part/lse_none.wgsl");
-const LSE_WRITE: &str = include_str!("../shaders/part/lse_write.wgsl");
 const MASK_KEYS: &str = include_str!("../shaders/part/mask_keys.wgsl");
 const MASK_NONE: &str = include_str!("../shaders/part/mask_none.wgsl");
 const BIAS_NONE: &str = include_str!("../shaders/part/bias_none.wgsl");
@@ -33,14 +31,5 @@ pub fn link(variant: &Variant) -> String {
     } else {
         MASK_NONE
     };
-    let lse = if variant.lse { LSE_WRITE } else { LSE_NONE };
-    [
-        &variant.prelude(),
-        ATTENTION_FORWARD,
-        PARAMS,
-        bias,
-        mask,
-        lse,
-    ]
-    .join("\n")
+    [&variant.prelude(), ATTENTION_FORWARD, PARAMS, bias, mask].join("\n")
 }

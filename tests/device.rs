@@ -4,13 +4,13 @@
 
 mod harness;
 
-use harness::{Recorded, T5_CASES, devices};
+use harness::{Recorded, T5_CASES, devices, elements};
 use relattn::cpu::{Attention, Inputs, Oracle};
-use relattn::plan::{ForwardOperands, Variant};
+use relattn::plan::{ForwardOperands, choose};
 use relattn::run::OnDevice;
 use relattn::{
-    Bias, Context, Direction, Error, IndexFormat, Mask, Problem, RelativeBuckets, Scale, Shape,
-    Tensor, wgpu,
+    Bias, Capabilities, Context, Direction, Error, IndexFormat, Mask, Problem, RelativeBuckets,
+    Scale, Shape, Tensor, wgpu,
 };
 
 /// Values without symmetry, between −1 and 1.
@@ -166,11 +166,11 @@ fn catalogue_against_the_oracle() {
                 .build()
                 .expect("valid");
             let (q, k) = (
-                values(shape.q_elements(), 1),
-                values(shape.kv_elements(), 2),
+                values(elements(&problem, Tensor::Q), 1),
+                values(elements(&problem, Tensor::K), 2),
             );
             let (v, table) = (
-                values(shape.kv_elements(), 3),
+                values(elements(&problem, Tensor::K), 3),
                 values(32 * shape.heads as usize, 4),
             );
             let mask: Vec<u8> = (0..shape.batch * shape.k_len)
@@ -206,10 +206,10 @@ fn indexed_bias_equals_the_oracle() {
             let bias = Bias::Indexed { rows: 50, format };
             let problem = Problem::builder(shape).bias(bias).build().expect("valid");
             let (q, k) = (
-                values(shape.q_elements(), 1),
-                values(shape.kv_elements(), 2),
+                values(elements(&problem, Tensor::Q), 1),
+                values(elements(&problem, Tensor::K), 2),
             );
-            let (v, table) = (values(shape.kv_elements(), 3), values(50 * 3, 4));
+            let (v, table) = (values(elements(&problem, Tensor::K), 3), values(50 * 3, 4));
             // Not a function of the offset, and some past the table: they add 0.
             let indices: Vec<u32> = (0..70 * 45).map(|n| n * 37 % 53).collect();
             let inputs = Inputs {
@@ -270,7 +270,9 @@ fn bad_buffers_are_named() {
     };
     let problem = Problem::builder(shape).build().expect("valid");
     for (_, device, queue) in devices() {
-        let forward = Context::new(&device, &queue).forward(&problem, false);
+        let forward = Context::new(&device, &queue)
+            .forward(&problem)
+            .expect("a kernel");
         let buffer = |size, usage| {
             device.create_buffer(&wgpu::BufferDescriptor {
                 label: None,
@@ -337,6 +339,6 @@ fn a_new_length_keeps_the_variant() {
         let builder = Problem::builder(shape).bias(Bias::Relative(RelativeBuckets::t5_decoder()));
         builder.query_offset(query_offset).build().expect("valid")
     };
-    let variant = |problem| Variant::choose(&problem, true);
+    let variant = |problem| choose(&problem, &Capabilities::WEBGPU_DEFAULT);
     assert_eq!(variant(problem(7, 0)), variant(problem(900, 12)));
 }

@@ -2,10 +2,10 @@
 
 mod harness;
 
-use harness::{Recorded, T5_CASES, largest_error};
+use harness::{Recorded, T5_CASES, elements, largest_error};
 use proptest::prelude::*;
 use relattn::cpu::{Attention, Inputs, Oracle, Tiled};
-use relattn::{Bias, Direction, Mask, Problem, RelativeBuckets, Shape};
+use relattn::{Bias, Direction, Mask, Problem, RelativeBuckets, Shape, Tensor};
 
 #[test]
 fn equals_the_recorded_runs() {
@@ -50,8 +50,8 @@ proptest! {
                 })
                 .collect()
         };
-        let (q, k) = (values(shape.q_elements()), values(shape.kv_elements()));
-        let (v, table) = (values(shape.kv_elements()), values(32 * shape.heads as usize));
+        let (q, k) = (values(elements(&problem, Tensor::Q)), values(elements(&problem, Tensor::K)));
+        let (v, table) = (values(elements(&problem, Tensor::K)), values(32 * shape.heads as usize));
         let mask: Vec<u8> = values(batch as usize * k_len as usize)
             .into_iter()
             .map(|value| u8::from(value > -0.5))

@@ -7,9 +7,11 @@ mod tiled;
 pub use oracle::{Exact, Oracle};
 pub use tiled::Tiled;
 
-use crate::{Bias, IndexFormat, InputError, Problem, Tensor};
+use rayon::prelude::*;
 
-/// Host slices that an attention problem reads, row-major and contiguous in the shapes of [`crate::Shape`].
+use crate::{Bias, IndexFormat, InputError, Layout, Problem, Tensor};
+
+/// Host slices that an attention problem reads, in the shapes of [`crate::Shape`] and the problem's layouts.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
     /// Queries, `[B, H, Nq, D]`.
@@ -29,7 +31,7 @@ pub struct Inputs<'a> {
 /// What attention returns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outputs {
-    /// `[B, H, Nq, D]`; exact zeros in a row that sees no key.
+    /// `[B, H, Nq, D]` in the problem's layout, whose gaps are 0; exact zeros in a row that sees no key.
     pub out: Vec<f32>,
     /// `[B, H, Nq]`, the natural logarithm of the row's sum of exponentials; −∞ in a row that sees no key.
     pub lse: Vec<f32>,
@@ -53,34 +55,47 @@ impl Inputs<'_> {
     /// # Errors
     /// A slice of another length, a missing one, or one that the problem does not use.
     pub fn validate(&self, problem: &Problem) -> Result<(), InputError> {
-        let shape = problem.shape();
-        check(Tensor::Q, self.q.len(), shape.q_elements())?;
-        check(Tensor::K, self.k.len(), shape.kv_elements())?;
-        check(Tensor::V, self.v.len(), shape.kv_elements())?;
+        for (tensor, found) in [
+            (Tensor::Q, self.q.len()),
+            (Tensor::K, self.k.len()),
+            (Tensor::V, self.v.len()),
+        ] {
+            check(problem, tensor, found)?;
+        }
         let bias = problem.bias();
-        let table = bias
-            .table_rows()
-            .map(|rows| rows as usize * shape.heads as usize);
-        let indices = matches!(bias, Bias::Indexed { .. })
-            .then_some(shape.q_len as usize * shape.k_len as usize);
-        check_optional(Tensor::Indices, self.indices.map(<[_]>::len), indices)?;
-        check_bytes(bias, self.indices)?;
-        check_optional(Tensor::Table, self.table.map(<[_]>::len), table)?;
-        let mask = problem
-            .mask()
-            .keys
-            .then_some(shape.batch as usize * shape.k_len as usize);
-        check_optional(Tensor::KeyMask, self.key_mask.map(<[_]>::len), mask)
+        let indexed = matches!(bias, Bias::Indexed { .. });
+        for (tensor, found, used) in [
+            (
+                Tensor::Table,
+                self.table.map(<[_]>::len),
+                bias != Bias::None,
+            ),
+            (Tensor::Indices, self.indices.map(<[_]>::len), indexed),
+            (
+                Tensor::KeyMask,
+                self.key_mask.map(<[_]>::len),
+                problem.mask().keys,
+            ),
+        ] {
+            match (found, used) {
+                (Some(found), true) => check(problem, tensor, found)?,
+                (None, true) => return Err(InputError::Missing { tensor }),
+                (Some(_), false) => return Err(InputError::Unused { tensor }),
+                (None, false) => {}
+            }
+        }
+        check_bytes(bias, self.indices)
     }
 }
 
-fn check(tensor: Tensor, found: usize, expected: usize) -> Result<(), InputError> {
-    if found == expected {
+fn check(problem: &Problem, tensor: Tensor, found: usize) -> Result<(), InputError> {
+    let expected = problem.elements(tensor);
+    if found as u64 == expected {
         Ok(())
     } else {
         Err(InputError::Length {
             tensor,
-            found,
+            found: found as u64,
             expected,
         })
     }
@@ -101,15 +116,48 @@ fn check_bytes(bias: Bias, indices: Option<&[u32]>) -> Result<(), InputError> {
     }
 }
 
-fn check_optional(
-    tensor: Tensor,
-    found: Option<usize>,
-    expected: Option<usize>,
-) -> Result<(), InputError> {
-    match (found, expected) {
-        (Some(found), Some(expected)) => check(tensor, found, expected),
-        (None, Some(_)) => Err(InputError::Missing { tensor }),
-        (Some(_), None) => Err(InputError::Unused { tensor }),
-        (None, None) => Ok(()),
+/// Calls `row(batch, head, i, out row, lse)` in parallel for every query row, or rather for `tile` rows at once, and puts
+/// the rows where the layout of the output has them.
+fn for_each_tile<T: Copy + Default + Send + Sync>(
+    problem: &Problem,
+    tile: usize,
+    empty_lse: T,
+    compute: impl Fn([usize; 3], &mut [T], &mut [T]) + Sync,
+) -> (Vec<T>, Vec<T>) {
+    let shape = problem.shape();
+    let [heads, q_len, d] = [shape.heads, shape.q_len, shape.head_dim].map(|size| size as usize);
+    let mut lse = vec![empty_lse; shape.rows()];
+    let mut out = vec![T::default(); shape.rows() * d];
+    if lse.is_empty() {
+        return (out, lse);
     }
+    out.par_chunks_mut(q_len * d)
+        .zip(lse.par_chunks_mut(q_len))
+        .enumerate()
+        .for_each(|(n, (out, lse))| {
+            out.par_chunks_mut(tile * d)
+                .zip(lse.par_chunks_mut(tile))
+                .enumerate()
+                .for_each(|(t, (out, lse))| compute([n / heads, n % heads, t * tile], out, lse));
+        });
+    (scatter(problem, out), lse)
+}
+
+/// Moves contiguous rows to where the layout of the output has them.
+fn scatter<T: Copy + Default>(problem: &Problem, rows: Vec<T>) -> Vec<T> {
+    let shape = problem.shape();
+    let Some(layout) = problem.layout(Tensor::Out) else {
+        return rows;
+    };
+    if Layout::contiguous(Tensor::Out, shape) == Ok(layout) {
+        return rows;
+    }
+    let span = usize::try_from(problem.elements(Tensor::Out)).unwrap_or(usize::MAX);
+    let mut out = vec![T::default(); span];
+    let [heads, q_len, d] = [shape.heads, shape.q_len, shape.head_dim].map(|size| size as usize);
+    for (n, row) in rows.chunks_exact(d).enumerate() {
+        let start = layout.start(n / q_len / heads, n / q_len % heads, n % q_len);
+        out[start..start + d].copy_from_slice(row);
+    }
+    out
 }

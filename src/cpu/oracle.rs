@@ -2,9 +2,7 @@
 //!
 //! It is what everything else is checked against, so it has its own bucket function and its own mask.
 
-use rayon::prelude::*;
-
-use super::{Attention, Inputs, Outputs};
+use super::{Attention, Inputs, Outputs, for_each_tile};
 use crate::{Bias, Direction, InputError, Problem, RelativeBuckets};
 
 /// Naive attention in f64.
@@ -27,26 +25,15 @@ impl Oracle {
     /// Inputs that do not fit the problem.
     pub fn exact(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Exact, InputError> {
         inputs.validate(problem)?;
-        let shape = problem.shape();
-        let (q_len, d) = (shape.q_len as usize, shape.head_dim as usize);
-        let mut exact = Exact {
-            out: vec![0.0; shape.q_elements()],
-            lse: vec![f64::NEG_INFINITY; shape.rows()],
-        };
-        exact
-            .out
-            .par_chunks_mut(d)
-            .zip(exact.lse.par_iter_mut())
-            .enumerate()
-            .for_each(|(row, (out, lse))| {
-                let (b, head, i) = (
-                    row / q_len / shape.heads as usize,
-                    row / q_len % shape.heads as usize,
-                    row % q_len,
-                );
-                *lse = attend_row(problem, inputs, b, head, i, out);
-            });
-        Ok(exact)
+        let (out, lse) = for_each_tile(
+            problem,
+            1,
+            f64::NEG_INFINITY,
+            |[b, head, i], out: &mut [f64], lse: &mut [f64]| {
+                lse[0] = attend_row(problem, inputs, [b, head, i], out);
+            },
+        );
+        Ok(Exact { out, lse })
     }
 
     /// The bucket of an offset by T5's formula, with a logarithm in f64.
@@ -109,20 +96,18 @@ impl Attention for Oracle {
 fn attend_row(
     problem: &Problem,
     inputs: &Inputs<'_>,
-    b: usize,
-    head: usize,
-    i: usize,
+    [b, head, i]: [usize; 3],
     out: &mut [f64],
 ) -> f64 {
     let shape = problem.shape();
     let (heads, d) = (shape.heads as usize, shape.head_dim as usize);
     let kv_head = head / (heads / shape.kv_heads as usize);
-    let query = &inputs.q[((b * heads + head) * shape.q_len as usize + i) * d..][..d];
-    let keys = (b * shape.kv_heads as usize + kv_head) * shape.k_len as usize;
+    let [q_layout, k_layout, v_layout, _] = problem.layouts();
+    let query = &inputs.q[q_layout.start(b, head, i)..][..d];
     let scores: Vec<(usize, f64)> = (0..shape.k_len as usize)
         .filter(|&j| visible(problem, inputs, b, i, j))
         .map(|j| {
-            let key = &inputs.k[(keys + j) * d..][..d];
+            let key = &inputs.k[k_layout.start(b, kv_head, j)..][..d];
             let product: f64 = query
                 .iter()
                 .zip(key)
@@ -145,7 +130,8 @@ fn attend_row(
         .sum();
     for &(j, score) in &scores {
         let weight = (score - maximum).exp() / sum;
-        for (o, &value) in out.iter_mut().zip(&inputs.v[(keys + j) * d..][..d]) {
+        let values = &inputs.v[v_layout.start(b, kv_head, j)..][..d];
+        for (o, &value) in out.iter_mut().zip(values) {
             *o += weight * f64::from(value);
         }
     }

@@ -13,6 +13,11 @@ impl Matrix<'_> {
     const fn span(&self) -> usize {
         span(self.rows, self.columns, self.stride)
     }
+
+    pub(super) fn is_finite(&self) -> bool {
+        let mut rows = self.values[..self.span()].chunks(self.stride);
+        rows.all(|row| row[..self.columns].iter().all(|value| value.is_finite()))
+    }
 }
 
 const fn span(rows: usize, columns: usize, stride: usize) -> usize {

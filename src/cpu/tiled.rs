@@ -5,11 +5,9 @@
 use std::f32::consts::{LN_2, LOG2_E};
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::product::{Matrix, add_times, times_transposed};
-use super::{Attention, Inputs, Outputs};
-use crate::{InputError, Problem};
+use super::{Attention, Inputs, Outputs, for_each_tile};
+use crate::{InputError, Layout, Problem};
 
 const Q_TILE: usize = 64;
 const K_TILE: usize = 32;
@@ -25,28 +23,16 @@ impl Attention for Tiled {
 
     fn forward(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Outputs, InputError> {
         inputs.validate(problem)?;
-        let shape = problem.shape();
-        let (q_len, d) = (shape.q_len as usize, shape.head_dim as usize);
-        let mut outputs = Outputs {
-            out: vec![0.0; shape.q_elements()],
-            lse: vec![f32::NEG_INFINITY; shape.rows()],
-        };
-        if outputs.out.is_empty() {
-            return Ok(outputs);
-        }
         let bias = BiasSource::new(problem, inputs);
-        let heads = outputs
-            .out
-            .par_chunks_mut(q_len * d)
-            .zip(outputs.lse.par_chunks_mut(q_len));
-        heads.enumerate().for_each(|(n, (out, lse))| {
-            let head = Head::new(problem, inputs, &bias, n);
-            out.par_chunks_mut(Q_TILE * d)
-                .zip(lse.par_chunks_mut(Q_TILE))
-                .enumerate()
-                .for_each(|(tile, (out, lse))| head.q_tile(tile * Q_TILE, out, lse));
-        });
-        Ok(outputs)
+        let (out, lse) = for_each_tile(
+            problem,
+            Q_TILE,
+            f32::NEG_INFINITY,
+            |[batch, head, q_first], out: &mut [f32], lse: &mut [f32]| {
+                Head::new(problem, inputs, &bias, [batch, head]).q_tile(q_first, out, lse);
+            },
+        );
+        Ok(Outputs { out, lse })
     }
 }
 
@@ -126,14 +112,33 @@ impl<'a> BiasSource<'a> {
     }
 }
 
+/// The rows of one head in a strided tensor.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    values: &'a [f32],
+    columns: usize,
+    stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn slice(&self, rows: &Range<usize>) -> Matrix<'a> {
+        Matrix {
+            values: &self.values[rows.start * self.stride..],
+            rows: rows.len(),
+            columns: self.columns,
+            stride: self.stride,
+        }
+    }
+}
+
 /// One head of one sequence.
 struct Head<'a> {
     problem: &'a Problem,
     bias: &'a BiasSource<'a>,
     head: usize,
-    q: &'a [f32],
-    k: &'a [f32],
-    v: &'a [f32],
+    q: Rows<'a>,
+    k: Rows<'a>,
+    v: Rows<'a>,
     key_mask: Option<&'a [u8]>,
 }
 
@@ -144,20 +149,31 @@ struct Softmax {
 }
 
 impl<'a> Head<'a> {
-    fn new(problem: &'a Problem, inputs: &Inputs<'a>, bias: &'a BiasSource<'a>, n: usize) -> Self {
+    fn new(
+        problem: &'a Problem,
+        inputs: &Inputs<'a>,
+        bias: &'a BiasSource<'a>,
+        [batch, head]: [usize; 2],
+    ) -> Self {
         let shape = problem.shape();
-        let (heads, kv_heads) = (shape.heads as usize, shape.kv_heads as usize);
-        let (batch, head) = (n / heads, n % heads);
-        let kv = batch * kv_heads + head / (heads / kv_heads);
-        let (k_len, d) = (shape.k_len as usize, shape.head_dim as usize);
-        let q_rows = shape.q_len as usize * d;
+        let kv_head = head / (shape.heads as usize / shape.kv_heads as usize);
+        let k_len = shape.k_len as usize;
+        let [q, k, v, _] = problem.layouts();
+        let rows = |values: &'a [f32], layout: Layout, head: usize, len: u32| Rows {
+            values: match len {
+                0 => &[],
+                _ => &values[layout.start(batch, head, 0)..],
+            },
+            columns: shape.head_dim as usize,
+            stride: layout.row as usize,
+        };
         Self {
             problem,
             bias,
             head,
-            q: &inputs.q[n * q_rows..][..q_rows],
-            k: &inputs.k[kv * k_len * d..][..k_len * d],
-            v: &inputs.v[kv * k_len * d..][..k_len * d],
+            q: rows(inputs.q, q, head, shape.q_len),
+            k: rows(inputs.k, k, kv_head, shape.k_len),
+            v: rows(inputs.v, v, kv_head, shape.k_len),
             key_mask: inputs.key_mask.map(|mask| &mask[batch * k_len..][..k_len]),
         }
     }
@@ -184,12 +200,7 @@ impl<'a> Head<'a> {
     fn q_tile(&self, q_first: usize, out: &mut [f32], lse: &mut [f32]) {
         let d = self.problem.shape().head_dim as usize;
         let rows = q_first..q_first + lse.len();
-        let q = Matrix {
-            values: &self.q[q_first * d..],
-            rows: rows.len(),
-            columns: d,
-            stride: d,
-        };
+        let q = self.q.slice(&rows);
         let mut softmax = Softmax {
             maximum: [MASKED; Q_TILE],
             sum: [0.0; Q_TILE],
@@ -198,14 +209,9 @@ impl<'a> Head<'a> {
         let end = self.key_end(&rows);
         for k_first in (0..end).step_by(K_TILE) {
             let keys = k_first..end.min(k_first + K_TILE);
-            let k = Matrix {
-                values: &self.k[k_first * d..],
-                rows: keys.len(),
-                columns: d,
-                stride: d,
-            };
+            let k = self.k.slice(&keys);
             times_transposed(&mut scores, K_TILE, self.problem.scale() * LOG2_E, q, k);
-            self.add_bias(&rows, &keys, &mut scores);
+            let hidden = self.add_bias(&rows, &keys, &mut scores);
             softmax.update(&mut scores, keys.len(), out, d);
             let p = Matrix {
                 values: &scores,
@@ -213,29 +219,44 @@ impl<'a> Head<'a> {
                 columns: keys.len(),
                 stride: K_TILE,
             };
-            let v = Matrix {
-                values: &self.v[k_first * d..],
-                rows: keys.len(),
-                columns: d,
-                stride: d,
-            };
-            add_times(out, d, p, v);
+            let v = self.v.slice(&keys);
+            if hidden && !v.is_finite() {
+                add_visible(out, d, p, v);
+            } else {
+                add_times(out, d, p, v);
+            }
         }
         softmax.finish(out, lse, d);
     }
 
-    /// Adds the bias and hides what the mask hides.
-    fn add_bias(&self, rows: &Range<usize>, keys: &Range<usize>, scores: &mut [f32]) {
+    /// Adds the bias and hides what the mask hides; returns whether that is anything.
+    fn add_bias(&self, rows: &Range<usize>, keys: &Range<usize>, scores: &mut [f32]) -> bool {
+        let mut any = false;
         let causal = self.problem.mask().causal;
         for (i, row) in rows.clone().zip(scores.chunks_exact_mut(K_TILE)) {
             for (j, score) in keys.clone().zip(row) {
                 let offset = self.offset(i, j);
                 let hidden = self.key_mask.is_some_and(|mask| mask[j] == 0);
                 *score = if hidden || causal && offset > 0 {
+                    any = true;
                     MASKED
                 } else {
                     *score + self.bias.at(self.head, i, j, offset)
                 };
+            }
+        }
+        any
+    }
+}
+
+/// `out += p · v` over the keys of non-zero weight alone, so that an infinity behind a mask stays there.
+fn add_visible(out: &mut [f32], d: usize, p: Matrix<'_>, v: Matrix<'_>) {
+    let weights = p.values.chunks(p.stride).take(p.rows);
+    for (out, weights) in out.chunks_exact_mut(d).zip(weights) {
+        let visible = weights[..p.columns].iter().enumerate();
+        for (j, &weight) in visible.filter(|&(_, &weight)| weight != 0.0) {
+            for (o, &value) in out.iter_mut().zip(&v.values[j * v.stride..][..d]) {
+                *o += weight * value;
             }
         }
     }

@@ -7,25 +7,28 @@ use super::params::{Params, TableParams, later_buckets};
 use super::{BiasSlot, Forward};
 use crate::{Bias, Error, InputError, Tensor};
 
-/// The buffers of a forward pass: f32, contiguous, in the shapes of [`crate::Shape`].
+/// A buffer with offset and size; never a tensor type of ours.
+pub type Operand<'a> = BufferBinding<'a>;
+
+/// The buffers of a forward pass: f32, in the shapes of [`crate::Shape`] and the problem's layouts.
 #[derive(Clone, Debug)]
 pub struct ForwardOperands<'a> {
     /// Queries, `[B, H, Nq, D]`.
-    pub q: BufferBinding<'a>,
+    pub q: Operand<'a>,
     /// Keys, `[B, Hkv, Nk, D]`.
-    pub k: BufferBinding<'a>,
+    pub k: Operand<'a>,
     /// Values, `[B, Hkv, Nk, D]`.
-    pub v: BufferBinding<'a>,
+    pub v: Operand<'a>,
     /// `[num_buckets, H]`, where the bias has a table.
-    pub table: Option<BufferBinding<'a>>,
+    pub table: Option<Operand<'a>>,
     /// `[Nq, Nk]` in the format of the bias, where it is indexed.
-    pub indices: Option<BufferBinding<'a>>,
+    pub indices: Option<Operand<'a>>,
     /// `[B, Nk]` bytes padded to a multiple of four, where the mask asks for it.
-    pub key_mask: Option<BufferBinding<'a>>,
+    pub key_mask: Option<Operand<'a>>,
     /// `[B, H, Nq, D]`, written.
-    pub out: BufferBinding<'a>,
-    /// `[B, H, Nq]`, written where the pass was made with it.
-    pub lse: Option<BufferBinding<'a>>,
+    pub out: Operand<'a>,
+    /// `[B, H, Nq]`, written where it is given.
+    pub lse: Option<Operand<'a>>,
 }
 
 /// Checked and bound work; recording it cannot fail.
@@ -90,13 +93,15 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
         .map(|table| offset_table(forward, table, &mut steps));
     let params = uniform(
         &forward.device,
-        bytemuck::bytes_of(&Params::new(&forward.problem)),
+        bytemuck::bytes_of(&Params::new(&forward.problem, operands.lse.is_some())),
     );
-    let empty = forward.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("relattn::empty"),
-        size: 16,
-        usage: BufferUsages::STORAGE,
-        mapped_at_creation: false,
+    let [empty, unread] = ["relattn::empty", "relattn::unread"].map(|label| {
+        forward.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: 16,
+            usage: BufferUsages::STORAGE,
+            mapped_at_creation: false,
+        })
     });
     let mut entries = vec![entry(0, params.as_entire_buffer_binding())];
     entries.extend(
@@ -104,6 +109,9 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
             .iter()
             .map(|table| entry(6, table.as_entire_buffer_binding())),
     );
+    if operands.lse.is_none() {
+        entries.push(entry(5, unread.as_entire_buffer_binding()));
+    }
     for (number, tensor, binding, bytes) in slots {
         match (tensor, bytes) {
             (Tensor::Table, _) if offset_table.is_some() => {}
@@ -124,41 +132,38 @@ fn slots<'a>(
     forward: &Forward,
     operands: &ForwardOperands<'a>,
 ) -> Result<Vec<Slot<'a>>, InputError> {
-    let shape = forward.problem.shape();
-    let (q, kv) = (
-        4 * shape.q_elements() as u64,
-        4 * shape.kv_elements() as u64,
-    );
-    let mut slots = vec![
-        (1, Tensor::Q, operands.q.clone(), q),
-        (2, Tensor::K, operands.k.clone(), kv),
-        (3, Tensor::V, operands.v.clone(), kv),
-        (4, Tensor::Out, operands.out.clone(), q),
-    ];
-    let bias = forward.problem.bias();
-    let table = bias
-        .table_rows()
-        .map(|rows| 4 * u64::from(rows) * u64::from(shape.heads));
-    let indices = match bias {
-        Bias::Indexed { format, .. } => {
-            Some(format.bytes(u64::from(shape.q_len) * u64::from(shape.k_len)))
-        }
-        _ => None,
+    let problem = &forward.problem;
+    let needed = |tensor| match (tensor, problem.bias()) {
+        (Tensor::Indices, Bias::Indexed { format, .. }) => format.bytes(problem.elements(tensor)),
+        (Tensor::KeyMask, _) => problem.elements(tensor).next_multiple_of(4),
+        _ => 4 * problem.elements(tensor),
     };
-    let mask = u64::from(shape.batch) * u64::from(shape.k_len);
-    let mask = forward.variant.key_mask.then(|| mask.next_multiple_of(4));
-    let lse = forward.variant.lse.then(|| 4 * shape.rows() as u64);
-    for (number, tensor, binding, bytes) in [
-        (6, Tensor::Table, &operands.table, table),
-        (8, Tensor::Indices, &operands.indices, indices),
-        (7, Tensor::KeyMask, &operands.key_mask, mask),
-        (5, Tensor::Lse, &operands.lse, lse),
+    let uses = |tensor| match tensor {
+        Tensor::Table => problem.bias() != Bias::None,
+        Tensor::Indices => matches!(problem.bias(), Bias::Indexed { .. }),
+        Tensor::KeyMask => problem.mask().keys,
+        _ => true,
+    };
+    let mut slots = Vec::new();
+    for (number, tensor, operand) in [
+        (1, Tensor::Q, Some(&operands.q)),
+        (2, Tensor::K, Some(&operands.k)),
+        (3, Tensor::V, Some(&operands.v)),
+        (4, Tensor::Out, Some(&operands.out)),
+        (5, Tensor::Lse, operands.lse.as_ref()),
+        (6, Tensor::Table, operands.table.as_ref()),
+        (7, Tensor::KeyMask, operands.key_mask.as_ref()),
+        (8, Tensor::Indices, operands.indices.as_ref()),
     ] {
-        match (binding, bytes) {
-            (Some(binding), Some(bytes)) => slots.push((number, tensor, binding.clone(), bytes)),
-            (None, Some(_)) => return Err(InputError::Missing { tensor }),
-            (Some(_), None) => return Err(InputError::Unused { tensor }),
-            (None, None) => {}
+        match operand {
+            Some(operand) if uses(tensor) => {
+                slots.push((number, tensor, operand.clone(), needed(tensor)));
+            }
+            Some(_) => return Err(InputError::Unused { tensor }),
+            None if uses(tensor) && tensor != Tensor::Lse => {
+                return Err(InputError::Missing { tensor });
+            }
+            None => {}
         }
     }
     Ok(slots)

@@ -1,12 +1,14 @@
 //! From a problem to work recorded in the caller's encoder.
 
 mod bind;
+mod choose;
 mod index;
 mod kernel;
 mod params;
 mod variant;
 
-pub use bind::{Bound, ForwardOperands};
+pub use bind::{Bound, ForwardOperands, Operand};
+pub use choose::choose;
 pub use index::BucketIndex;
 pub use variant::{BiasSlot, Variant};
 

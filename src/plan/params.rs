@@ -9,28 +9,36 @@ use crate::{Direction, Problem, Thresholds};
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Params {
+    strides: [[u32; 4]; 4],
     q_len: u32,
     k_len: u32,
     heads: u32,
-    kv_heads: u32,
+    group_size: u32,
     query_offset: i32,
     radius: u32,
     scale: f32,
     empty_lse: f32,
+    write_lse: u32,
+    padding: [u32; 3],
 }
 
 impl Params {
-    pub(crate) fn new(problem: &Problem) -> Self {
+    pub(crate) fn new(problem: &Problem, write_lse: bool) -> Self {
         let shape = problem.shape();
         Self {
+            strides: problem
+                .layouts()
+                .map(|layout| [layout.batch, layout.head, layout.row, 0]),
             q_len: shape.q_len,
             k_len: shape.k_len,
             heads: shape.heads,
-            kv_heads: shape.kv_heads,
+            group_size: shape.heads / shape.kv_heads.max(1),
             query_offset: problem.query_offset(),
             radius: problem.thresholds().map_or(0, Thresholds::saturation),
             scale: problem.scale() * std::f32::consts::LOG2_E,
             empty_lse: f32::NEG_INFINITY,
+            write_lse: u32::from(write_lse),
+            padding: [0; 3],
         }
     }
 }

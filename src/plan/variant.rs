@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Bias, IndexFormat, Problem};
+use crate::IndexFormat;
 
 /// Where the bias of a score comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +21,7 @@ pub enum BiasSlot {
     },
 }
 
-/// What is fixed when a forward kernel is compiled; lengths and offsets are not.
+/// What is fixed when a forward kernel is compiled; lengths, strides and offsets are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Variant {
     /// D.
@@ -34,48 +34,43 @@ pub struct Variant {
     pub causal: bool,
     /// A key mask is read.
     pub key_mask: bool,
-    /// The log-sum-exp is written.
-    pub lse: bool,
 }
 
 impl Variant {
-    /// The baseline kernel: no subgroups, 16 KiB of workgroup memory, 64 invocations.
-    ///
-    /// Eight rows a thread reuse each staged key more, but their sums of more than 64 features no longer fit registers.
-    #[must_use]
-    pub const fn choose(problem: &Problem, lse: bool) -> Self {
-        let head_dim = problem.shape().head_dim;
-        Self {
-            head_dim,
-            rows: if head_dim <= 64 { 8 } else { 4 },
-            bias: match problem.bias() {
-                Bias::None => BiasSlot::None,
-                Bias::Relative(_) => BiasSlot::Offset,
-                Bias::Indexed { rows, format } => BiasSlot::Index { rows, format },
-            },
-            causal: problem.mask().causal,
-            key_mask: problem.mask().keys,
-            lse,
-        }
-    }
+    /// Invocations of a workgroup.
+    pub const WORKGROUP: u32 = 64;
+    /// Keys of a tile.
+    pub const K_TILE: u32 = 32;
 
     /// Query rows of a workgroup.
     #[must_use]
     pub const fn q_tile(&self) -> u32 {
-        8 * self.rows
+        Self::WORKGROUP / 8 * self.rows
+    }
+
+    /// Bytes of workgroup memory.
+    #[must_use]
+    pub const fn workgroup_bytes(&self) -> u32 {
+        let tiles = (self.q_tile() + Self::K_TILE) * 9 * 16;
+        let partial = self.q_tile() * 8 * 4;
+        let visible = Self::K_TILE * 4;
+        let strip = match self.bias {
+            BiasSlot::Offset => (self.q_tile() + Self::K_TILE) * 4,
+            BiasSlot::None | BiasSlot::Index { .. } => 0,
+        };
+        tiles + partial + visible + strip
     }
 
     /// The storage bindings that the kernel uses, and whether each is only read; binding 0 holds the uniforms.
     pub(crate) fn bindings(&self) -> Vec<(u32, bool)> {
-        let mut bindings = vec![(1, true), (2, true), (3, true), (4, false)];
-        for (used, number, read_only) in [
-            (self.lse, 5, false),
-            (self.bias != BiasSlot::None, 6, true),
-            (self.key_mask, 7, true),
-            (matches!(self.bias, BiasSlot::Index { .. }), 8, true),
+        let mut bindings = vec![(1, true), (2, true), (3, true), (4, false), (5, false)];
+        for (used, number) in [
+            (self.bias != BiasSlot::None, 6),
+            (self.key_mask, 7),
+            (matches!(self.bias, BiasSlot::Index { .. }), 8),
         ] {
             if used {
-                bindings.push((number, read_only));
+                bindings.push((number, true));
             }
         }
         bindings
@@ -84,8 +79,8 @@ impl Variant {
     /// The constants that the shader text leaves open.
     pub(crate) fn prelude(&self) -> String {
         let mut text = format!(
-            "const HEAD_DIM = {}u;\nconst ROWS = {}u;\nconst CAUSAL = {};\n",
-            self.head_dim, self.rows, self.causal
+            "const HEAD_DIM = {}u;\nconst ROWS = {}u;\nconst CAUSAL = {};\nconst KEY_MASK = {};\n",
+            self.head_dim, self.rows, self.causal, self.key_mask
         );
         if let BiasSlot::Index { rows, format } = self.bias {
             let bytes = format == IndexFormat::U8;
@@ -103,11 +98,7 @@ impl fmt::Display for Variant {
             BiasSlot::Offset => " offset-bias",
             BiasSlot::Index { .. } => " index-bias",
         })?;
-        for (set, word) in [
-            (self.causal, " causal"),
-            (self.key_mask, " key-mask"),
-            (self.lse, " lse"),
-        ] {
+        for (set, word) in [(self.causal, " causal"), (self.key_mask, " key-mask")] {
             f.write_str(if set { word } else { "" })?;
         }
         Ok(())

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use relattn::cpu::Inputs;
 #[cfg(feature = "gpu")]
 use relattn::wgpu;
-use relattn::{Bias, Direction, Mask, Problem, RelativeBuckets, Scale, Shape};
+use relattn::{Bias, Direction, Mask, Problem, RelativeBuckets, Scale, Shape, Tensor};
 use safetensors::{Dtype, SafeTensors};
 
 /// The T5 runs recorded from Hugging Face's code.
@@ -227,4 +227,9 @@ pub(crate) fn devices() -> Vec<(String, wgpu::Device, wgpu::Queue)> {
         "no adapter; `cargo xtask test` installs a software Vulkan driver"
     );
     devices
+}
+
+/// The elements that a tensor of the problem takes.
+pub(crate) fn elements(problem: &Problem, tensor: Tensor) -> usize {
+    usize::try_from(problem.elements(tensor)).expect("a small tensor")
 }
