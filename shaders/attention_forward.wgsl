@@ -70,8 +70,9 @@ fn masked(score: f32, i: u32, j: u32, slot: u32) -> f32 {
     return select(score, MASKED, after || key_visible[slot] == 0u);
 }
 
+// The exponentials; compared as bits, because a score that is not a number must not pass for a hidden one.
 fn weights(score: vec4<f32>, maximum: f32) -> vec4<f32> {
-    return select(vec4(0.0), exp2(score - vec4(maximum)), score != vec4(MASKED));
+    return select(vec4(0.0), exp2(score - vec4(maximum)), bitcast<vec4<u32>>(score) != vec4(bitcast<u32>(MASKED)));
 }
 
 // Whether the mask may hide a key of this tile from a row of it.
@@ -206,7 +207,7 @@ fn attention_forward(
         for (var c = 0u; c < COLUMNS; c++) {
             total += partial[(first_row + r) * COLUMNS + c];
         }
-        let empty = maximum[r] == MASKED;
+        let empty = total == 0.0;
         for (var chunk = 0u; chunk < CHUNKS; chunk++) {
             let value = select(acc[chunk][r] / total, vec4(0.0), empty);
             let d = 4u * (chunk * CHUNK + x);

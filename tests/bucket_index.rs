@@ -47,8 +47,7 @@ fn build(context: &Context, index: &relattn::plan::BucketIndex) -> Vec<u32> {
 
 #[test]
 fn equals_the_thresholds() {
-    for (adapter, device, queue) in harness::devices() {
-        let context = Context::new(&device, &queue);
+    for (adapter, context) in harness::adapters::contexts() {
         for (name, buckets) in harness::bucket_configurations() {
             let thresholds = buckets.thresholds().expect("valid");
             for ([q_len, k_len], query_offset) in [
@@ -95,9 +94,8 @@ fn equals_the_thresholds() {
 fn refuses_bytes_for_many_buckets() {
     let wavlm = harness::bucket_configurations()["wavlm_T_320_800"];
     let thresholds = wavlm.thresholds().expect("valid");
-    for (_, device, queue) in harness::devices() {
-        let context = Context::new(&device, &queue);
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+    for (_, context) in harness::adapters::contexts() {
+        let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
             label: None,
             size: 64,
             usage: wgpu::BufferUsages::STORAGE,

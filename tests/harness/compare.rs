@@ -1,0 +1,193 @@
+//! The tolerance, from what a plain f32 implementation gets wrong on the same data.
+
+use relattn::cpu::{Exact, Inputs, Oracle, Outputs};
+use relattn::{Bias, Problem, Tensor};
+
+/// What a result is compared with.
+#[derive(Clone, Debug)]
+pub(crate) struct Reference {
+    exact: Exact,
+    bound: [f64; 2],
+    /// The elements of the output that belong to no gap of its layout.
+    written: Vec<bool>,
+}
+
+impl Reference {
+    /// The f64 result, and the bound `2 · (|naive − exact| + ulp · |exact|)` for the output and for the log-sum-exp.
+    pub(crate) fn new(problem: &Problem, inputs: &Inputs<'_>) -> Self {
+        let exact = Oracle.exact(problem, inputs).expect("valid inputs");
+        let naive = naive(problem, inputs);
+        let bound = |exact: &[f64], naive: &[f32]| {
+            let error = largest(exact.iter().zip(naive).map(|(&e, &n)| difference(n, e)));
+            let magnitude = largest(
+                exact
+                    .iter()
+                    .copied()
+                    .filter(|e| e.is_finite())
+                    .map(f64::abs),
+            );
+            2.0 * (error + f64::from(f32::EPSILON) * magnitude)
+        };
+        let bound = [bound(&exact.out, &naive.out), bound(&exact.lse, &naive.lse)];
+        Self {
+            exact,
+            bound,
+            written: written(problem),
+        }
+    }
+
+    /// What is allowed for the output and for the log-sum-exp.
+    pub(crate) const fn bound(&self) -> [f64; 2] {
+        self.bound
+    }
+
+    /// The error of a result as a share of the bound, or where it is worst or not finite.
+    pub(crate) fn check(&self, found: &Outputs) -> Result<f64, String> {
+        if found.out.len() != self.exact.out.len() || found.lse.len() != self.exact.lse.len() {
+            return Err("a result has the wrong length".into());
+        }
+        let mut share: f64 = 0.0;
+        for (name, found, exact, bound, gaps) in [
+            (
+                "out",
+                &found.out,
+                &self.exact.out,
+                self.bound[0],
+                Some(&self.written),
+            ),
+            ("lse", &found.lse, &self.exact.lse, self.bound[1], None),
+        ] {
+            for (n, (&found, &exact)) in found.iter().zip(exact).enumerate() {
+                if gaps.is_some_and(|written| !written[n]) {
+                    continue;
+                }
+                let error = difference(found, exact);
+                if error.is_nan() || error > bound {
+                    return Err(format!(
+                        "{name}[{n}] is {found}, {exact} is right: error {error:.2e}, allowed {bound:.2e}"
+                    ));
+                }
+                if bound > 0.0 {
+                    share = share.max(error / bound);
+                }
+            }
+        }
+        Ok(share)
+    }
+}
+
+/// The distance of two numbers; 0 for equal infinities.
+fn difference(found: f32, exact: f64) -> f64 {
+    let found = f64::from(found);
+    if found.is_infinite() && found.total_cmp(&exact).is_eq() {
+        return 0.0;
+    }
+    (found - exact).abs()
+}
+
+fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, f64::max)
+}
+
+/// Which elements of the output a pass writes.
+pub(crate) fn written(problem: &Problem) -> Vec<bool> {
+    let shape = problem.shape();
+    let layout = problem.layout(Tensor::Out).expect("out has a layout");
+    let mut written = vec![false; super::elements(problem, Tensor::Out)];
+    for b in 0..shape.batch as usize {
+        for head in 0..shape.heads as usize {
+            for i in 0..shape.q_len as usize {
+                written[layout.start(b, head, i)..][..shape.head_dim as usize].fill(true);
+            }
+        }
+    }
+    written
+}
+
+/// Attention in f32, unblocked: scores, maximum, exponentials, weighted sum.
+fn naive(problem: &Problem, inputs: &Inputs<'_>) -> Outputs {
+    let shape = problem.shape();
+    let mut outputs = Outputs {
+        out: vec![0.0; super::elements(problem, Tensor::Out)],
+        lse: Vec::new(),
+    };
+    for b in 0..shape.batch as usize {
+        for head in 0..shape.heads as usize {
+            for i in 0..shape.q_len as usize {
+                naive_row(problem, inputs, [b, head, i], &mut outputs);
+            }
+        }
+    }
+    outputs
+}
+
+fn naive_row(
+    problem: &Problem,
+    inputs: &Inputs<'_>,
+    [b, head, i]: [usize; 3],
+    outputs: &mut Outputs,
+) {
+    let shape = problem.shape();
+    let d = shape.head_dim as usize;
+    let kv_head = head / (shape.heads / shape.kv_heads) as usize;
+    let row = |values: &'_ [f32], tensor, [b, head, i]: [usize; 3]| -> Vec<f32> {
+        let start = problem.layout(tensor).expect("a layout").start(b, head, i);
+        values[start..start + d].to_vec()
+    };
+    let query = row(inputs.q, Tensor::Q, [b, head, i]);
+    let visible: Vec<usize> = (0..shape.k_len as usize)
+        .filter(|&j| sees(problem, inputs, [b, i, j]))
+        .collect();
+    let scores: Vec<f32> = visible
+        .iter()
+        .map(|&j| {
+            let key = row(inputs.k, Tensor::K, [b, kv_head, j]);
+            let product: f32 = query.iter().zip(&key).map(|(x, y)| x * y).sum();
+            problem.scale() * product + bias(problem, inputs, [head, i, j])
+        })
+        .collect();
+    if scores.is_empty() {
+        outputs.lse.push(f32::NEG_INFINITY);
+        return;
+    }
+    let maximum = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weights: Vec<f32> = scores.iter().map(|score| (score - maximum).exp()).collect();
+    let sum: f32 = weights.iter().sum();
+    outputs.lse.push(maximum + sum.ln());
+    let start = problem
+        .layout(Tensor::Out)
+        .expect("a layout")
+        .start(b, head, i);
+    for (&j, weight) in visible.iter().zip(&weights) {
+        let value = row(inputs.v, Tensor::V, [b, kv_head, j]);
+        for (o, x) in outputs.out[start..start + d].iter_mut().zip(&value) {
+            *o += weight / sum * x;
+        }
+    }
+}
+
+fn offset(problem: &Problem, i: usize, j: usize) -> i64 {
+    let position = |index: usize| i64::try_from(index).expect("a small index");
+    position(j) - position(i) - i64::from(problem.query_offset())
+}
+
+fn sees(problem: &Problem, inputs: &Inputs<'_>, [b, i, j]: [usize; 3]) -> bool {
+    let k_len = problem.shape().k_len as usize;
+    (!problem.mask().causal || offset(problem, i, j) <= 0)
+        && inputs.key_mask.is_none_or(|mask| mask[b * k_len + j] != 0)
+}
+
+fn bias(problem: &Problem, inputs: &Inputs<'_>, [head, i, j]: [usize; 3]) -> f32 {
+    let shape = problem.shape();
+    let row = match problem.bias() {
+        Bias::Relative(buckets) => Oracle::bucket(&buckets, offset(problem, i, j)),
+        Bias::Indexed { .. } => inputs.indices.expect("indices")[i * shape.k_len as usize + j],
+        _ => return 0.0,
+    };
+    let at = row as usize * shape.heads as usize + head;
+    inputs
+        .table
+        .and_then(|table| table.get(at))
+        .copied()
+        .unwrap_or(0.0)
+}
