@@ -58,6 +58,21 @@ impl Context {
         })
     }
 
+    /// The forward pass of a problem with another shader text, which has the bindings of the linked one: for tests that
+    /// plant errors.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    #[doc(hidden)]
+    pub fn forward_with_text(&self, problem: &Problem, text: &str) -> Result<Forward, Error> {
+        let forward = self.forward(problem)?;
+        let kernel = Kernel::Forward(*forward.variant());
+        Ok(Forward {
+            pipeline: self.compile(kernel, text),
+            ..forward
+        })
+    }
+
     /// Compiles the bucket-index matrix `[q_len, k_len]`, or reuses its kernel.
     #[must_use]
     pub fn bucket_index(
@@ -85,7 +100,7 @@ impl Context {
             .unwrap_or_else(PoisonError::into_inner);
         pipelines
             .entry(kernel)
-            .or_insert_with(|| self.compile(kernel))
+            .or_insert_with(|| self.compile(kernel, &kernel.text()))
             .clone()
     }
 
@@ -121,13 +136,13 @@ impl Context {
             })
     }
 
-    fn compile(&self, kernel: Kernel) -> wgpu::ComputePipeline {
+    fn compile(&self, kernel: Kernel, text: &str) -> wgpu::ComputePipeline {
         let label = kernel.label();
         let module = self
             .device
             .create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(&label),
-                source: wgpu::ShaderSource::Wgsl(kernel.text().into()),
+                source: wgpu::ShaderSource::Wgsl(text.into()),
             });
         self.device
             .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {

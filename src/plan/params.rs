@@ -9,7 +9,10 @@ use crate::{Direction, Problem, Thresholds};
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Params {
-    strides: [[u32; 4]; 4],
+    q_strides: [u32; 4],
+    k_strides: [u32; 4],
+    v_strides: [u32; 4],
+    out_strides: [u32; 4],
     q_len: u32,
     k_len: u32,
     heads: u32,
@@ -25,10 +28,14 @@ pub(crate) struct Params {
 impl Params {
     pub(crate) fn new(problem: &Problem, write_lse: bool) -> Self {
         let shape = problem.shape();
+        let [q_strides, k_strides, v_strides, out_strides] = problem
+            .layouts()
+            .map(|layout| [layout.batch, layout.head, layout.row, 0]);
         Self {
-            strides: problem
-                .layouts()
-                .map(|layout| [layout.batch, layout.head, layout.row, 0]),
+            q_strides,
+            k_strides,
+            v_strides,
+            out_strides,
             q_len: shape.q_len,
             k_len: shape.k_len,
             heads: shape.heads,
@@ -85,5 +92,149 @@ pub(crate) const fn later_buckets(thresholds: &Thresholds) -> u32 {
     match thresholds.buckets().direction {
         Direction::Bidirectional => thresholds.buckets().per_direction(),
         Direction::Causal => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::{offset_of, size_of};
+
+    use naga::TypeInner;
+
+    use super::{IndexParams, Params, TableParams};
+    use crate::plan::{BiasSlot, Kernel, Variant};
+    use crate::{Capabilities, IndexFormat};
+
+    /// The name and the byte of each member of a Rust struct.
+    macro_rules! members {
+        ($type:ty: $($name:ident),+) => {
+            vec![$((stringify!($name).to_owned(), offset_of!($type, $name))),+]
+        };
+    }
+
+    /// Every forward kernel that `choose` may reach, at several head dimensions.
+    fn kernels() -> Vec<Kernel> {
+        let formats = [IndexFormat::U32, IndexFormat::U8];
+        let mut slots = vec![BiasSlot::None, BiasSlot::Offset];
+        slots.extend(formats.map(|format| BiasSlot::Index { rows: 7, format }));
+        let mut kernels = vec![Kernel::OffsetTable];
+        kernels.extend(formats.map(Kernel::BucketIndex));
+        for head_dim in [1, 3, 32, 33, 64, 65, 96, 128, 130, 255, 256] {
+            for bias in slots.iter().copied() {
+                for (causal, key_mask) in
+                    [(false, false), (false, true), (true, false), (true, true)]
+                {
+                    let rows = if head_dim <= 64 { 8 } else { 4 };
+                    kernels.push(Kernel::Forward(Variant {
+                        head_dim,
+                        rows,
+                        bias,
+                        causal,
+                        key_mask,
+                    }));
+                }
+            }
+        }
+        kernels
+    }
+
+    fn parse(kernel: Kernel) -> naga::Module {
+        let text = kernel.text();
+        naga::front::wgsl::parse_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {}", kernel.label(), error.emit_to_string(&text)))
+    }
+
+    #[test]
+    fn every_reachable_shader_is_valid_and_has_the_bindings_of_the_table() {
+        for kernel in kernels() {
+            let module = parse(kernel);
+            let flags = naga::valid::ValidationFlags::all();
+            let mut validator =
+                naga::valid::Validator::new(flags, naga::valid::Capabilities::empty());
+            validator
+                .validate(&module)
+                .unwrap_or_else(|error| panic!("{}: {error:?}", kernel.label()));
+            let mut found: Vec<(u32, bool)> = module
+                .global_variables
+                .iter()
+                .filter_map(|(_, variable)| {
+                    let naga::AddressSpace::Storage { access } = variable.space else {
+                        return None;
+                    };
+                    let binding = variable.binding.as_ref()?.binding;
+                    Some((binding, !access.contains(naga::StorageAccess::STORE)))
+                })
+                .collect();
+            found.sort_unstable();
+            assert_eq!(found, kernel.bindings(), "{}", kernel.label());
+        }
+    }
+
+    #[test]
+    fn workgroup_memory_is_what_the_variant_says() {
+        for kernel in kernels() {
+            let Kernel::Forward(variant) = kernel else {
+                continue;
+            };
+            let module = parse(kernel);
+            let bytes: u32 = module
+                .global_variables
+                .iter()
+                .filter(|(_, variable)| variable.space == naga::AddressSpace::WorkGroup)
+                .map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()))
+                .sum();
+            assert_eq!(bytes, variant.workgroup_bytes(), "{variant}");
+            assert!(
+                bytes <= Capabilities::WEBGPU_DEFAULT.workgroup_storage,
+                "{variant}"
+            );
+        }
+    }
+
+    #[test]
+    fn uniforms_lie_as_the_shaders_declare_them() {
+        let variant = Variant {
+            head_dim: 8,
+            rows: 8,
+            bias: BiasSlot::Offset,
+            causal: true,
+            key_mask: true,
+        };
+        let mut expected = members!(Params: q_strides, k_strides, v_strides, out_strides, q_len, k_len, heads, group_size,
+            query_offset, radius, scale, empty_lse, write_lse);
+        assert_eq!(
+            uniform(Kernel::Forward(variant), size_of::<Params>()),
+            expected
+        );
+        expected = members!(TableParams: heads, radius, steps, per_direction);
+        assert_eq!(
+            uniform(Kernel::OffsetTable, size_of::<TableParams>()),
+            expected
+        );
+        expected = members!(IndexParams: q_len, k_len, query_offset, steps, per_direction, groups);
+        assert_eq!(
+            uniform(
+                Kernel::BucketIndex(IndexFormat::U8),
+                size_of::<IndexParams>()
+            ),
+            expected
+        );
+    }
+
+    /// The name and the byte of each member of a kernel's uniforms, which must fit this many bytes.
+    fn uniform(kernel: Kernel, size: usize) -> Vec<(String, usize)> {
+        let module = parse(kernel);
+        let mut globals = module.global_variables.iter();
+        let (_, params) = globals
+            .find(|(_, variable)| variable.space == naga::AddressSpace::Uniform)
+            .expect("uniforms");
+        let TypeInner::Struct { members, span } = &module.types[params.ty].inner else {
+            panic!("the uniforms are no struct");
+        };
+        assert!(*span as usize <= size, "{}", kernel.label());
+        let place = |member: &naga::StructMember| {
+            (member.name.clone().expect("a name"), member.offset as usize)
+        };
+        members.iter().map(place).collect()
     }
 }

@@ -272,7 +272,7 @@ impl Data {
                 let count = elements(problem, Tensor::KeyMask);
                 (0..count)
                     .map(|n| {
-                        if n % 5 == 2 {
+                        if n % 11 % 4 == 2 {
                             0
                         } else {
                             1 + u8::try_from(n % 3).expect("small")
