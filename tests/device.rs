@@ -208,7 +208,8 @@ fn infinities_stay_in_the_rows_that_they_touch() {
         })
         .build()
         .expect("valid");
-    let clean = Data::generate(&problem, 3);
+    let mut clean = Data::generate(&problem, 3);
+    clean.key_mask = Some(vec![1; 80]);
     let row = |head: usize, n: usize| (head * 80 + n) * 12;
     let mut dirty = clean.clone();
     dirty.q[row(0, 11)] = f32::NAN;

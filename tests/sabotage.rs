@@ -10,33 +10,33 @@ use harness::compare::Reference;
 use relattn::{Context, shader};
 
 /// The name of an error, the text that it replaces, and what it puts there.
-const ERRORS: [(&str, &str, &str); 18] = [
-    (
-        "bias dropped",
-        "return strip[select(diagonal, 0u, constant_tile)];",
-        "return 0.0;",
-    ),
+const ERRORS: [(&str, &str, &str); 19] = [
+    ("bias dropped", "bias_of(row, x);", "vec4(0.0);"),
     (
         "bias shifted by one",
-        "select(diagonal, 0u, constant_tile)",
-        "select(diagonal + 1u, 0u, constant_tile)",
+        "let diagonal = Q_TILE - 1u",
+        "let diagonal = Q_TILE",
     ),
     (
         "i and j swapped",
-        "select(diagonal, 0u, constant_tile)",
-        "select(Q_TILE + K_TILE - 2u - diagonal, 0u, constant_tile)",
+        "let diagonal = Q_TILE - 1u - row + x;",
+        "let diagonal = K_TILE - 1u + row - x - 3u * COLUMNS;",
     ),
     (
         "bias on the first key tile only",
-        "return strip[",
-        "if j >= K_TILE { return 0.0; } return strip[",
+        "bias_of(row, x);",
+        "select(vec4(0.0), bias_of(row, x), place.k_first == 0u);",
     ),
     (
         "bias on the first query tile only",
-        "return strip[",
-        "if i >= Q_TILE { return 0.0; } return strip[",
+        "bias_of(row, x);",
+        "select(vec4(0.0), bias_of(row, x), place.q_first == 0u);",
     ),
-    ("bias of head 0", "let row = head * (", "let row = 0u * ("),
+    (
+        "bias of head 0",
+        "let row = place.head * (",
+        "let row = 0u * (",
+    ),
     (
         "constant tiles begin too early",
         "constant_tile = first_offset >= radius",
@@ -44,15 +44,15 @@ const ERRORS: [(&str, &str, &str); 18] = [
     ),
     (
         "query offset ignored by the bias",
-        "- i32(q_first + Q_TILE - 1u) - params.query_offset;",
-        "- i32(q_first + Q_TILE - 1u);",
+        "- i32(place.q_first + Q_TILE - 1u) - params.query_offset;",
+        "- i32(place.q_first + Q_TILE - 1u);",
     ),
     (
         "scale applied to the bias",
-        "params.scale + vec4(",
-        "params.scale + params.scale * vec4(",
+        "params.scale + bias_of",
+        "params.scale + params.scale * bias_of",
     ),
-    ("output not rescaled", "acc[chunk][r] *= correction;", ""),
+    ("output not rescaled", "sums[chunk][r] *= correction;", ""),
     ("sum not rescaled", "sum[r] * correction", "sum[r]"),
     (
         "last key dropped",
@@ -60,29 +60,34 @@ const ERRORS: [(&str, &str, &str); 18] = [
         "return select(0u, 1u, j + 1u < params.k_len);",
     ),
     (
+        "full tiles are never masked",
+        "return KEY_MASK || after || last >= params.k_len;",
+        "return last >= params.k_len;",
+    ),
+    (
         "causal by one",
-        "i32(j) > i32(i) + params.query_offset;",
-        "i32(j) >= i32(i) + params.query_offset;",
+        "> i32(i) + params.query_offset;",
+        ">= i32(i) + params.query_offset;",
     ),
     (
         "causal without offset",
-        "i32(j) > i32(i) + params.query_offset;",
-        "i32(j) > i32(i);",
+        "> i32(i) + params.query_offset;",
+        "> i32(i);",
     ),
     (
         "wrong key/value head",
-        "head / params.group_size",
-        "head % (params.heads / params.group_size)",
+        "place.head / params.group_size",
+        "place.head % (params.heads / params.group_size)",
     ),
     (
         "key mask of sequence 0",
-        "let at = batch * params.k_len + j;",
+        "let at = place.batch * params.k_len + j;",
         "let at = j;",
     ),
     (
         "index matrix transposed",
-        "let at = i * params.k_len + j;",
-        "let at = j * params.q_len + i;",
+        "table_row(i * params.k_len + j)",
+        "table_row(j * params.q_len + i)",
     ),
     (
         "log-sum-exp in base 2",

@@ -3,25 +3,31 @@
 @group(0) @binding(6) var<storage, read> table: array<f32>;   // [TABLE_ROWS, H]
 @group(0) @binding(8) var<storage, read> indices: array<u32>; // [Nq, Nk]
 const LOG2_E = 1.4426950408889634;
-var<private> bias_head: u32;
 
-fn bias_prepare(local: u32, head: u32, first_offset: i32) {
-    bias_head = head;
+fn bias_prepare(local: u32) {}
+
+fn table_row(at: u32) -> u32 {
+    if INDEX_BYTES {
+        return (indices[at / 4u] >> (8u * (at % 4u))) & 0xffu;
+    }
+    return indices[at];
 }
 
-fn bias_of(diagonal: u32, i: u32, j: u32) -> f32 {
+fn bias_at(i: u32, j: u32) -> f32 {
     if i >= params.q_len || j >= params.k_len {
         return 0.0;
     }
-    let at = i * params.k_len + j;
-    var row = 0u;
-    if INDEX_BYTES {
-        row = (indices[at / 4u] >> (8u * (at % 4u))) & 0xffu;
-    } else {
-        row = indices[at];
-    }
+    let row = table_row(i * params.k_len + j);
     if row >= TABLE_ROWS {
         return 0.0;
     }
-    return table[row * params.heads + bias_head] * LOG2_E;
+    return table[row * params.heads + place.head] * LOG2_E;
+}
+
+fn bias_of(row: u32, x: u32) -> vec4<f32> {
+    let i = place.q_first + row;
+    let j = place.k_first + x;
+    return vec4(
+        bias_at(i, j), bias_at(i, j + COLUMNS),
+        bias_at(i, j + 2u * COLUMNS), bias_at(i, j + 3u * COLUMNS));
 }

@@ -1,15 +1,16 @@
 // Slot `bias`: one number per head and clamped offset, times log2(e).
 //   near tile:     stage the Q_TILE + K_TILE − 1 offsets that it meets, read them by diagonal
-//   constant tile: all offsets past the radius on one side: the strip holds one number
+//   constant tile: all offsets past the radius on one side: one number for the whole tile
 @group(0) @binding(6) var<storage, read> offset_table: array<f32>; // [H, 2·radius + 1]
 var<workgroup> strip: array<f32, Q_TILE + K_TILE>;
 var<private> constant_tile: bool;
 
-fn bias_prepare(local: u32, head: u32, first_offset: i32) {
+fn bias_prepare(local: u32) {
     let radius = i32(params.radius);
+    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - params.query_offset;
     let last_offset = first_offset + i32(Q_TILE + K_TILE) - 2;
     constant_tile = first_offset >= radius || last_offset <= -radius;
-    let row = head * (2u * params.radius + 1u);
+    let row = place.head * (2u * params.radius + 1u);
     if constant_tile {
         if local == 0u {
             strip[0] = offset_table[row + u32(clamp(first_offset, -radius, radius) + radius)];
@@ -21,6 +22,12 @@ fn bias_prepare(local: u32, head: u32, first_offset: i32) {
     }
 }
 
-fn bias_of(diagonal: u32, i: u32, j: u32) -> f32 {
-    return strip[select(diagonal, 0u, constant_tile)];
+fn bias_of(row: u32, x: u32) -> vec4<f32> {
+    if constant_tile {
+        return vec4(strip[0]);
+    }
+    let diagonal = Q_TILE - 1u - row + x;
+    return vec4(
+        strip[diagonal], strip[diagonal + COLUMNS],
+        strip[diagonal + 2u * COLUMNS], strip[diagonal + 3u * COLUMNS]);
 }
