@@ -45,6 +45,11 @@ var<private> maximum: array<f32, ROWS>;
 var<private> sum: array<f32, ROWS>;
 var<private> sums: array<array<vec4<f32>, ROWS>, CHUNKS>;
 
+// Where four features from `d` on lie; those past the head repeat its last, so that nothing is read past a row.
+fn features(d: u32) -> vec4<u32> {
+    return min(vec4(d, d + 1u, d + 2u, d + 3u), vec4(HEAD_DIM - 1u));
+}
+
 // Four features from `d` on, of which those past the head are 0.
 fn tail(d: u32, values: vec4<f32>) -> vec4<f32> {
     return select(vec4(0.0), values, vec4(d, d + 1u, d + 2u, d + 3u) < vec4(HEAD_DIM));
@@ -55,8 +60,9 @@ fn load_q(i: u32, d: u32) -> vec4<f32> {
         return vec4(0.0);
     }
     let s = params.q_strides;
-    let at = place.batch * s.x + place.head * s.y + i * s.z + d;
-    return tail(d, vec4(q[at], q[at + 1u], q[at + 2u], q[at + 3u]));
+    let at = place.batch * s.x + place.head * s.y + i * s.z;
+    let f = vec4(at) + features(d);
+    return tail(d, vec4(q[f.x], q[f.y], q[f.z], q[f.w]));
 }
 
 fn load_k(j: u32, d: u32) -> vec4<f32> {
@@ -64,8 +70,9 @@ fn load_k(j: u32, d: u32) -> vec4<f32> {
         return vec4(0.0);
     }
     let s = params.k_strides;
-    let at = place.batch * s.x + place.head / params.group_size * s.y + j * s.z + d;
-    return tail(d, vec4(k[at], k[at + 1u], k[at + 2u], k[at + 3u]));
+    let at = place.batch * s.x + place.head / params.group_size * s.y + j * s.z;
+    let f = vec4(at) + features(d);
+    return tail(d, vec4(k[f.x], k[f.y], k[f.z], k[f.w]));
 }
 
 fn load_v(j: u32, d: u32) -> vec4<f32> {
@@ -73,8 +80,9 @@ fn load_v(j: u32, d: u32) -> vec4<f32> {
         return vec4(0.0);
     }
     let s = params.v_strides;
-    let at = place.batch * s.x + place.head / params.group_size * s.y + j * s.z + d;
-    return tail(d, vec4(v[at], v[at + 1u], v[at + 2u], v[at + 3u]));
+    let at = place.batch * s.x + place.head / params.group_size * s.y + j * s.z;
+    let f = vec4(at) + features(d);
+    return tail(d, vec4(v[f.x], v[f.y], v[f.z], v[f.w]));
 }
 
 // The number of keys that the last row of the tile may see.

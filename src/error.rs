@@ -226,23 +226,33 @@ pub enum Error {
         /// Which tensor.
         tensor: Tensor,
     },
-    /// A range past the device's limit.
-    #[error("{tensor} is bound to {found} bytes; the device binds at most {maximum}")]
+    /// A tensor past the device's limit.
+    #[error("{tensor} takes {needed} bytes; the device binds at most {maximum}")]
     BindingTooLarge {
         /// Which tensor.
         tensor: Tensor,
-        /// Bytes in the bound range.
-        found: u64,
+        /// Bytes of the tensor.
+        needed: u64,
         /// The device's `max_storage_buffer_binding_size`.
         maximum: u64,
     },
-    /// An output shares bytes with another tensor.
-    #[error("{first} and {second} overlap, and one of them is written")]
+    /// Two outputs share bytes.
+    #[error("{first} and {second} overlap, and both are written")]
     Aliased {
         /// One tensor.
         first: Tensor,
         /// The other.
         second: Tensor,
+    },
+    /// An output lies in the buffer of an input, which WebGPU allows nowhere in it.
+    #[error(
+        "{written} lies in the buffer of {read}; what is written needs a buffer that is not read"
+    )]
+    SharedBuffer {
+        /// The input.
+        read: Tensor,
+        /// The output.
+        written: Tensor,
     },
     /// More workgroups than the device dispatches.
     #[error("{found} workgroups are needed; the device dispatches at most {maximum} a dimension")]

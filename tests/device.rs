@@ -96,9 +96,9 @@ fn bad_buffers_are_named() {
         );
         assert_eq!(
             bind(&forward, good.as_entire_buffer_binding(), &good, &good),
-            Err(Error::Aliased {
-                first: Tensor::Q,
-                second: Tensor::Out
+            Err(Error::SharedBuffer {
+                read: Tensor::Q,
+                written: Tensor::Out
             })
         );
     }

@@ -1,10 +1,12 @@
 //! The caller's buffers, checked once and bound.
 
+use std::num::NonZeroU64;
+
 use wgpu::util::DeviceExt;
 use wgpu::{BufferBinding, BufferUsages};
 
+use super::Forward;
 use super::params::{Params, TableParams, later_buckets};
-use super::{BiasSlot, Forward};
 use crate::{Bias, Error, InputError, Tensor};
 
 /// A buffer with offset and size; never a tensor type of ours.
@@ -86,15 +88,13 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
         return Ok(Bound { steps: Vec::new() });
     }
     let mut steps = Vec::new();
-    let offset_table = operands
-        .table
-        .as_ref()
-        .filter(|_| forward.variant.bias == BiasSlot::Offset)
-        .map(|table| offset_table(forward, table, &mut steps));
-    let params = uniform(
-        &forward.device,
-        bytemuck::bytes_of(&Params::new(&forward.problem, operands.lse.is_some())),
-    );
+    let offset_table = match (&forward.table_pipeline, &operands.table) {
+        (Some(pipeline), Some(table)) => Some(offset_table(forward, pipeline, table, &mut steps)),
+        _ => None,
+    };
+    let write_lse = operands.lse.is_some();
+    let params = Params::new(&forward.problem, write_lse);
+    let params = uniform(&forward.device, bytemuck::bytes_of(&params));
     let [empty, unread] = ["relattn::empty", "relattn::unread"].map(|label| {
         forward.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
@@ -104,20 +104,16 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
         })
     });
     let mut entries = vec![entry(0, params.as_entire_buffer_binding())];
-    entries.extend(
-        offset_table
-            .iter()
-            .map(|table| entry(6, table.as_entire_buffer_binding())),
-    );
-    if operands.lse.is_none() {
+    if !write_lse {
         entries.push(entry(5, unread.as_entire_buffer_binding()));
     }
     for (number, tensor, binding, bytes) in slots {
-        match (tensor, bytes) {
-            (Tensor::Table, _) if offset_table.is_some() => {}
-            (_, 0) => entries.push(entry(number, empty.as_entire_buffer_binding())),
-            _ => entries.push(entry(number, binding)),
-        }
+        let binding = match (&offset_table, NonZeroU64::new(bytes)) {
+            (Some(table), _) if tensor == Tensor::Table => table.as_entire_buffer_binding(),
+            (_, None) => empty.as_entire_buffer_binding(),
+            (_, size) => BufferBinding { size, ..binding },
+        };
+        entries.push(entry(number, binding));
     }
     steps.push(Step::new(
         &forward.device,
@@ -200,29 +196,38 @@ pub(super) fn check(
         return Err(Error::NotStorage { tensor });
     }
     let maximum = limits.max_storage_buffer_binding_size;
-    if found > maximum {
+    if needed > maximum {
         return Err(Error::BindingTooLarge {
             tensor,
-            found,
+            needed,
             maximum,
         });
     }
     Ok(())
 }
 
+/// Refuses outputs that overlap, and an output in a buffer that is also read: WebGPU allows no buffer to be both in one
+/// dispatch, wherever the ranges lie.
 fn check_aliases(slots: &[Slot<'_>]) -> Result<(), Error> {
-    let written = |tensor| matches!(tensor, Tensor::Out | Tensor::Lse);
+    let used = slots.iter().filter(|&&(.., bytes)| bytes > 0);
+    let (written, read): (Vec<_>, Vec<_>) =
+        used.partition(|(_, tensor, ..)| matches!(tensor, Tensor::Out | Tensor::Lse));
+    for output in &written {
+        if let Some(input) = read.iter().find(|input| input.2.buffer == output.2.buffer) {
+            return Err(Error::SharedBuffer {
+                read: input.1,
+                written: output.1,
+            });
+        }
+    }
     let range = |(_, _, binding, bytes): &Slot<'_>| binding.offset..binding.offset + bytes;
-    for (n, first) in slots.iter().enumerate() {
-        for second in &slots[n + 1..] {
-            let (a, b) = (range(first), range(second));
-            let overlap = first.2.buffer == second.2.buffer && a.start < b.end && b.start < a.end;
-            if overlap && (written(first.1) || written(second.1)) {
-                return Err(Error::Aliased {
-                    first: first.1,
-                    second: second.1,
-                });
-            }
+    if let [first, second] = written[..] {
+        let (a, b) = (range(first), range(second));
+        if first.2.buffer == second.2.buffer && a.start < b.end && b.start < a.end {
+            return Err(Error::Aliased {
+                first: first.1,
+                second: second.1,
+            });
         }
     }
     Ok(())
@@ -239,6 +244,7 @@ pub(super) fn check_dispatch(device: &wgpu::Device, workgroups: [u32; 3]) -> Res
 /// Allocates the bias by head and clamped offset, `H · (2R + 1)` numbers, and records the kernel that fills it.
 fn offset_table(
     forward: &Forward,
+    pipeline: &wgpu::ComputePipeline,
     table: &BufferBinding<'_>,
     steps: &mut Vec<Step>,
 ) -> wgpu::Buffer {
@@ -269,12 +275,7 @@ fn offset_table(
         entry(3, offsets.as_entire_buffer_binding()),
     ];
     let workgroups = [width.div_ceil(64), heads, 1];
-    steps.push(Step::new(
-        &forward.device,
-        &forward.table_pipeline,
-        &entries,
-        workgroups,
-    ));
+    steps.push(Step::new(&forward.device, pipeline, &entries, workgroups));
     offsets
 }
 

@@ -23,7 +23,8 @@ pub struct Forward {
     pub(crate) problem: Problem,
     pub(crate) variant: Variant,
     pub(crate) pipeline: wgpu::ComputePipeline,
-    pub(crate) table_pipeline: wgpu::ComputePipeline,
+    /// Fills the offset table, where the bias has one.
+    pub(crate) table_pipeline: Option<wgpu::ComputePipeline>,
 }
 
 impl Forward {
