@@ -1,7 +1,45 @@
-//! `relattn`: attention with relative position bias on this machine's adapter, on a real model's data.
+//! `relattn`: attention with relative position bias on this machine's adapter.
+//!
+//! Without arguments it runs a real model's layer and a long sequence; see `relattn --help` for the rest.
 
+mod adapters;
+mod args;
+mod attend;
 mod demo;
+mod devices;
+mod engine;
+mod fault;
+mod figures;
+mod gpu;
+mod inspect;
+mod output;
+mod progress;
+mod resident;
+mod tensors;
 
-fn main() -> anyhow::Result<()> {
-    demo::run()
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use fault::Fault;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("error: {}", fault.line());
+            ExitCode::from(fault.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Fault> {
+    match cli.command.unwrap_or_default() {
+        Command::Demo(args) => demo::run(&args),
+        Command::Attend(args) => attend::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+    }
 }

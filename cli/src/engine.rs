@@ -1,0 +1,92 @@
+//! What computes: an adapter, the CPU, or the definition.
+
+use relattn::Problem;
+use relattn::cpu::{Attention, Inputs, Oracle, Outputs, Tiled};
+
+use crate::adapters;
+use crate::args::DeviceChoice;
+use crate::fault::Fault;
+use crate::gpu::Gpu;
+
+/// The most that the CPU spends on the bias by offset.
+const CPU_TABLE: u64 = 1 << 30;
+
+/// One way to compute attention.
+#[derive(Debug)]
+pub(crate) enum Engine {
+    Gpu(Box<Gpu>),
+    Cpu,
+    Oracle,
+}
+
+impl Engine {
+    pub(crate) fn choose(choice: &DeviceChoice) -> Result<Self, Fault> {
+        Ok(match choice {
+            DeviceChoice::Auto => {
+                adapters::best().map_or(Self::Cpu, |gpu| Self::Gpu(Box::new(gpu)))
+            }
+            DeviceChoice::Cpu => Self::Cpu,
+            DeviceChoice::Oracle => Self::Oracle,
+            DeviceChoice::Named(name) => Self::Gpu(Box::new(adapters::named(name)?)),
+        })
+    }
+
+    pub(crate) fn gpu(&self) -> Option<&Gpu> {
+        match self {
+            Self::Gpu(gpu) => Some(gpu),
+            Self::Cpu | Self::Oracle => None,
+        }
+    }
+
+    /// `backend/name` of an adapter, else what `--device` calls it.
+    pub(crate) fn label(&self) -> String {
+        match self {
+            Self::Gpu(gpu) => adapters::label(gpu.info()),
+            Self::Cpu => "cpu".into(),
+            Self::Oracle => "oracle".into(),
+        }
+    }
+
+    /// The kernel that a problem runs with.
+    pub(crate) fn kernel(&self, problem: &Problem) -> Result<String, Fault> {
+        Ok(match self {
+            Self::Gpu(gpu) => {
+                let variant = gpu.guard(|| gpu.context().forward(problem))?;
+                variant.variant().to_string()
+            }
+            Self::Cpu => "tiled f32".into(),
+            Self::Oracle => "by the formula f64".into(),
+        })
+    }
+
+    pub(crate) fn forward(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Outputs, Fault> {
+        match self {
+            Self::Gpu(gpu) => gpu.forward(problem, inputs),
+            Self::Cpu => {
+                fits_cpu(problem)?;
+                Ok(Tiled.forward(problem, inputs)?)
+            }
+            Self::Oracle => Ok(Oracle.forward(problem, inputs)?),
+        }
+    }
+}
+
+/// Bytes of the bias by head and clamped offset, `[H, 2R + 1]` f32; 0 without such a bias.
+pub(crate) fn offset_table_bytes(problem: &Problem) -> u64 {
+    let heads = u64::from(problem.shape().heads);
+    problem.thresholds().map_or(0, |thresholds| {
+        4 * heads * (2 * u64::from(thresholds.saturation()) + 1)
+    })
+}
+
+fn fits_cpu(problem: &Problem) -> Result<(), Fault> {
+    let bytes = offset_table_bytes(problem);
+    match problem.thresholds() {
+        Some(thresholds) if bytes > CPU_TABLE => Err(Fault::OffsetTable {
+            radius: thresholds.saturation(),
+            bytes,
+            maximum: CPU_TABLE,
+        }),
+        _ => Ok(()),
+    }
+}

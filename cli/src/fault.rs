@@ -1,0 +1,120 @@
+//! Everything that ends the program early, with its exit status.
+
+use std::io;
+use std::path::PathBuf;
+
+use relattn::{InputError, ProblemError, Tensor};
+use safetensors::{Dtype, SafeTensorError};
+use thiserror::Error;
+
+/// Why nothing, or nothing more, was computed; each message is one line.
+#[derive(Debug, Error)]
+pub(crate) enum Fault {
+    #[error("{path}: {source}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path}: not a whole safetensors file: {source}")]
+    Malformed {
+        path: PathBuf,
+        source: SafeTensorError,
+    },
+    #[error("{path}: no tensor {name} {form}; the file has {found}")]
+    Absent {
+        path: PathBuf,
+        name: &'static str,
+        form: &'static str,
+        found: String,
+    },
+    #[error("{path}: tensor {name} is {found}; {name} {form} must be {needed}")]
+    Dtype {
+        path: PathBuf,
+        name: &'static str,
+        form: &'static str,
+        found: Dtype,
+        needed: Dtype,
+    },
+    #[error("{path}: tensor {name} has shape {found:?}; {form} is needed")]
+    Rank {
+        path: PathBuf,
+        name: &'static str,
+        form: &'static str,
+        found: Vec<usize>,
+    },
+    #[error("{path}: tensor {name} has shape {found:?}; {needed:?} is needed, {form}")]
+    Shape {
+        path: PathBuf,
+        name: &'static str,
+        form: &'static str,
+        found: Vec<usize>,
+        needed: Vec<usize>,
+    },
+    #[error(
+        "{path}: tensor {name} has shape {found:?}; a dimension may be at most {}",
+        u32::MAX
+    )]
+    Dimension {
+        path: PathBuf,
+        name: &'static str,
+        found: Vec<usize>,
+    },
+    #[error("{path} is the input too; name another file to write")]
+    SameFile { path: PathBuf },
+    #[error("{path}: cannot be written: {source}")]
+    Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Problem(#[from] ProblemError),
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error(transparent)]
+    Device(#[from] relattn::Error),
+    #[error("{tensor} takes {needed} bytes; the device binds at most {maximum}: use --device cpu")]
+    TensorTooLarge {
+        tensor: Tensor,
+        needed: u64,
+        maximum: u64,
+    },
+    #[error(
+        "the offset table of the bias, 2 · {radius} + 1 numbers a head, takes {bytes} bytes; at most {maximum} are allowed here: lower --max-distance"
+    )]
+    OffsetTable {
+        radius: u32,
+        bytes: u64,
+        maximum: u64,
+    },
+    #[error("no device {name:?}; there are {}", known.join(", "))]
+    UnknownDevice { name: String, known: Vec<String> },
+    #[error("{name} cannot be used: {reason}")]
+    UnusableDevice { name: String, reason: String },
+    #[error("--device oracle is not for this command: {reason}")]
+    OracleRefused { reason: &'static str },
+    #[error("an empty matrix of {queries} x {keys}; --queries and --keys must be at least 1")]
+    EmptyMatrix { queries: u32, keys: u32 },
+    #[error("{name} failed: {message}")]
+    Gpu { name: String, message: String },
+    #[error("the picture cannot be encoded: {0}")]
+    Picture(#[from] png::EncodingError),
+    #[error("{what}: {found:.1e}; at most {allowed:.1e} is expected")]
+    Disagreement {
+        what: String,
+        found: f64,
+        allowed: f64,
+    },
+}
+
+impl Fault {
+    /// 2 for what the caller can put right, 1 for what the machine did.
+    pub(crate) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Gpu { .. }
+            | Self::Picture(_)
+            | Self::Disagreement { .. }
+            | Self::Device(relattn::Error::DeviceLost) => 1,
+            _ => 2,
+        }
+    }
+
+    /// The message without line breaks, which a driver's or a parser's text may have.
+    pub(crate) fn line(&self) -> String {
+        let text = self.to_string();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}

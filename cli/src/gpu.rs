@@ -1,0 +1,200 @@
+//! One opened adapter, whose failures become messages.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use relattn::cpu::{Attention, Inputs, Outputs};
+use relattn::run::OnDevice;
+use relattn::{Bias, Context, Error, IndexFormat, Problem, Tensor, Thresholds, wgpu};
+use wgpu::BufferUsages;
+
+use crate::adapters::label;
+use crate::engine::offset_table_bytes;
+use crate::fault::Fault;
+
+/// A device with relattn on it.
+#[derive(Debug)]
+pub(crate) struct Gpu {
+    info: wgpu::AdapterInfo,
+    on_device: OnDevice,
+    /// The first error that wgpu reported outside of a call's result, such as memory running out.
+    reported: Arc<Mutex<Option<String>>>,
+}
+
+impl Gpu {
+    pub(crate) fn new(info: wgpu::AdapterInfo, device: &wgpu::Device, queue: &wgpu::Queue) -> Self {
+        let reported = Arc::new(Mutex::new(None));
+        let store = Arc::clone(&reported);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            let mut slot = store.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.get_or_insert_with(|| error.to_string());
+        }));
+        Self {
+            info,
+            on_device: OnDevice::new(Context::new(device, queue)),
+            reported,
+        }
+    }
+
+    pub(crate) const fn info(&self) -> &wgpu::AdapterInfo {
+        &self.info
+    }
+
+    pub(crate) const fn context(&self) -> &Context {
+        self.on_device.context()
+    }
+
+    /// Uploads, computes and reads back.
+    pub(crate) fn forward(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Outputs, Fault> {
+        self.fits(problem)?;
+        self.guard(|| self.on_device.forward(problem, inputs))
+    }
+
+    /// Refuses what would fail inside wgpu, where the message would not name the tensor.
+    pub(crate) fn fits(&self, problem: &Problem) -> Result<(), Fault> {
+        let maximum = self.largest_binding();
+        for tensor in [Tensor::Q, Tensor::K, Tensor::V, Tensor::Out, Tensor::Lse] {
+            let found = 4 * problem.elements(tensor);
+            if found > maximum {
+                return Err(too_large(tensor, found, maximum));
+            }
+        }
+        if let (Bias::Relative(_), Some(thresholds)) = (problem.bias(), problem.thresholds()) {
+            let radius = thresholds.saturation();
+            let bytes = offset_table_bytes(problem);
+            let widest = u64::from(self.limits().max_compute_workgroups_per_dimension) * 64;
+            let heads = u64::from(problem.shape().heads);
+            let maximum = maximum.min(widest * 4 * heads.max(1));
+            if bytes > maximum {
+                return Err(Fault::OffsetTable {
+                    radius,
+                    bytes,
+                    maximum,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The matrix of bucket indices, built on the device and read back.
+    pub(crate) fn bucket_matrix(
+        &self,
+        thresholds: &Thresholds,
+        [q_len, k_len]: [u32; 2],
+        query_offset: i32,
+        format: IndexFormat,
+    ) -> Result<Vec<u32>, Fault> {
+        let elements = u64::from(q_len) * u64::from(k_len);
+        let (found, maximum) = (format.bytes(elements), self.largest_binding());
+        if found > maximum {
+            return Err(too_large(Tensor::Indices, found, maximum));
+        }
+        self.guard(|| {
+            let index =
+                self.context()
+                    .bucket_index(thresholds, [q_len, k_len], query_offset, format);
+            let buffer = self.buffer(
+                index.bytes(),
+                BufferUsages::STORAGE | BufferUsages::COPY_SRC,
+            );
+            let bound = index.bind(&buffer.as_entire_buffer_binding())?;
+            let bytes = self.read_back(&buffer, |encoder| bound.encode(encoder))?;
+            let mut indices = unpack(&bytes, format);
+            indices.truncate(usize::try_from(elements).unwrap_or(usize::MAX));
+            Ok(indices)
+        })
+    }
+
+    fn buffer(&self, size: u64, usage: BufferUsages) -> wgpu::Buffer {
+        let device = self.context().device();
+        device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("relattn-cli"),
+            size,
+            usage,
+            mapped_at_creation: false,
+        })
+    }
+
+    fn read_back(
+        &self,
+        buffer: &wgpu::Buffer,
+        record: impl FnOnce(&mut wgpu::CommandEncoder),
+    ) -> Result<Vec<u8>, Error> {
+        let staging = self.buffer(
+            buffer.size(),
+            BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+        );
+        let device = self.context().device();
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        record(&mut encoder);
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+        self.context().queue().submit([encoder.finish()]);
+        staging.map_async(wgpu::MapMode::Read, .., |_| {});
+        self.wait()?;
+        let range = staging.get_mapped_range(..);
+        Ok(range.map_err(|_| Error::DeviceLost)?.to_vec())
+    }
+
+    /// Waits until the device is idle.
+    pub(crate) fn wait(&self) -> Result<(), Error> {
+        let device = self.context().device();
+        match device.poll(wgpu::PollType::wait_indefinitely()) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::DeviceLost),
+        }
+    }
+
+    /// Turns what wgpu reports, and a panic inside it (it has one for memory that runs out), into a fault.
+    pub(crate) fn guard<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Fault> {
+        let hook = panic::take_hook();
+        panic::set_hook(Box::new(|_| {}));
+        let result = panic::catch_unwind(AssertUnwindSafe(work));
+        panic::set_hook(hook);
+        let reported = self
+            .reported
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let message = match (reported, result) {
+            (Some(message), _) => message,
+            (None, Ok(result)) => return Ok(result?),
+            (None, Err(payload)) => {
+                let text = payload.downcast_ref::<String>().cloned();
+                text.unwrap_or_else(|| "it stopped without a reason".into())
+            }
+        };
+        Err(Fault::Gpu {
+            name: label(&self.info),
+            message,
+        })
+    }
+
+    fn largest_binding(&self) -> u64 {
+        let limits = self.limits();
+        limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size)
+    }
+
+    fn limits(&self) -> wgpu::Limits {
+        self.context().device().limits()
+    }
+}
+
+const fn too_large(tensor: Tensor, needed: u64, maximum: u64) -> Fault {
+    Fault::TensorTooLarge {
+        tensor,
+        needed,
+        maximum,
+    }
+}
+
+fn unpack(bytes: &[u8], format: IndexFormat) -> Vec<u32> {
+    match format {
+        IndexFormat::U8 => bytes.iter().map(|&byte| byte.into()).collect(),
+        IndexFormat::U32 => bytes
+            .chunks_exact(4)
+            .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+            .collect(),
+    }
+}

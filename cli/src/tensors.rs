@@ -1,0 +1,145 @@
+//! A safetensors file with its tensors checked one by one.
+
+use std::path::Path;
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::fault::Fault;
+
+/// A tensor that is looked for: its name, and its dimensions in words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) name: &'static str,
+    pub(crate) form: &'static str,
+}
+
+pub(crate) const Q: Wanted = Wanted {
+    name: "q",
+    form: "[B, H, Nq, D]",
+};
+pub(crate) const K: Wanted = Wanted {
+    name: "k",
+    form: "[B, Hkv, Nk, D]",
+};
+pub(crate) const V: Wanted = Wanted {
+    name: "v",
+    form: "[B, Hkv, Nk, D]",
+};
+pub(crate) const TABLE: Wanted = Wanted {
+    name: "table",
+    form: "[num_buckets, H]",
+};
+pub(crate) const KEY_MASK: Wanted = Wanted {
+    name: "key_mask",
+    form: "[B, Nk]",
+};
+pub(crate) const CTX: Wanted = Wanted {
+    name: "ctx",
+    form: "[B, H, Nq, D]",
+};
+
+/// A parsed file, and where it came from for messages.
+#[derive(Debug)]
+pub(crate) struct TensorFile<'a> {
+    path: &'a Path,
+    tensors: SafeTensors<'a>,
+}
+
+/// Reads a whole file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+    std::fs::read(path).map_err(|source| Fault::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+impl<'a> TensorFile<'a> {
+    pub(crate) fn parse(path: &'a Path, bytes: &'a [u8]) -> Result<Self, Fault> {
+        let tensors = SafeTensors::deserialize(bytes).map_err(|source| Fault::Malformed {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self { path, tensors })
+    }
+
+    pub(crate) fn has(&self, wanted: Wanted) -> bool {
+        self.tensors.tensor(wanted.name).is_ok()
+    }
+
+    /// The sizes of a tensor that must have `RANK` dimensions.
+    pub(crate) fn sizes<const RANK: usize>(&self, wanted: Wanted) -> Result<[u32; RANK], Fault> {
+        let shape = self.view(wanted)?.shape().to_vec();
+        let sizes: Result<Vec<u32>, _> = shape.iter().map(|&size| size.try_into()).collect();
+        let Ok(sizes) = sizes else {
+            return Err(Fault::Dimension {
+                path: self.path.to_owned(),
+                name: wanted.name,
+                found: shape,
+            });
+        };
+        sizes.try_into().map_err(|_| Fault::Rank {
+            path: self.path.to_owned(),
+            name: wanted.name,
+            form: wanted.form,
+            found: shape,
+        })
+    }
+
+    /// The values of an f32 tensor of exactly these sizes.
+    pub(crate) fn floats(&self, wanted: Wanted, sizes: &[u32]) -> Result<Vec<f32>, Fault> {
+        let data = self.data(wanted, Dtype::F32, sizes)?;
+        let words = data.chunks_exact(4);
+        Ok(words
+            .map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+            .collect())
+    }
+
+    /// The values of a u8 tensor of exactly these sizes.
+    pub(crate) fn bytes(&self, wanted: Wanted, sizes: &[u32]) -> Result<Vec<u8>, Fault> {
+        Ok(self.data(wanted, Dtype::U8, sizes)?.to_vec())
+    }
+
+    fn data(&self, wanted: Wanted, dtype: Dtype, sizes: &[u32]) -> Result<&'a [u8], Fault> {
+        let view = self.view(wanted)?;
+        if view.dtype() != dtype {
+            return Err(Fault::Dtype {
+                path: self.path.to_owned(),
+                name: wanted.name,
+                form: wanted.form,
+                found: view.dtype(),
+                needed: dtype,
+            });
+        }
+        let needed: Vec<usize> = sizes.iter().map(|&size| size as usize).collect();
+        if view.shape() != needed {
+            return Err(Fault::Shape {
+                path: self.path.to_owned(),
+                name: wanted.name,
+                form: wanted.form,
+                found: view.shape().to_vec(),
+                needed,
+            });
+        }
+        Ok(view.data())
+    }
+
+    fn view(&self, wanted: Wanted) -> Result<TensorView<'a>, Fault> {
+        self.tensors.tensor(wanted.name).map_err(|_| Fault::Absent {
+            path: self.path.to_owned(),
+            name: wanted.name,
+            form: wanted.form,
+            found: self.names(),
+        })
+    }
+
+    fn names(&self) -> String {
+        let mut names = self.tensors.names();
+        names.sort_unstable();
+        if names.is_empty() {
+            "none".into()
+        } else {
+            names.join(", ")
+        }
+    }
+}
