@@ -22,6 +22,8 @@ pub enum Tensor {
     Lse,
     /// The bucket-index matrix, `[Nq, Nk]`.
     Indices,
+    /// The bias by head and clamped offset, `[H, 2 · radius + 1]`, which a pass makes for itself.
+    OffsetTable,
 }
 
 impl std::fmt::Display for Tensor {
@@ -35,6 +37,7 @@ impl std::fmt::Display for Tensor {
             Self::Out => "out",
             Self::Lse => "lse",
             Self::Indices => "indices",
+            Self::OffsetTable => "the offset table",
         })
     }
 }

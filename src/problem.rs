@@ -89,6 +89,29 @@ impl Problem {
         self.thresholds.as_ref()
     }
 
+    /// The distance from which the bias of these lengths no longer changes: where the last bucket begins, or the farthest
+    /// offset that occurs. The offset table holds `2 · radius + 1` numbers a head.
+    #[must_use]
+    pub fn bias_radius(&self) -> u32 {
+        let saturation = self.thresholds.as_ref().map_or(0, Thresholds::saturation);
+        let offset = i64::from(self.query_offset);
+        let last_query = offset + i64::from(self.shape.q_len) - 1;
+        let last_key = i64::from(self.shape.k_len) - 1;
+        let farthest = (last_key - offset).abs().max(last_query.abs());
+        u32::try_from(farthest).map_or(saturation, |farthest| saturation.min(farthest))
+    }
+
+    /// Bytes of the table by head and clamped offset that a pass makes for a bias of relative buckets; 0 for others.
+    #[must_use]
+    pub fn offset_table_bytes(&self) -> u64 {
+        match self.bias {
+            Bias::Relative(_) => {
+                4 * u64::from(self.shape.heads) * (2 * u64::from(self.bias_radius()) + 1)
+            }
+            _ => 0,
+        }
+    }
+
     /// Which keys are visible.
     #[must_use]
     pub const fn mask(&self) -> Mask {
@@ -140,12 +163,13 @@ impl Problem {
         } else {
             u64::from(shape.q_len) * u64::from(shape.k_len)
         };
-        let heads = u64::from(shape.batch) * u64::from(shape.heads);
-        let kv_heads = u64::from(shape.batch) * u64::from(shape.kv_heads);
-        let d = u64::from(shape.head_dim);
+        let size = |size: u32| u128::from(size);
+        let sequences = size(shape.batch) * size(shape.head_dim);
+        let rows = size(shape.heads) * size(shape.q_len) + size(shape.kv_heads) * size(shape.k_len);
+        let flops = 4 * sequences * size(shape.heads) * u128::from(pairs);
         Cost {
-            flops: 4 * heads * pairs * d,
-            bytes: 4 * 2 * d * (heads * u64::from(shape.q_len) + kv_heads * u64::from(shape.k_len)),
+            flops: u64::try_from(flops).unwrap_or(u64::MAX),
+            bytes: u64::try_from(4 * 2 * sequences * rows).unwrap_or(u64::MAX),
         }
     }
 }

@@ -51,6 +51,7 @@ impl OnDevice {
     fn start(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Pending, Error> {
         inputs.validate(problem)?;
         let forward = self.context.forward(problem)?;
+        forward.check_limits()?;
         let floats = |values: &[f32]| self.upload(bytemuck::cast_slice(values));
         let (q, k, v) = (floats(inputs.q), floats(inputs.k), floats(inputs.v));
         let table = inputs.table.map(floats);

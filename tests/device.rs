@@ -309,3 +309,97 @@ fn a_context_is_reused() {
         assert_eq!(first, again, "{name}");
     }
 }
+
+/// Buckets that reach to a billion cost no more than the offsets that occur.
+#[test]
+fn far_buckets_make_a_small_table() {
+    let far = RelativeBuckets {
+        max_distance: 1 << 30,
+        ..RelativeBuckets::t5_encoder()
+    };
+    let problem = Problem::builder(SMALL)
+        .bias(Bias::Relative(far))
+        .build()
+        .expect("valid");
+    assert_eq!(problem.bias_radius(), 3);
+    assert_eq!(problem.offset_table_bytes(), 4 * 7);
+    let data = Data::generate(&problem, 5);
+    let exact = Oracle.exact(&problem, &data.inputs()).expect("a result");
+    let tiled = Tiled.forward(&problem, &data.inputs()).expect("a result");
+    assert!(harness::largest_error(&exact.out, &tiled.out) <= 1e-6);
+    for (name, context) in contexts() {
+        let found = OnDevice::new(context)
+            .forward(&problem, &data.inputs())
+            .expect("a result");
+        assert!(
+            harness::largest_error(&exact.out, &found.out) <= 1e-6,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_the_device_cannot_hold_is_refused_before_anything_is_made() {
+    let long = Shape {
+        q_len: 1 << 24,
+        head_dim: 64,
+        ..SMALL
+    };
+    let problem = Problem::builder(long).build().expect("valid");
+    let wide = Shape {
+        heads: 70_000,
+        kv_heads: 1,
+        ..SMALL
+    };
+    let many = Problem::builder(wide).build().expect("valid");
+    for (_, context) in contexts() {
+        let refused = context.forward(&problem).expect("a kernel").check_limits();
+        assert!(
+            matches!(
+                refused,
+                Err(Error::BindingTooLarge {
+                    tensor: Tensor::Q,
+                    ..
+                })
+            ),
+            "{refused:?}"
+        );
+        let refused = context.forward(&many).expect("a kernel").check_limits();
+        assert!(
+            matches!(refused, Err(Error::DispatchTooLarge { found: 70_000, .. })),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn costs_are_counted_without_overflow() {
+    let cost = |shape, mask, offset| {
+        Problem::builder(shape)
+            .mask(mask)
+            .query_offset(offset)
+            .build()
+            .expect("valid")
+            .cost()
+    };
+    let shape = Shape {
+        q_len: 3,
+        k_len: 5,
+        head_dim: 2,
+        ..SMALL
+    };
+    assert_eq!(cost(shape, Mask::NONE, 0).flops, 4 * 3 * 5 * 2);
+    assert_eq!(cost(shape, Mask::NONE, 0).bytes, 4 * 2 * 2 * (3 + 5));
+    assert_eq!(cost(shape, Mask::CAUSAL, 0).flops, 4 * (1 + 2 + 3) * 2);
+    assert_eq!(cost(shape, Mask::CAUSAL, 3).flops, 4 * (4 + 5 + 5) * 2);
+    assert_eq!(cost(shape, Mask::CAUSAL, -2).flops, 4 * 2);
+    assert_eq!(cost(shape, Mask::CAUSAL, -9).flops, 0);
+    let empty = Shape {
+        batch: 0,
+        heads: u32::MAX,
+        kv_heads: u32::MAX,
+        q_len: 1 << 29,
+        ..SMALL
+    };
+    assert_eq!(cost(empty, Mask::NONE, 0).flops, 0);
+}

@@ -59,7 +59,7 @@ impl<'a> BiasSource<'a> {
         let heads = shape.heads as usize;
         match (problem.thresholds(), inputs.indices, inputs.table) {
             (Some(thresholds), _, Some(table)) => {
-                let radius = i64::from(thresholds.saturation());
+                let radius = i64::from(problem.bias_radius());
                 let values = (0..heads)
                     .flat_map(|head| (-radius..=radius).map(move |offset| (head, offset)))
                     .map(|(head, offset)| {

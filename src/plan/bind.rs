@@ -7,7 +7,7 @@ use wgpu::{BufferBinding, BufferUsages};
 
 use super::Forward;
 use super::params::{Params, TableParams, later_buckets};
-use crate::{Bias, Error, InputError, Tensor};
+use crate::{Bias, Error, InputError, Problem, Tensor};
 
 /// A buffer with offset and size; never a tensor type of ours.
 pub type Operand<'a> = BufferBinding<'a>;
@@ -77,13 +77,7 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
         check(&forward.device, *tensor, binding, *bytes)?;
     }
     check_aliases(&slots)?;
-    let shape = forward.problem.shape();
-    let workgroups = [
-        shape.q_len.div_ceil(forward.variant.q_tile()),
-        shape.heads,
-        shape.batch,
-    ];
-    check_dispatch(&forward.device, workgroups)?;
+    let workgroups = check_limits(forward)?;
     if workgroups.contains(&0) {
         return Ok(Bound { steps: Vec::new() });
     }
@@ -129,11 +123,6 @@ fn slots<'a>(
     operands: &ForwardOperands<'a>,
 ) -> Result<Vec<Slot<'a>>, InputError> {
     let problem = &forward.problem;
-    let needed = |tensor| match (tensor, problem.bias()) {
-        (Tensor::Indices, Bias::Indexed { format, .. }) => format.bytes(problem.elements(tensor)),
-        (Tensor::KeyMask, _) => problem.elements(tensor).next_multiple_of(4),
-        _ => 4 * problem.elements(tensor),
-    };
     let uses = |tensor| match tensor {
         Tensor::Table => problem.bias() != Bias::None,
         Tensor::Indices => matches!(problem.bias(), Bias::Indexed { .. }),
@@ -153,7 +142,7 @@ fn slots<'a>(
     ] {
         match operand {
             Some(operand) if uses(tensor) => {
-                slots.push((number, tensor, operand.clone(), needed(tensor)));
+                slots.push((number, tensor, operand.clone(), bytes(problem, tensor)));
             }
             Some(_) => return Err(InputError::Unused { tensor }),
             None if uses(tensor) && tensor != Tensor::Lse => {
@@ -233,6 +222,50 @@ fn check_aliases(slots: &[Slot<'_>]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Refuses tensors and dispatches past the device's limits; returns the workgroups.
+pub(super) fn check_limits(forward: &Forward) -> Result<[u32; 3], Error> {
+    let (problem, limits) = (&forward.problem, forward.device.limits());
+    let maximum = limits.max_storage_buffer_binding_size;
+    let tensors = [
+        Tensor::Q,
+        Tensor::K,
+        Tensor::V,
+        Tensor::Out,
+        Tensor::Lse,
+        Tensor::Table,
+        Tensor::KeyMask,
+        Tensor::Indices,
+    ];
+    let sizes = tensors.map(|tensor| (tensor, bytes(problem, tensor)));
+    let offset_table = (Tensor::OffsetTable, problem.offset_table_bytes());
+    for (tensor, needed) in sizes.into_iter().chain([offset_table]) {
+        if needed > maximum {
+            return Err(Error::BindingTooLarge {
+                tensor,
+                needed,
+                maximum,
+            });
+        }
+    }
+    let shape = problem.shape();
+    let workgroups = [
+        shape.q_len.div_ceil(forward.variant.q_tile()),
+        shape.heads,
+        shape.batch,
+    ];
+    check_dispatch(&forward.device, workgroups)?;
+    Ok(workgroups)
+}
+
+/// The bytes of a tensor in device memory.
+fn bytes(problem: &Problem, tensor: Tensor) -> u64 {
+    match (tensor, problem.bias()) {
+        (Tensor::Indices, Bias::Indexed { format, .. }) => format.bytes(problem.elements(tensor)),
+        (Tensor::KeyMask, _) => problem.elements(tensor).next_multiple_of(4),
+        _ => 4 * problem.elements(tensor),
+    }
+}
+
 pub(super) fn check_dispatch(device: &wgpu::Device, workgroups: [u32; 3]) -> Result<(), Error> {
     let maximum = device.limits().max_compute_workgroups_per_dimension;
     match workgroups.into_iter().max() {
@@ -250,7 +283,7 @@ fn offset_table(
 ) -> wgpu::Buffer {
     let thresholds = forward.problem.thresholds();
     let list = thresholds.map_or(&[0][..], |thresholds| thresholds.steps());
-    let radius = thresholds.map_or(0, crate::Thresholds::saturation);
+    let radius = forward.problem.bias_radius();
     let heads = forward.problem.shape().heads;
     let per_direction = thresholds.map_or(0, later_buckets);
     let params = TableParams {
@@ -264,7 +297,7 @@ fn offset_table(
     let width = 2 * radius + 1;
     let offsets = forward.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("relattn::offset_table"),
-        size: 4 * u64::from(heads) * u64::from(width),
+        size: forward.problem.offset_table_bytes(),
         usage: BufferUsages::STORAGE,
         mapped_at_creation: false,
     });

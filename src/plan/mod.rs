@@ -34,6 +34,14 @@ impl Forward {
         &self.variant
     }
 
+    /// Checks that the device can hold the problem, before any buffer of it is made.
+    ///
+    /// # Errors
+    /// A tensor or a dispatch past the device's limits.
+    pub fn check_limits(&self) -> Result<(), Error> {
+        bind::check_limits(self).map(|_| ())
+    }
+
     /// Checks the buffers and binds them; records and submits nothing.
     ///
     /// # Errors

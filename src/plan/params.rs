@@ -41,7 +41,7 @@ impl Params {
             heads: shape.heads,
             group_size: shape.heads / shape.kv_heads.max(1),
             query_offset: problem.query_offset(),
-            radius: problem.thresholds().map_or(0, Thresholds::saturation),
+            radius: problem.bias_radius(),
             scale: problem.scale() * std::f32::consts::LOG2_E,
             empty_lse: f32::NEG_INFINITY,
             write_lse: u32::from(write_lse),
