@@ -1,0 +1,74 @@
+//! Attention recorded into the caller's own encoder, between the caller's own work; the decoding loop of a T5 decoder.
+//!
+//! One kernel serves every step: lengths and offsets are uniforms.
+
+use relattn::plan::ForwardOperands;
+use relattn::{Bias, Context, Layout, Mask, Problem, RelativeBuckets, Scale, Shape, Tensor, wgpu};
+
+const HEADS: u32 = 8;
+const HEAD_DIM: u32 = 64;
+/// Rows that the key/value cache has room for.
+const CAPACITY: u32 = 512;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let adapter = pollster::block_on(instance.request_adapter(&Default::default()))?;
+    let (device, queue) = pollster::block_on(adapter.request_device(&Default::default()))?;
+    let buffer = |elements: u32| {
+        device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 4 * u64::from(elements),
+            usage: wgpu::BufferUsages::STORAGE,
+            mapped_at_creation: false,
+        })
+    };
+    let cache = HEADS * CAPACITY * HEAD_DIM;
+    let (k, v, table) = (buffer(cache), buffer(cache), buffer(32 * HEADS));
+    let (q, out) = (buffer(HEADS * HEAD_DIM), buffer(HEADS * HEAD_DIM));
+
+    let context = Context::new(&device, &queue);
+    let mut encoder = device.create_command_encoder(&Default::default());
+    for position in 0..8_u16 {
+        let forward = context.forward(&step(position)?)?;
+        let bound = forward.bind(&ForwardOperands {
+            q: q.as_entire_buffer_binding(),
+            k: k.as_entire_buffer_binding(),
+            v: v.as_entire_buffer_binding(),
+            table: Some(table.as_entire_buffer_binding()),
+            indices: None,
+            key_mask: None,
+            out: out.as_entire_buffer_binding(),
+            lse: None,
+        })?;
+        // The caller's projections would be recorded before and after this line.
+        bound.encode(&mut encoder);
+        println!("position {position}: {}", forward.variant());
+    }
+    queue.submit([encoder.finish()]);
+    Ok(())
+}
+
+/// The query at this position against the keys up to it, in a cache with room for more.
+fn step(position: u16) -> Result<Problem, relattn::ProblemError> {
+    let shape = Shape {
+        batch: 1,
+        heads: HEADS,
+        kv_heads: HEADS,
+        q_len: 1,
+        k_len: u32::from(position) + 1,
+        head_dim: HEAD_DIM,
+    };
+    let cache = Layout {
+        batch: HEADS * CAPACITY * HEAD_DIM,
+        head: CAPACITY * HEAD_DIM,
+        row: HEAD_DIM,
+    };
+    Problem::builder(shape)
+        .scale(Scale::Unit)
+        .bias(Bias::Relative(RelativeBuckets::t5_decoder()))
+        .mask(Mask::CAUSAL)
+        .query_offset(i32::from(position))
+        .layout(Tensor::K, cache)?
+        .layout(Tensor::V, cache)?
+        .build()
+}
