@@ -1,0 +1,184 @@
+//! What is compared: each bound once, checked once, then timed as often as somebody likes.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use relattn::cpu::{Attention, Tiled};
+use relattn::plan::{BucketIndex, ForwardOperands};
+use relattn::{Bias, IndexFormat, wgpu};
+
+use super::case::{Case, HEAD_DIM, HEADS, SCALE, T5, assert_close};
+use super::device::Rig;
+use crate::unfused::{Operands, Sizes, TILES, Unfused};
+
+const INDEXED: Bias = Bias::Indexed {
+    rows: 32,
+    format: IndexFormat::U8,
+};
+
+/// A name and what runs it once and says how long that took.
+pub(crate) struct Contender<'a> {
+    pub(crate) name: &'static str,
+    run: Box<dyn Fn() -> Duration + 'a>,
+}
+
+impl Contender<'_> {
+    pub(crate) fn time(&self) -> Duration {
+        (self.run)()
+    }
+}
+
+/// The buffers of a case.
+#[derive(Debug)]
+pub(crate) struct Resident<'a> {
+    rig: &'a Rig,
+    case: &'a Case,
+    q: wgpu::Buffer,
+    k: wgpu::Buffer,
+    v: wgpu::Buffer,
+    table: wgpu::Buffer,
+    bytes: wgpu::Buffer,
+    words: wgpu::Buffer,
+    out: wgpu::Buffer,
+}
+
+impl<'a> Resident<'a> {
+    /// Uploads, and builds the bucket-index matrices.
+    pub(crate) fn new(rig: &'a Rig, case: &'a Case) -> Self {
+        Self {
+            rig,
+            case,
+            q: rig.upload(&case.q),
+            k: rig.upload(&case.k),
+            v: rig.upload(&case.v),
+            table: rig.upload(&case.table),
+            bytes: buckets(rig, case, IndexFormat::U8),
+            words: buckets(rig, case, IndexFormat::U32),
+            out: rig.output(4 * u64::from(HEADS * case.n * HEAD_DIM)),
+        }
+    }
+
+    /// The fused pass's operands under this bias.
+    pub(crate) fn operands(&self, bias: Bias) -> ForwardOperands<'_> {
+        let whole = wgpu::Buffer::as_entire_buffer_binding;
+        ForwardOperands {
+            q: whole(&self.q),
+            k: whole(&self.k),
+            v: whole(&self.v),
+            table: (bias != Bias::None).then(|| whole(&self.table)),
+            indices: (bias == INDEXED).then(|| whole(&self.bytes)),
+            key_mask: None,
+            out: whole(&self.out),
+            lse: None,
+        }
+    }
+
+    /// The fused pass; it fills its table of offsets in every call.
+    fn fused(&self, name: &'static str, bias: Bias, expected: &[f32]) -> Contender<'_> {
+        let forward = self.rig.context.forward(&self.case.problem(bias));
+        let bound = forward
+            .and_then(|forward| forward.bind(&self.operands(bias)))
+            .expect("a bound pass");
+        let rig = self.rig;
+        let run = move || rig.time(|encoder| bound.encode(encoder));
+        self.checked(name, Box::new(run), expected)
+    }
+
+    /// The passes of the baseline, with its bias matrix made now.
+    fn baseline(&self) -> Rc<Unfused> {
+        let sizes = Sizes {
+            heads: HEADS,
+            n: self.case.n,
+            head_dim: HEAD_DIM,
+            scale: SCALE,
+        };
+        let operands = Operands {
+            q: &self.q,
+            k: &self.k,
+            v: &self.v,
+            buckets: &self.words,
+            table: &self.table,
+            out: &self.out,
+        };
+        let unfused = Unfused::new(self.rig.context.device(), sizes, &TILES, &operands);
+        self.rig.time(|encoder| unfused.encode_bias(encoder));
+        Rc::new(unfused)
+    }
+
+    fn unfused(&self, unfused: Rc<Unfused>, expected: &[f32]) -> Contender<'_> {
+        let rig = self.rig;
+        let run = move || rig.time(|encoder| unfused.encode(encoder));
+        self.checked("unfused", Box::new(run), expected)
+    }
+
+    fn unfused_rebuilding(&self, unfused: Rc<Unfused>, expected: &[f32]) -> Contender<'_> {
+        let rig = self.rig;
+        let run = move || {
+            rig.time(|encoder| {
+                unfused.encode_bias(encoder);
+                unfused.encode(encoder);
+            })
+        };
+        self.checked("unfused, new bias", Box::new(run), expected)
+    }
+
+    fn checked<'b>(
+        &self,
+        name: &'static str,
+        run: Box<dyn Fn() -> Duration + 'b>,
+        expected: &[f32],
+    ) -> Contender<'b> {
+        self.rig.clear(&self.out);
+        run();
+        assert_close(name, &self.rig.read(&self.out), expected);
+        Contender { name, run }
+    }
+}
+
+/// The bucket-index matrix of a case.
+pub(crate) fn index(rig: &Rig, case: &Case, format: IndexFormat) -> BucketIndex {
+    let problem = case.problem(T5);
+    let thresholds = problem.thresholds().expect("buckets");
+    rig.context.bucket_index(thresholds, [case.n; 2], 0, format)
+}
+
+/// The matrix itself.
+fn buckets(rig: &Rig, case: &Case, format: IndexFormat) -> wgpu::Buffer {
+    let index = index(rig, case, format);
+    let buffer = rig.output(index.bytes());
+    let bound = index.bind(&buffer.as_entire_buffer_binding());
+    let bound = bound.expect("a bound pass");
+    rig.time(|encoder| bound.encode(encoder));
+    buffer
+}
+
+/// Every contender, checked.
+pub(crate) fn contenders<'a>(resident: &'a Resident<'_>) -> Vec<Contender<'a>> {
+    let case = resident.case;
+    let (plain, t5) = (case.expected(Bias::None), case.expected(T5));
+    let unfused = resident.baseline();
+    vec![
+        resident.fused("fused, T5", T5, &t5),
+        resident.fused("fused, no bias", Bias::None, &plain),
+        resident.fused("fused, index matrix", INDEXED, &t5),
+        resident.unfused(Rc::clone(&unfused), &t5),
+        resident.unfused_rebuilding(unfused, &t5),
+        tiled(case),
+    ]
+}
+
+/// The tiled CPU form, which [`Case::expected`] compares with the oracle.
+fn tiled(case: &Case) -> Contender<'_> {
+    let problem = case.problem(T5);
+    let run = move || {
+        let start = Instant::now();
+        let outputs = Tiled.forward(&problem, &case.inputs(T5));
+        let took = start.elapsed();
+        std::hint::black_box(outputs.expect("valid inputs"));
+        took
+    };
+    Contender {
+        name: "cpu::Tiled",
+        run: Box::new(run),
+    }
+}
