@@ -16,7 +16,7 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let rig = Rig::open();
     host(&mut criterion, &rig);
-    for &n in rig::lengths() {
+    for n in rig::lengths() {
         let case = Case::new(n);
         bucket_matrix(&mut criterion, &rig, &case);
         forward(&mut criterion, &rig, &case);

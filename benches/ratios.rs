@@ -24,7 +24,7 @@ const PAIRS: [(&str, &str); 6] = [
 fn main() {
     let rig = Rig::open();
     println!("{}", heading(&rig));
-    for &n in rig::lengths() {
+    for n in rig::lengths() {
         let case = Case::new(n);
         let resident = Resident::new(&rig, &case);
         let contenders = contenders(&resident);

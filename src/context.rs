@@ -139,12 +139,20 @@ impl Context {
 
     fn compile(&self, kernel: Kernel, text: &str) -> wgpu::ComputePipeline {
         let label = kernel.label();
-        let module = self
-            .device
-            .create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(&label),
-                source: wgpu::ShaderSource::Wgsl(text.into()),
-            });
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some(&label),
+            source: wgpu::ShaderSource::Wgsl(text.into()),
+        };
+        let checks = wgpu::ShaderRuntimeChecks {
+            force_loop_bounding: false,
+            ..wgpu::ShaderRuntimeChecks::checked()
+        };
+        #[expect(
+            unsafe_code,
+            reason = "only the check for endless loops is left out, which keeps drivers from unrolling: every loop of our \
+                      shaders counts to a constant or to a length of at most 2^30 in the uniforms"
+        )]
+        let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         self.device
             .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(&label),

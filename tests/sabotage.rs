@@ -10,7 +10,7 @@ use harness::compare::Reference;
 use relattn::{Context, shader};
 
 /// The name of an error, the text that it replaces, and what it puts there.
-const ERRORS: [(&str, &str, &str); 19] = [
+const ERRORS: [(&str, &str, &str); 21] = [
     ("bias dropped", "bias_of(row, x);", "vec4(0.0);"),
     (
         "bias shifted by one",
@@ -26,6 +26,11 @@ const ERRORS: [(&str, &str, &str); 19] = [
         "bias on the first key tile only",
         "bias_of(row, x);",
         "select(vec4(0.0), bias_of(row, x), place.k_first == 0u);",
+    ),
+    (
+        "bias on half a tile only",
+        "bias_of(row, x);",
+        "select(vec4(0.0), bias_of(row, x), x < HALF);",
     ),
     (
         "bias on the first query tile only",
@@ -52,12 +57,21 @@ const ERRORS: [(&str, &str, &str); 19] = [
         "params.scale + bias_of",
         "params.scale + params.scale * bias_of",
     ),
-    ("output not rescaled", "sums[chunk][r] *= correction;", ""),
+    (
+        "output not rescaled",
+        "sums[n * ROWS + r][f] *= correction;",
+        "",
+    ),
     ("sum not rescaled", "sum[r] * correction", "sum[r]"),
     (
         "last key dropped",
         "return select(0u, 1u, j < params.k_len);",
         "return select(0u, 1u, j + 1u < params.k_len);",
+    ),
+    (
+        "second half of a tile dropped",
+        "add_half(1u, hides, local);",
+        "",
     ),
     (
         "full tiles are never masked",

@@ -22,7 +22,14 @@ pub(crate) fn quick() -> bool {
     test || !bench
 }
 
-/// The sequence lengths to measure.
-pub(crate) fn lengths() -> &'static [u32] {
-    if quick() { &[256] } else { &[512, 1024, 2048] }
+/// The sequence lengths to measure: the numbers among the arguments, or the usual ones.
+pub(crate) fn lengths() -> Vec<u32> {
+    let asked: Vec<u32> = std::env::args()
+        .filter_map(|argument| argument.parse().ok())
+        .collect();
+    match (quick(), asked.is_empty()) {
+        (true, _) => vec![256],
+        (false, true) => vec![512, 1024, 2048],
+        (false, false) => asked,
+    }
 }

@@ -40,7 +40,7 @@ impl Variant {
     /// Invocations of a workgroup.
     pub const WORKGROUP: u32 = 64;
     /// Keys of a tile.
-    pub const K_TILE: u32 = 32;
+    pub const K_TILE: u32 = 64;
 
     /// Query rows of a workgroup.
     #[must_use]
@@ -51,7 +51,14 @@ impl Variant {
     /// Bytes of workgroup memory.
     #[must_use]
     pub const fn workgroup_bytes(&self) -> u32 {
-        let tiles = (self.q_tile() + Self::K_TILE) * 9 * 16;
+        let slices = (self.q_tile() + Self::K_TILE) * 5;
+        let weights_and_values = self.q_tile() * 9 + 256;
+        let tiles = 16
+            * if slices > weights_and_values {
+                slices
+            } else {
+                weights_and_values
+            };
         let partial = self.q_tile() * 8 * 4;
         let visible = Self::K_TILE * 4;
         let strip = match self.bias {
