@@ -143,14 +143,14 @@ impl Context {
             label: Some(&label),
             source: wgpu::ShaderSource::Wgsl(text.into()),
         };
-        let checks = wgpu::ShaderRuntimeChecks {
-            force_loop_bounding: false,
-            ..wgpu::ShaderRuntimeChecks::checked()
-        };
+        let checks = wgpu::ShaderRuntimeChecks::unchecked();
         #[expect(
             unsafe_code,
-            reason = "only the check for endless loops is left out, which keeps drivers from unrolling: every loop of our \
-                      shaders counts to a constant or to a length of at most 2^30 in the uniforms"
+            reason = "checks keep drivers from unrolling, and are not needed. Loops count to a constant, or to a length of at \
+                      most 2^30 in the uniforms. Private and workgroup arrays are indexed by such counters and by numbers \
+                      of an invocation, modulo their size. Buffers are indexed by rows within the lengths, features within \
+                      the head and clamped offsets, for which `bind` has checked that the bound range is large enough; an \
+                      index that comes from a buffer is compared with the table's rows before it is used"
         )]
         let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         self.device

@@ -7,41 +7,14 @@ mod harness;
 use harness::adapters::contexts;
 use harness::catalogue::{Case, Data, catalogue};
 use harness::compare::Reference;
+use relattn::plan::Algorithm;
 use relattn::{Context, shader};
 
 /// The name of an error, the text that it replaces, and what it puts there.
-const ERRORS: [(&str, &str, &str); 21] = [
-    ("bias dropped", "bias_of(row, x);", "vec4(0.0);"),
-    (
-        "bias shifted by one",
-        "let diagonal = Q_TILE - 1u",
-        "let diagonal = Q_TILE",
-    ),
-    (
-        "i and j swapped",
-        "let diagonal = Q_TILE - 1u - row + x;",
-        "let diagonal = K_TILE - 1u + row - x - 3u * COLUMNS;",
-    ),
-    (
-        "bias on the first key tile only",
-        "bias_of(row, x);",
-        "select(vec4(0.0), bias_of(row, x), place.k_first == 0u);",
-    ),
-    (
-        "bias on half a tile only",
-        "bias_of(row, x);",
-        "select(vec4(0.0), bias_of(row, x), x < HALF);",
-    ),
-    (
-        "bias on the first query tile only",
-        "bias_of(row, x);",
-        "select(vec4(0.0), bias_of(row, x), place.q_first == 0u);",
-    ),
-    (
-        "bias of head 0",
-        "let row = place.head * (",
-        "let row = 0u * (",
-    ),
+type Planted = (&'static str, &'static str, &'static str);
+
+/// Errors in the parts that all kernels share.
+const SHARED: [Planted; 11] = [
     (
         "constant tiles begin too early",
         "constant_tile = first_offset >= radius",
@@ -49,28 +22,7 @@ const ERRORS: [(&str, &str, &str); 21] = [
     ),
     (
         "query offset ignored by the bias",
-        "- i32(place.q_first + Q_TILE - 1u) - params.query_offset;",
-        "- i32(place.q_first + Q_TILE - 1u);",
-    ),
-    (
-        "scale applied to the bias",
-        "params.scale + bias_of",
-        "params.scale + params.scale * bias_of",
-    ),
-    (
-        "output not rescaled",
-        "sums[n * ROWS + r][f] *= correction;",
-        "",
-    ),
-    ("sum not rescaled", "sum[r] * correction", "sum[r]"),
-    (
-        "last key dropped",
-        "return select(0u, 1u, j < params.k_len);",
-        "return select(0u, 1u, j + 1u < params.k_len);",
-    ),
-    (
-        "second half of a tile dropped",
-        "add_half(1u, hides, local);",
+        "- params.query_offset",
         "",
     ),
     (
@@ -99,14 +51,119 @@ const ERRORS: [(&str, &str, &str); 21] = [
         "let at = j;",
     ),
     (
+        "log-sum-exp in base 2",
+        "(maximum + log2(total)) * LN_2",
+        "(maximum + log2(total))",
+    ),
+    (
+        "last key dropped",
+        "return select(0u, 1u, j < params.k_len);",
+        "return select(0u, 1u, j + 1u < params.k_len);",
+    ),
+    (
         "index matrix transposed",
         "table_row(i * params.k_len + j)",
         "table_row(j * params.q_len + i)",
     ),
     (
-        "log-sum-exp in base 2",
-        "(maximum[r] + log2(total)) * LN_2",
-        "(maximum[r] + log2(total))",
+        "bias of head 0",
+        "let row = place.head * (",
+        "let row = 0u * (",
+    ),
+];
+
+const FRAGMENTS: [Planted; 10] = [
+    ("bias dropped", "params.scale + bias;", "params.scale;"),
+    (
+        "bias shifted by one",
+        "strip[Q_TILE - 1u - row + slot]",
+        "strip[Q_TILE - row + slot]",
+    ),
+    (
+        "i and j swapped",
+        "strip[Q_TILE - 1u - row + slot]",
+        "strip[K_TILE - 1u + row - slot]",
+    ),
+    (
+        "bias on the first key tile only",
+        "params.scale + bias;",
+        "params.scale + select(vec4(0.0), bias, place.k_first == 0u);",
+    ),
+    (
+        "bias on half a tile only",
+        "params.scale + bias;",
+        "params.scale + select(vec4(0.0), bias, x < HALF);",
+    ),
+    (
+        "bias on the first query tile only",
+        "params.scale + bias;",
+        "params.scale + select(vec4(0.0), bias, place.q_first == 0u);",
+    ),
+    (
+        "scale applied to the bias",
+        "params.scale + bias;",
+        "params.scale + params.scale * bias;",
+    ),
+    (
+        "output not rescaled",
+        "sums[n * ROWS + r][f] *= correction;",
+        "",
+    ),
+    ("sum not rescaled", "sum[r] * correction", "sum[r]"),
+    (
+        "second half of a tile dropped",
+        "add_half(1u, hides, local);",
+        "",
+    ),
+];
+
+const BROADCAST: [Planted; 11] = [
+    (
+        "bias dropped",
+        "params.scale, bias_of(row, e))",
+        "params.scale, 0.0)",
+    ),
+    (
+        "constant bias dropped",
+        "params.scale, constant_bias)",
+        "params.scale, 0.0)",
+    ),
+    (
+        "bias shifted by one",
+        "offset_bias(i32(place.k_first + slot)",
+        "offset_bias(1 + i32(place.k_first + slot)",
+    ),
+    (
+        "i and j swapped",
+        "return offset_bias(i32(",
+        "return offset_bias(-i32(",
+    ),
+    (
+        "bias on the first key tile only",
+        "bias_of(row, e))",
+        "select(0.0, bias_of(row, e), place.k_first == 0u))",
+    ),
+    (
+        "bias on the first query tile only",
+        "bias_of(row, e))",
+        "select(0.0, bias_of(row, e), place.q_first == 0u))",
+    ),
+    (
+        "scale applied to the bias",
+        "bias_of(row, e))",
+        "params.scale * bias_of(row, e))",
+    ),
+    ("output not rescaled", "sums[b][c][r] *= correction;", ""),
+    ("sum not rescaled", "sum[r] * correction", "sum[r]"),
+    (
+        "every key is the first",
+        "let y = subgroupShuffle(key, e);",
+        "let y = subgroupShuffle(key, 0u);",
+    ),
+    (
+        "every value is the first",
+        "let y = subgroupShuffle(value, e);",
+        "let y = subgroupShuffle(value, 0u);",
     ),
 ];
 
@@ -114,27 +171,49 @@ const ERRORS: [(&str, &str, &str); 21] = [
 fn every_planted_error_is_noticed() {
     let cases: Vec<_> = catalogue()
         .into_iter()
-        .filter(|case| case.problem.shape().head_dim <= 64)
+        .filter(|case| case.problem.shape().head_dim <= 24)
         .map(|case| {
             let data = Data::generate(&case.problem, 7);
             let reference = Reference::new(&case.problem, &data.inputs());
             (case, data, reference)
         })
         .collect();
-    let (adapter, context) = contexts().swap_remove(0);
-    for (name, from, to) in ERRORS {
-        let mut planted = 0;
-        let noticed = cases.iter().find(|(case, data, reference)| {
-            let Some(found) = run_with(&context, case, data, from, to) else {
-                return false;
-            };
-            planted += 1;
-            found.and_then(|outputs| reference.check(&outputs)).is_err()
-        });
-        assert!(planted > 0, "{name}: no shader has {from:?}");
-        let (case, ..) = noticed.unwrap_or_else(|| panic!("{adapter}: {name} was not noticed"));
-        println!("{name}: noticed by {:?}", case.name);
+    let mut seen = Vec::new();
+    for (adapter, context) in contexts() {
+        let forward = context.forward(&cases[0].0.problem).expect("a kernel");
+        let algorithm = forward.variant().algorithm;
+        if seen.contains(&algorithm) {
+            continue;
+        }
+        seen.push(algorithm);
+        let own = match algorithm {
+            Algorithm::Broadcast => &BROADCAST[..],
+            _ => &FRAGMENTS[..],
+        };
+        for &planted in SHARED.iter().chain(own) {
+            plant(&adapter, &context, &cases, planted);
+        }
     }
+}
+
+/// Panics unless a case refuses the error.
+fn plant(
+    adapter: &str,
+    context: &Context,
+    cases: &[(Case, Data, Reference)],
+    (name, from, to): Planted,
+) {
+    let mut planted = 0;
+    let noticed = cases.iter().find(|(case, data, reference)| {
+        let Some(found) = run_with(context, case, data, from, to) else {
+            return false;
+        };
+        planted += 1;
+        found.and_then(|outputs| reference.check(&outputs)).is_err()
+    });
+    assert!(planted > 0, "{adapter}: {name}: no shader has {from:?}");
+    let (case, ..) = noticed.unwrap_or_else(|| panic!("{adapter}: {name} was not noticed"));
+    println!("{adapter}: {name}: noticed by {:?}", case.name);
 }
 
 /// The result with an error planted, or nothing where the text is not part of the case's shader.

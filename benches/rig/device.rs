@@ -1,8 +1,8 @@
-//! The device that is measured, with WebGPU's default limits.
+//! The device that is measured, with WebGPU's default limits and the features that kernels make use of.
 
 use std::time::{Duration, Instant};
 
-use relattn::{Context, wgpu};
+use relattn::{Capabilities, Context, wgpu};
 use wgpu::BufferUsages;
 use wgpu::util::DeviceExt;
 
@@ -24,7 +24,10 @@ impl Rig {
                 pollster::block_on(request).expect("an adapter")
             }
         };
-        let request = adapter.request_device(&wgpu::DeviceDescriptor::default());
+        let request = adapter.request_device(&wgpu::DeviceDescriptor {
+            required_features: adapter.features() & Capabilities::FEATURES,
+            ..Default::default()
+        });
         let (device, queue) = pollster::block_on(request).expect("a device with default limits");
         Self {
             context: Context::new(&device, &queue),

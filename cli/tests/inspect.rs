@@ -30,7 +30,13 @@ fn text_of_the_encoder() {
     let output = relattn(["inspect", "--device", "cpu"]);
     succeeded(&output);
     let text = stdout(&output);
-    for words in ["32-45", "91..", "From distance 91", "32 tiles", "query 255"] {
+    for words in [
+        "32-45",
+        "91..",
+        "From distance 91",
+        "16 tiles (64 queries x 64 keys)",
+        "query 255",
+    ] {
         assert!(text.contains(words), "no {words:?} in {text}");
     }
 }

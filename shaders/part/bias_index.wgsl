@@ -4,7 +4,13 @@
 @group(0) @binding(8) var<storage, read> indices: array<u32>; // [Nq, Nk]
 const LOG2_E = 1.4426950408889634;
 
+const constant_bias = 0.0;
+
 fn bias_prepare(local: u32) {}
+
+fn bias_constant() -> bool {
+    return false;
+}
 
 fn table_row(at: u32) -> u32 {
     if INDEX_BYTES {
@@ -24,10 +30,6 @@ fn bias_at(i: u32, j: u32) -> f32 {
     return table[row * params.heads + place.head] * LOG2_E;
 }
 
-fn bias_of(row: u32, x: u32) -> vec4<f32> {
-    let i = place.q_first + row;
-    let j = place.k_first + x;
-    return vec4(
-        bias_at(i, j), bias_at(i, j + COLUMNS),
-        bias_at(i, j + 2u * COLUMNS), bias_at(i, j + 3u * COLUMNS));
+fn bias_of(row: u32, slot: u32) -> f32 {
+    return bias_at(place.q_first + row, place.k_first + slot);
 }

@@ -1,7 +1,14 @@
 // Slot `bias`: nothing is added.
+const constant_bias = 0.0;
+
 fn bias_prepare(local: u32) {}
 
-// The bias of the scores of a row with keys x, x + COLUMNS, x + 2 COLUMNS and x + 3 COLUMNS of the tile, times log2(e).
-fn bias_of(row: u32, x: u32) -> vec4<f32> {
-    return vec4(0.0);
+// Whether every score of the tile has the same bias, `constant_bias`.
+fn bias_constant() -> bool {
+    return true;
+}
+
+// The bias of row `row` and key `slot` of the tile, times log2(e).
+fn bias_of(row: u32, slot: u32) -> f32 {
+    return 0.0;
 }

@@ -1,20 +1,31 @@
 //! From a problem and a device's capabilities to a kernel; sees no device.
 
-use super::{BiasSlot, Variant};
+use super::{Algorithm, BiasSlot, Variant};
 use crate::{Bias, Capabilities, Error, Limit, Problem};
 
 /// Chooses the forward kernel.
 ///
-/// Eight rows an invocation reuse each staged key most, but their sums of more than 64 features no longer fit a GPU's
-/// registers.
+/// Where a processor plays the GPU, every access to workgroup memory is a gather and every barrier a switch of contexts,
+/// but registers lie in its first cache, in any number: there keys go round by subgroup, with as many rows an invocation as
+/// the cache holds. On a GPU rows of a thread are few, so that fragments share what is staged; eight rows reuse each key
+/// most, but their sums of more than 64 features no longer fit its registers.
 ///
 /// # Errors
 /// A device below WebGPU's default limits.
 pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant, Error> {
     let head_dim = problem.shape().head_dim;
+    let broadcast = capabilities.cpu && capabilities.subgroup_size >= Algorithm::LANES;
+    let (algorithm, rows) = match (broadcast, head_dim) {
+        (true, ..=64) => (Algorithm::Broadcast, 4),
+        (true, ..=128) => (Algorithm::Broadcast, 2),
+        (true, _) => (Algorithm::Broadcast, 1),
+        (false, ..=64) => (Algorithm::Fragments, 8),
+        (false, _) => (Algorithm::Fragments, 4),
+    };
     let variant = Variant {
+        algorithm,
         head_dim,
-        rows: if head_dim <= 64 { 8 } else { 4 },
+        rows,
         bias: match problem.bias() {
             Bias::None => BiasSlot::None,
             Bias::Relative(_) => BiasSlot::Offset,
@@ -33,7 +44,7 @@ pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant,
         (
             Limit::Invocations,
             capabilities.invocations,
-            Variant::WORKGROUP,
+            variant.workgroup(),
         ),
         (Limit::StorageBuffers, capabilities.storage_buffers, buffers),
     ] {

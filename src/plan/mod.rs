@@ -10,7 +10,7 @@ mod variant;
 pub use bind::{Bound, ForwardOperands, Operand};
 pub use choose::choose;
 pub use index::BucketIndex;
-pub use variant::{BiasSlot, Variant};
+pub use variant::{Algorithm, BiasSlot, Variant};
 
 pub(crate) use kernel::Kernel;
 

@@ -102,7 +102,7 @@ mod tests {
     use naga::TypeInner;
 
     use super::{IndexParams, Params, TableParams};
-    use crate::plan::{BiasSlot, Kernel, Variant};
+    use crate::plan::{Algorithm, BiasSlot, Kernel, Variant};
     use crate::{Capabilities, IndexFormat};
 
     /// The name and the byte of each member of a Rust struct.
@@ -124,18 +124,28 @@ mod tests {
                 for (causal, key_mask) in
                     [(false, false), (false, true), (true, false), (true, true)]
                 {
-                    let rows = if head_dim <= 64 { 8 } else { 4 };
-                    kernels.push(Kernel::Forward(Variant {
-                        head_dim,
-                        rows,
-                        bias,
-                        causal,
-                        key_mask,
-                    }));
+                    for (algorithm, rows) in algorithms(head_dim) {
+                        kernels.push(Kernel::Forward(Variant {
+                            algorithm,
+                            head_dim,
+                            rows,
+                            bias,
+                            causal,
+                            key_mask,
+                        }));
+                    }
                 }
             }
         }
         kernels
+    }
+
+    fn algorithms(head_dim: u32) -> [(Algorithm, u32); 2] {
+        match head_dim {
+            ..=64 => [(Algorithm::Fragments, 8), (Algorithm::Broadcast, 4)],
+            ..=128 => [(Algorithm::Fragments, 4), (Algorithm::Broadcast, 2)],
+            _ => [(Algorithm::Fragments, 4), (Algorithm::Broadcast, 1)],
+        }
     }
 
     fn parse(kernel: Kernel) -> naga::Module {
@@ -149,8 +159,17 @@ mod tests {
         for kernel in kernels() {
             let module = parse(kernel);
             let flags = naga::valid::ValidationFlags::all();
-            let mut validator =
-                naga::valid::Validator::new(flags, naga::valid::Capabilities::empty());
+            let capabilities = match kernel {
+                Kernel::Forward(Variant {
+                    algorithm: Algorithm::Broadcast,
+                    ..
+                }) => naga::valid::Capabilities::SUBGROUP,
+                _ => naga::valid::Capabilities::empty(),
+            };
+            let mut validator = naga::valid::Validator::new(flags, capabilities);
+            validator
+                .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
+                .subgroup_operations(naga::valid::SubgroupOperationSet::all());
             validator
                 .validate(&module)
                 .unwrap_or_else(|error| panic!("{}: {error:?}", kernel.label()));
@@ -194,6 +213,7 @@ mod tests {
     #[test]
     fn uniforms_lie_as_the_shaders_declare_them() {
         let variant = Variant {
+            algorithm: Algorithm::Fragments,
             head_dim: 8,
             rows: 8,
             bias: BiasSlot::Offset,

@@ -21,12 +21,29 @@ pub enum BiasSlot {
     },
 }
 
+/// How the products are shared out over invocations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// Keys and values are staged in workgroup memory, and each invocation of a grid owns a fragment of scores.
+    Fragments,
+    /// An invocation owns whole rows, and subgroup operations pass keys and values around.
+    Broadcast,
+}
+
+impl Algorithm {
+    /// The fewest invocations in a subgroup that [`Self::Broadcast`] works with, and the keys that it reads at a time.
+    pub const LANES: u32 = 8;
+}
+
 /// What is fixed when a forward kernel is compiled; lengths, strides and offsets are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Variant {
+    /// How the products are shared out.
+    pub algorithm: Algorithm,
     /// D.
     pub head_dim: u32,
-    /// Query rows of one invocation; a workgroup computes eight times as many.
+    /// Query rows of one invocation.
     pub rows: u32,
     /// Where the bias comes from.
     pub bias: BiasSlot,
@@ -38,20 +55,39 @@ pub struct Variant {
 
 impl Variant {
     /// Invocations of a workgroup.
-    pub const WORKGROUP: u32 = 64;
-    /// Keys of a tile.
-    pub const K_TILE: u32 = 64;
+    #[must_use]
+    pub const fn workgroup(&self) -> u32 {
+        match self.algorithm {
+            Algorithm::Fragments => 64,
+            Algorithm::Broadcast => 32,
+        }
+    }
 
     /// Query rows of a workgroup.
     #[must_use]
     pub const fn q_tile(&self) -> u32 {
-        Self::WORKGROUP / 8 * self.rows
+        match self.algorithm {
+            Algorithm::Fragments => self.workgroup() / 8 * self.rows,
+            Algorithm::Broadcast => self.workgroup() * self.rows,
+        }
+    }
+
+    /// Keys of a tile.
+    #[must_use]
+    pub const fn k_tile(&self) -> u32 {
+        match self.algorithm {
+            Algorithm::Fragments => 64,
+            Algorithm::Broadcast => Algorithm::LANES,
+        }
     }
 
     /// Bytes of workgroup memory.
     #[must_use]
     pub const fn workgroup_bytes(&self) -> u32 {
-        let slices = (self.q_tile() + Self::K_TILE) * 5;
+        if matches!(self.algorithm, Algorithm::Broadcast) {
+            return 0;
+        }
+        let slices = (self.q_tile() + self.k_tile()) * 5;
         let weights_and_values = self.q_tile() * 9 + 256;
         let tiles = 16
             * if slices > weights_and_values {
@@ -60,12 +96,13 @@ impl Variant {
                 weights_and_values
             };
         let partial = self.q_tile() * 8 * 4;
-        let visible = Self::K_TILE * 4;
+        let visible = self.k_tile() * 4;
         let strip = match self.bias {
-            BiasSlot::Offset => (self.q_tile() + Self::K_TILE) * 4,
+            BiasSlot::Offset => (self.q_tile() + self.k_tile()) * 4,
             BiasSlot::None | BiasSlot::Index { .. } => 0,
         };
-        tiles + partial + visible + strip
+        let infinities = 4;
+        tiles + partial + visible + infinities + strip
     }
 
     /// The storage bindings that the kernel uses, and whether each is only read; binding 0 holds the uniforms.
@@ -99,7 +136,15 @@ impl Variant {
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "forward f32 d{} r{}", self.head_dim, self.rows)?;
+        let algorithm = match self.algorithm {
+            Algorithm::Fragments => "fragments",
+            Algorithm::Broadcast => "broadcast",
+        };
+        write!(
+            f,
+            "forward {algorithm} f32 d{} r{}",
+            self.head_dim, self.rows
+        )?;
         f.write_str(match self.bias {
             BiasSlot::None => "",
             BiasSlot::Offset => " offset-bias",

@@ -1,6 +1,7 @@
-//! Every adapter that wgpu finds, each with a device of WebGPU's default limits.
+//! Every adapter that wgpu finds, each with a device of WebGPU's default limits and no features, and, where there are features
+//! that kernels make use of, another with those.
 
-use relattn::{Context, wgpu};
+use relattn::{Capabilities, Context, wgpu};
 
 /// An adapter, and the context on its device or the reason why there is none.
 #[derive(Clone, Debug)]
@@ -21,7 +22,7 @@ pub(crate) fn adapters() -> Vec<Adapter> {
         !found.is_empty(),
         "no adapter; `cargo xtask test` installs a software Vulkan driver"
     );
-    found.iter().map(open).collect()
+    found.iter().flat_map(devices).collect()
 }
 
 /// The contexts of the adapters that have one.
@@ -37,11 +38,33 @@ pub(crate) fn contexts() -> Vec<(String, Context)> {
     contexts
 }
 
-fn open(adapter: &wgpu::Adapter) -> Adapter {
+fn devices(adapter: &wgpu::Adapter) -> Vec<Adapter> {
     let info = adapter.get_info();
-    let request = adapter.request_device(&wgpu::DeviceDescriptor::default());
+    let name = format!("{}/{}", info.backend, info.name);
+    let features = adapter.features() & Capabilities::FEATURES;
+    let mut devices = vec![open(adapter, name.clone(), wgpu::Features::empty())];
+    if !features.is_empty() {
+        devices.push(open(
+            adapter,
+            format!("{name} with {}", names(features)),
+            features,
+        ));
+    }
+    devices
+}
+
+fn names(features: wgpu::Features) -> String {
+    let names: Vec<_> = features.iter_names().map(|(name, _)| name).collect();
+    names.join(", ")
+}
+
+fn open(adapter: &wgpu::Adapter, name: String, required_features: wgpu::Features) -> Adapter {
+    let request = adapter.request_device(&wgpu::DeviceDescriptor {
+        required_features,
+        ..Default::default()
+    });
     Adapter {
-        name: format!("{}/{}", info.backend, info.name),
+        name,
         context: pollster::block_on(request)
             .map(|(device, queue)| Context::new(&device, &queue))
             .map_err(|error| error.to_string()),

@@ -69,6 +69,13 @@ pub(crate) fn catalogue() -> Vec<Case> {
             Mask::NONE,
             0,
         ),
+        case(
+            "constant tiles, query offset",
+            [1, 2, 2, 150, 400, 16],
+            ENCODER,
+            Mask::NONE,
+            170,
+        ),
         case("decoder", [2, 2, 1, 97, 97, 63], DECODER, Mask::CAUSAL, 0),
         case(
             "decoder past saturation",

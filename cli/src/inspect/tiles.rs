@@ -1,6 +1,6 @@
 //! How many score tiles of the fused pass have one bias throughout.
 
-use relattn::plan::{Variant, choose};
+use relattn::plan::choose;
 use relattn::{Bias, Capabilities, Problem, Shape, Thresholds};
 use serde::Serialize;
 
@@ -32,14 +32,13 @@ impl Tiles {
         };
         let bias = Bias::Relative(thresholds.buckets());
         let problem = Problem::builder(usual).bias(bias).build()?;
-        let rows = choose(&problem, &Capabilities::WEBGPU_DEFAULT)?.q_tile();
-        let columns = Variant::K_TILE;
-        let across = i64::from(shape.k_len.div_ceil(columns));
+        let variant = choose(&problem, &Capabilities::WEBGPU_DEFAULT)?;
+        let (rows, columns) = (variant.q_tile(), variant.k_tile());
         let constant = (0..shape.q_len.div_ceil(rows)).map(|tile| {
             let first = i64::from(tile) * i64::from(rows);
             let last = (first + i64::from(rows)).min(shape.q_len.into()) - 1;
             let positions = [first, last].map(|i| i + i64::from(query_offset));
-            constant(positions, shape.k_len, across, thresholds.saturation())
+            constant(positions, shape.k_len, columns, thresholds.saturation())
         });
         Ok(Self {
             rows,
@@ -52,8 +51,8 @@ impl Tiles {
 
 /// The constant tiles beside query positions `first ..= last`: those that end at least `radius` before `first`, and those
 /// that begin at least `radius` after `last`.
-fn constant([first, last]: [i64; 2], k_len: u32, across: i64, radius: u32) -> u64 {
-    let width = i64::from(Variant::K_TILE);
+fn constant([first, last]: [i64; 2], k_len: u32, columns: u32, radius: u32) -> u64 {
+    let (width, across) = (i64::from(columns), i64::from(k_len.div_ceil(columns)));
     let before = match first - i64::from(radius) {
         end if end >= i64::from(k_len) - 1 => across,
         end => (end + 1).div_euclid(width).max(0),

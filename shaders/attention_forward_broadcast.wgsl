@@ -1,0 +1,188 @@
+// Fused attention by subgroup: one invocation owns ROWS query rows, and the subgroup reads each key once for all of its lanes.
+//   for each LANES keys that the mask leaves, lane e holding the features of key e:
+//       S[r][e] = scale · q[r] · shuffle(k, e) + bias
+//       m' = max(m, max S), P = exp2(S − m'), l = l · exp2(m − m') + sum P
+//       O[r] = O[r] · exp2(m − m') + Σ P[r][e] · shuffle(v, e)
+//   out = O / l, lse = (m + log2 l) · ln 2
+//
+// 1. Queries, scores and sums stay in registers; there is no workgroup memory and no barrier.
+// 2. Any subgroup of at least LANES lanes will do; more lanes read the same keys again, and nobody assumes which rows share one.
+// 3. Private arrays are indexed by constants once the loops are unrolled; drivers unroll a loop whose count is the size of the
+//    array that it walks, up to 32, hence the blocks.
+// 4. Rows past the last are computed like it and not written: a lane that returned early could not pass keys on.
+const LANES = 8u;
+const WORKGROUP = 32u;
+const Q_TILE = WORKGROUP * ROWS;
+const K_TILE = LANES;
+const BLOCK = 16u;                        // vec4 of features
+const BLOCKS = (HEAD_DIM + 4u * BLOCK - 1u) / (4u * BLOCK);
+const PADDED = HEAD_DIM % 4u != 0u;
+
+var<private> query: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
+var<private> sums: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
+var<private> score: array<array<f32, LANES>, ROWS>; // then the weights
+var<private> maximum: array<f32, ROWS>;
+var<private> sum: array<f32, ROWS>;
+var<private> key_visible: array<bool, LANES>;
+
+fn read_queries(local: u32) {
+    for (var r = 0u; r < ROWS; r++) {
+        let row = q_row(place.q_first + r * WORKGROUP + local);
+        for (var b = 0u; b < BLOCKS; b++) {
+            for (var c = 0u; c < BLOCK; c++) {
+                let d = 4u * (b * BLOCK + c);
+                if d < HEAD_DIM {
+                    query[b][c][r] = load_q(row, d);
+                }
+            }
+        }
+    }
+}
+
+fn add_scores(key: vec4<f32>, b: u32, c: u32) {
+    for (var e = 0u; e < LANES; e++) {
+        let y = subgroupShuffle(key, e);
+        for (var r = 0u; r < ROWS; r++) {
+            let x = query[b][c][r];
+            score[r][e] = fma(x.x, y.x, fma(x.y, y.y, fma(x.z, y.z, fma(x.w, y.w, score[r][e]))));
+        }
+    }
+}
+
+// score = Q Kᵀ
+fn score_keys(j: u32) {
+    let row = k_row(j);
+    for (var r = 0u; r < ROWS; r++) {
+        for (var e = 0u; e < LANES; e++) {
+            score[r][e] = 0.0;
+        }
+    }
+    for (var b = 0u; b < BLOCKS; b++) {
+        for (var c = 0u; c < BLOCK; c++) {
+            let d = 4u * (b * BLOCK + c);
+            if d < HEAD_DIM {
+                add_scores(load_k(row, d), b, c);
+            }
+        }
+    }
+}
+
+// Scales, biases and hides the scores of a row.
+fn finish_scores(r: u32, row: u32, hides: bool) {
+    if bias_constant() {
+        for (var e = 0u; e < LANES; e++) {
+            score[r][e] = fma(score[r][e], params.scale, constant_bias);
+        }
+    } else {
+        for (var e = 0u; e < LANES; e++) {
+            score[r][e] = fma(score[r][e], params.scale, bias_of(row, e));
+        }
+    }
+    if hides {
+        for (var e = 0u; e < LANES; e++) {
+            score[r][e] = masked(score[r][e], place.q_first + row, place.k_first + e, key_visible[e]);
+        }
+    }
+}
+
+// Moves a row to its new maximum, and turns its scores into weights.
+fn update_softmax(r: u32) {
+    var top = maximum[r];
+    for (var e = 0u; e < LANES; e++) {
+        top = max(top, score[r][e]);
+    }
+    let correction = exp2(maximum[r] - top);
+    var total = sum[r] * correction;
+    for (var e = 0u; e < LANES; e++) {
+        let p = weight(score[r][e], top);
+        score[r][e] = p;
+        total += p;
+    }
+    maximum[r] = top;
+    sum[r] = total;
+    for (var b = 0u; b < BLOCKS; b++) {
+        for (var c = 0u; c < BLOCK; c++) {
+            sums[b][c][r] *= correction;
+        }
+    }
+}
+
+// sums += P V for four features of each key.
+fn add_products(value: vec4<f32>, b: u32, c: u32) {
+    for (var e = 0u; e < LANES; e++) {
+        let y = subgroupShuffle(value, e);
+        for (var r = 0u; r < ROWS; r++) {
+            sums[b][c][r] = fma(vec4(score[r][e]), y, sums[b][c][r]);
+        }
+    }
+}
+
+fn add_values(j: u32, hides: bool) {
+    let row = v_row(j);
+    for (var b = 0u; b < BLOCKS; b++) {
+        for (var c = 0u; c < BLOCK; c++) {
+            let d = 4u * (b * BLOCK + c);
+            if d < HEAD_DIM {
+                add_products(without_infinity(load_v(row, d), hides), b, c);
+            }
+        }
+    }
+}
+
+fn write_row(r: u32, i: u32) {
+    if i >= params.q_len {
+        return;
+    }
+    let row = out_row(i);
+    for (var b = 0u; b < BLOCKS; b++) {
+        for (var c = 0u; c < BLOCK; c++) {
+            let value = select(sums[b][c][r] / sum[r], vec4(0.0), sum[r] == 0.0);
+            write_features(row, 4u * (b * BLOCK + c), value);
+        }
+    }
+    write_lse(i, maximum[r], sum[r]);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn attention_forward_broadcast(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    place = Place(group.z, group.y, group.x * Q_TILE, 0u);
+    for (var r = 0u; r < ROWS; r++) {
+        maximum[r] = MASKED;
+    }
+    read_queries(local);
+
+    let end = key_end();
+    for (var k_first = 0u; k_first < end; k_first += K_TILE) {
+        place.k_first = k_first;
+        let j = k_first + lane % LANES;
+        let hides = tile_hides();
+        if hides {
+            let visible = visible_key(j);
+            for (var e = 0u; e < LANES; e++) {
+                key_visible[e] = subgroupShuffle(visible, e) != 0u;
+            }
+        }
+        bias_prepare(local);
+        score_keys(j);
+        for (var r = 0u; r < ROWS; r++) {
+            finish_scores(r, r * WORKGROUP + local, hides);
+            update_softmax(r);
+        }
+        add_values(j, hides);
+    }
+
+    for (var r = 0u; r < ROWS; r++) {
+        write_row(r, place.q_first + r * WORKGROUP + local);
+    }
+    if subgroupAny(infinity_met) {
+        for (var i = place.q_first + local; i < min(place.q_first + Q_TILE, params.q_len); i += WORKGROUP) {
+            for (var d = 0u; d < HEAD_DIM; d += 4u) {
+                add_infinities(i, d);
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+// Values that are not finite, behind a mask. 0 · ∞ is NaN, and an infinity in a row that a query does not see must not reach it.
+// So tiles that hide something count such values as 0, and rows that do see one get it when all else is written.
+// Tested as bits, because a compiler may take every number for finite.
+var<private> infinity_met: bool;
+
+fn finite(value: vec4<f32>) -> vec4<bool> {
+    return (bitcast<vec4<u32>>(value) & vec4(0x7f800000u)) != vec4(0x7f800000u);
+}
+
+// What a tile that hides something makes of four values.
+fn without_infinity(value: vec4<f32>, hides: bool) -> vec4<f32> {
+    if !hides {
+        return value;
+    }
+    let ordinary = finite(value);
+    infinity_met = infinity_met || !all(ordinary);
+    return select(vec4(0.0), value, ordinary);
+}
+
+// Adds to four features of a written row the infinities that it sees.
+fn add_infinities(i: u32, d: u32) {
+    let row = out_row(i);
+    for (var j = 0u; j < key_end(); j++) {
+        if masked(0.0, i, j, visible_key(j) != 0u) != 0.0 {
+            continue;
+        }
+        let value = load_v(v_row(j), d);
+        let infinite = !finite(value);
+        if infinite.x { out[row + d] += value.x; }
+        if infinite.y { out[row + d + 1u] += value.y; }
+        if infinite.z { out[row + d + 2u] += value.z; }
+        if infinite.w { out[row + d + 3u] += value.w; }
+    }
+}
