@@ -48,10 +48,11 @@ fn heading(rig: &Rig) -> String {
     let info = &rig.info;
     let now = humantime::format_rfc3339_seconds(SystemTime::now());
     format!(
-        "adapter: {}\ndriver: {} {}\ndate: {now}\nCPU: {}\n{}\nrevision: {}\nload before: {}\nB = 1, H = 8, D = 64, f32, T5 32/128 bidirectional, scale 1/8; times in ms",
+        "adapter: {}\ndriver: {} {}\nkernel: {}\ndate: {now}\nCPU: {}\n{}\nrevision: {}\nload before: {}\nB = 1, H = 8, D = 64, f32, T5 32/128 bidirectional, scale 1/8; times in ms",
         name(info),
         info.driver,
         info.driver_info,
+        rig.kernel(),
         cpu(),
         says("rustc", &["--version"]),
         says("git", &["describe", "--always", "--dirty"]),

@@ -89,7 +89,7 @@ impl Case {
     }
 }
 
-fn problem(q_len: u32, k_len: u32, query_offset: i32, bias: Bias) -> Problem {
+pub(crate) fn problem(q_len: u32, k_len: u32, query_offset: i32, bias: Bias) -> Problem {
     let shape = Shape {
         batch: 1,
         heads: HEADS,

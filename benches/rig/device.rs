@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::case::{T5, problem};
 use relattn::{Capabilities, Context, wgpu};
 use wgpu::BufferUsages;
 use wgpu::util::DeviceExt;
@@ -33,6 +34,12 @@ impl Rig {
             context: Context::new(&device, &queue),
             info: adapter.get_info(),
         }
+    }
+
+    /// Which kernel the fused pass with T5's bias is.
+    pub(crate) fn kernel(&self) -> String {
+        let forward = self.context.forward(&problem(1, 1, 0, T5));
+        forward.expect("a kernel").variant().to_string()
     }
 
     /// Wall-clock time from submitting the work until the device is idle; recording it is not counted.

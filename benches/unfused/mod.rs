@@ -227,10 +227,16 @@ impl Step {
         buffers: &[(u32, &wgpu::Buffer)],
         workgroups: [u32; 3],
     ) -> Self {
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(label),
             source: wgpu::ShaderSource::Wgsl(text.into()),
-        });
+        };
+        let checks = wgpu::ShaderRuntimeChecks::unchecked();
+        #[expect(
+            unsafe_code,
+            reason = "the fused pass runs without checks too; whole tiles only, whose rows and columns lie in the buffers"
+        )]
+        let module = unsafe { device.create_shader_module_trusted(descriptor, checks) };
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(label),
             layout: None,
