@@ -16,10 +16,10 @@ pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant,
     let head_dim = problem.shape().head_dim;
     let broadcast = capabilities.cpu && capabilities.subgroup_size >= Algorithm::LANES;
     let (algorithm, rows) = match (broadcast, head_dim) {
-        (true, ..=64) => (Algorithm::Broadcast, 4),
-        (true, ..=128) => (Algorithm::Broadcast, 2),
+        (true, 0..=64) => (Algorithm::Broadcast, 4),
+        (true, 65..=128) => (Algorithm::Broadcast, 2),
         (true, _) => (Algorithm::Broadcast, 1),
-        (false, ..=64) => (Algorithm::Fragments, 8),
+        (false, 0..=64) => (Algorithm::Fragments, 8),
         (false, _) => (Algorithm::Fragments, 4),
     };
     let variant = Variant {

@@ -142,8 +142,8 @@ mod tests {
 
     fn algorithms(head_dim: u32) -> [(Algorithm, u32); 2] {
         match head_dim {
-            ..=64 => [(Algorithm::Fragments, 8), (Algorithm::Broadcast, 4)],
-            ..=128 => [(Algorithm::Fragments, 4), (Algorithm::Broadcast, 2)],
+            0..=64 => [(Algorithm::Fragments, 8), (Algorithm::Broadcast, 4)],
+            65..=128 => [(Algorithm::Fragments, 4), (Algorithm::Broadcast, 2)],
             _ => [(Algorithm::Fragments, 4), (Algorithm::Broadcast, 1)],
         }
     }
