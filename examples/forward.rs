@@ -39,6 +39,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         v: &v,
         table: Some(&table),
         indices: None,
+        bias: None,
+        key_lengths: None,
         key_mask: None,
     };
 

@@ -36,6 +36,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             v: v.as_entire_buffer_binding(),
             table: Some(table.as_entire_buffer_binding()),
             indices: None,
+            bias: None,
+            key_lengths: None,
             key_mask: None,
             out: out.as_entire_buffer_binding(),
             lse: None,

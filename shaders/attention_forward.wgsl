@@ -236,7 +236,7 @@ fn attention_forward(
     }
 
     let end = key_end();
-    for (var k_first = 0u; k_first < end; k_first += K_TILE) {
+    for (var k_first = key_begin(); k_first < end; k_first += K_TILE) {
         place.k_first = k_first;
         let hides = tile_hides();
         for (var r = 0u; r < ROWS; r++) {

@@ -156,7 +156,7 @@ fn attention_forward_broadcast(
     read_queries(local);
 
     let end = key_end();
-    for (var k_first = 0u; k_first < end; k_first += K_TILE) {
+    for (var k_first = key_begin(); k_first < end; k_first += K_TILE) {
         place.k_first = k_first;
         let j = k_first + lane % LANES;
         let hides = tile_hides();

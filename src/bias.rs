@@ -1,193 +1,42 @@
-//! What is added to a score, as a function of the offset between key and query.
+//! What is added to the scaled scores.
 
-use num_bigint::BigUint;
+use crate::{Layout, ProblemError, RelativeBuckets};
 
-use crate::ProblemError;
-
-/// Whether keys after the query have buckets of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// Half of the buckets for keys before and at the query, half for keys after it (encoders).
-    Bidirectional,
-    /// All buckets for keys before and at the query; later keys share bucket 0 (decoders).
-    Causal,
-}
-
-/// T5's relative position buckets: exact for near offsets, logarithmic up to `max_distance`.
-///
-/// With `nb` buckets a direction, `max_exact = nb / 2` and distance `n`, the bucket is `n` below `max_exact`, else
-/// `min(nb − 1, max_exact + ⌊ln(n / max_exact) / ln(max_distance / max_exact) · (nb − max_exact)⌋)`.
-/// Bidirectional buckets of offsets greater than 0 start at `nb = num_buckets / 2`, so bucket `nb` itself is never used.
-///
-/// Source: Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer" (2020),
-/// `_relative_position_bucket` of mesh-tensorflow and Hugging Face's `T5Attention`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RelativeBuckets {
-    /// Rows of the learned table.
-    pub num_buckets: u32,
-    /// The distance at which the formula reaches the last bucket; by rounding the last bucket begins before it.
-    pub max_distance: u32,
-    /// Whether later keys have buckets of their own.
-    pub direction: Direction,
-}
-
-impl RelativeBuckets {
-    /// The most buckets that are accepted; the largest model known uses 512.
-    pub const MAX_BUCKETS: u32 = 2048;
-    /// The greatest `max_distance`, so that offsets stay within 32 signed bits.
-    pub const MAX_DISTANCE: u32 = 1 << 30;
-
-    /// T5's encoder: 32 buckets to distance 128, both directions.
-    #[must_use]
-    pub const fn t5_encoder() -> Self {
-        Self {
-            num_buckets: 32,
-            max_distance: 128,
-            direction: Direction::Bidirectional,
-        }
-    }
-
-    /// T5's decoder: 32 buckets to distance 128, backwards only.
-    #[must_use]
-    pub const fn t5_decoder() -> Self {
-        Self {
-            num_buckets: 32,
-            max_distance: 128,
-            direction: Direction::Causal,
-        }
-    }
-
-    /// Buckets of one direction.
-    #[must_use]
-    pub const fn per_direction(&self) -> u32 {
-        match self.direction {
-            Direction::Bidirectional => self.num_buckets / 2,
-            Direction::Causal => self.num_buckets,
-        }
-    }
-
-    /// Checks the numbers and computes the integer thresholds.
-    ///
-    /// # Errors
-    /// Fewer than two buckets a direction, more than [`Self::MAX_BUCKETS`], or a `max_distance` that leaves no
-    /// logarithmic bucket.
-    pub fn thresholds(&self) -> Result<Thresholds, ProblemError> {
-        let minimum = match self.direction {
-            Direction::Bidirectional => 4,
-            Direction::Causal => 2,
-        };
-        if !(minimum..=Self::MAX_BUCKETS).contains(&self.num_buckets) {
-            return Err(ProblemError::BucketCount {
-                found: self.num_buckets,
-                minimum,
-                maximum: Self::MAX_BUCKETS,
-            });
-        }
-        let max_exact = self.per_direction() / 2;
-        if !(max_exact + 1..=Self::MAX_DISTANCE).contains(&self.max_distance) {
-            return Err(ProblemError::MaxDistance {
-                found: self.max_distance,
-                minimum: max_exact + 1,
-                maximum: Self::MAX_DISTANCE,
-            });
-        }
-        Ok(Thresholds::new(*self, max_exact))
-    }
-}
-
-/// The distances at which the bucket number steps up; a bucket is the count of thresholds not above the distance.
-///
-/// Integers, found by exact arithmetic: a logarithm one unit in the last place too low would put distances
-/// 16, 32 and 64 of T5's encoder into the wrong bucket, and a shader's logarithm may be that inexact.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Thresholds {
-    buckets: RelativeBuckets,
-    steps: Vec<u32>,
-}
-
-impl Thresholds {
-    fn new(buckets: RelativeBuckets, max_exact: u32) -> Self {
-        let logarithmic = buckets.per_direction() - max_exact;
-        let mut steps: Vec<u32> = (1..=max_exact).collect();
-        let mut at_least = max_exact;
-        for k in 1..logarithmic {
-            at_least = first_distance(k, logarithmic, max_exact, buckets.max_distance, at_least);
-            steps.push(at_least);
-        }
-        Self { buckets, steps }
-    }
-
-    /// The parameters these belong to.
-    #[must_use]
-    pub const fn buckets(&self) -> RelativeBuckets {
-        self.buckets
-    }
-
-    /// `steps()[b]` is the smallest distance whose bucket (within its direction) is at least `b + 1`.
-    #[must_use]
-    pub fn steps(&self) -> &[u32] {
-        &self.steps
-    }
-
-    /// The distance from which the bias no longer changes: the start of the last bucket, 91 for T5's encoder and 113
-    /// for its decoder, not 128.
-    #[must_use]
-    pub fn saturation(&self) -> u32 {
-        self.steps.last().copied().unwrap_or(0)
-    }
-
-    /// The bucket of an offset, key position minus query position.
-    #[must_use]
-    pub fn bucket(&self, offset: i64) -> u32 {
-        let (base, distance) = match self.buckets.direction {
-            Direction::Bidirectional if offset > 0 => {
-                (self.buckets.per_direction(), offset.unsigned_abs())
-            }
-            Direction::Bidirectional => (0, offset.unsigned_abs()),
-            Direction::Causal => (0, offset.min(0).unsigned_abs()),
-        };
-        let passed = self
-            .steps
-            .partition_point(|&step| u64::from(step) <= distance);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "at most MAX_BUCKETS thresholds"
-        )]
-        let bucket = base + passed as u32;
-        bucket
-    }
-}
-
-/// The smallest `n ≥ at_least` with `(n / max_exact)^l ≥ (max_distance / max_exact)^k`, by bisection on big integers:
-/// `n^l · max_exact^k ≥ max_distance^k · max_exact^l`.
-fn first_distance(k: u32, l: u32, max_exact: u32, max_distance: u32, at_least: u32) -> u32 {
-    let goal = BigUint::from(max_distance).pow(k) * BigUint::from(max_exact).pow(l - k);
-    let reached = |n: u32| BigUint::from(n).pow(l) >= goal;
-    let ratio = f64::from(max_distance) / f64::from(max_exact);
-    let estimate = f64::from(max_exact) * ratio.powf(f64::from(k) / f64::from(l));
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the estimate lies between max_exact and max_distance"
-    )]
-    let mut n = (estimate as u32).clamp(at_least, max_distance);
-    while n > at_least && reached(n - 1) {
-        n -= 1;
-    }
-    while !reached(n) {
-        n += 1;
-    }
-    n
-}
-
-/// What is added to the scaled scores.
+/// What is added to the scaled scores. Offsets are `j − i − query_offset`, `|o|` is the distance; a table is `[rows, H]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Bias {
     /// Nothing.
     None,
-    /// `table[bucket(j − i − query_offset)][head]` with T5's buckets; the table is `[num_buckets, H]`.
+    /// T5: `table[bucket(o)][head]`; the table is `[num_buckets, H]`.
     Relative(RelativeBuckets),
+    /// A learned number for each offset, shared past the ends: `table[clamp(o, −R, R) + R][head]`; the table is `[2R + 1, H]`,
+    /// its row R is offset 0.
+    ///
+    /// Source: Shaw et al., "Self-Attention with Relative Position Representations" (2018), for the clipping; with a scalar
+    /// for each offset as in Swin and the shared per-offset bias of later models.
+    PerOffset {
+        /// R.
+        max_offset: u32,
+    },
+    /// `−slope[head] · |o|`; the table is the slopes, `[1, H]`. [`alibi_slopes`] gives those of the paper. Under a causal mask
+    /// this is the paper's `slope · (j − i)`, without it the symmetric form.
+    ///
+    /// Source: Press et al., "Train Short, Test Long: Attention with Linear Biases" (2022).
+    Alibi,
+    /// `−p · ln(1 + a · |o|)` or `−a · |o|^p`; the table is `[2, H]`, p in row 0 and a in row 1, both positive.
+    ///
+    /// Source: Chi et al., "KERPLE: Kernelized Relative Positional Embedding for Length Extrapolation" (2022), equations of the
+    /// logarithmic and the power variant with `r1 = p, r2 = a`, and `r1 = a, r2 = p`.
+    Kerple(Kerple),
+    /// `H / (8 (head + 1)) · Σ cos(o · 10000^(−2n / dimensions))` over `n` in `0 .. dimensions / 2`, without parameters.
+    ///
+    /// Source: Chi et al., "Dissecting Transformer Length Extrapolation via the Lens of Receptive Field Analysis" (2023), with
+    /// the compression ratio of each head by ALiBi's rule.
+    Sandwich {
+        /// The width of the sinusoidal embedding whose inner products these are, even; 128 in the paper.
+        dimensions: u32,
+    },
     /// `table[index[i][j]][head]` with the caller's `[Nq, Nk]` indices; the table is `[rows, H]`. An index of `rows` or
     /// more adds 0.
     Indexed {
@@ -196,21 +45,96 @@ pub enum Bias {
         /// How the indices lie in device memory.
         format: IndexFormat,
     },
+    /// A number for each score, `[B, H, Nq, Nk]` with these strides; a stride of 0 shares it over batch, heads or queries.
+    Dense(Layout),
+}
+
+/// Which of KERPLE's kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kerple {
+    /// `−p · ln(1 + a · |o|)`.
+    Log,
+    /// `−a · |o|^p`.
+    Power,
 }
 
 impl Bias {
-    /// The most rows that an indexed table may have.
+    /// The most rows that an indexed or per-offset table may have.
     pub const MAX_TABLE_ROWS: u32 = 1 << 20;
+    /// The widest embedding behind [`Self::Sandwich`].
+    pub const MAX_DIMENSIONS: u32 = 4096;
 
     /// Rows of the learned table, where there is one.
     #[must_use]
     pub const fn table_rows(&self) -> Option<u32> {
         match self {
-            Self::None => None,
+            Self::None | Self::Sandwich { .. } | Self::Dense(_) => None,
             Self::Relative(buckets) => Some(buckets.num_buckets),
+            Self::PerOffset { max_offset } => Some(2 * *max_offset + 1),
+            Self::Alibi => Some(1),
+            Self::Kerple(_) => Some(2),
             Self::Indexed { rows, .. } => Some(*rows),
         }
     }
+
+    /// Whether the bias is a function of head and offset alone.
+    #[must_use]
+    pub const fn is_by_offset(&self) -> bool {
+        !matches!(self, Self::None | Self::Indexed { .. } | Self::Dense(_))
+    }
+
+    /// Checks the parameters that do not depend on the shape.
+    pub(crate) fn validate(&self) -> Result<(), ProblemError> {
+        match *self {
+            Self::Indexed { rows, format } => {
+                let maximum = match format {
+                    IndexFormat::U8 => 256,
+                    IndexFormat::U32 => Self::MAX_TABLE_ROWS,
+                };
+                if rows == 0 || rows > maximum {
+                    return Err(ProblemError::TableRows {
+                        found: rows,
+                        maximum,
+                    });
+                }
+            }
+            Self::PerOffset { max_offset } if max_offset >= Self::MAX_TABLE_ROWS / 2 => {
+                return Err(ProblemError::MaxOffset {
+                    found: max_offset,
+                    maximum: Self::MAX_TABLE_ROWS / 2 - 1,
+                });
+            }
+            Self::Sandwich { dimensions }
+                if !(2..=Self::MAX_DIMENSIONS).contains(&dimensions)
+                    || !dimensions.is_multiple_of(2) =>
+            {
+                return Err(ProblemError::Dimensions {
+                    found: dimensions,
+                    maximum: Self::MAX_DIMENSIONS,
+                });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// ALiBi's slopes: `2^(−8 (h + 1) / H)` where H is a power of two; else those of the power of two below, followed by every
+/// second one of the power above.
+///
+/// Source: `get_slopes` of the authors' implementation of Press et al. (2022).
+#[must_use]
+pub fn alibi_slopes(heads: u32) -> Vec<f32> {
+    let geometric = |count: u32, n: u32| (-8.0 * f64::from(n) / f64::from(count)).exp2();
+    let below = if heads.is_power_of_two() {
+        heads
+    } else {
+        heads.next_power_of_two() / 2
+    };
+    let first = (1..=below).map(|n| geometric(below, n));
+    let between = (0..heads - below).map(|n| geometric(2 * below, 2 * n + 1));
+    #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+    first.chain(between).map(|slope| slope as f32).collect()
 }
 
 /// How a matrix of indices lies in device memory.

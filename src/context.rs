@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::plan::{BiasSlot, BucketIndex, Forward, Kernel, choose};
+use crate::plan::{BucketIndex, Family, Forward, Kernel, choose};
 use crate::{Capabilities, Error, IndexFormat, Problem, Thresholds};
 
 /// The caller's device, and the kernels compiled for it so far.
@@ -54,8 +54,8 @@ impl Context {
             problem: problem.clone(),
             variant,
             pipeline: self.pipeline(Kernel::Forward(variant)),
-            table_pipeline: (variant.bias == BiasSlot::Offset)
-                .then(|| self.pipeline(Kernel::OffsetTable)),
+            table_pipeline: Family::of(problem.bias())
+                .map(|family| self.pipeline(Kernel::OffsetTable(family))),
         })
     }
 

@@ -16,12 +16,16 @@ pub enum Tensor {
     Table,
     /// Which keys may be attended, `[B, Nk]`, one byte each.
     KeyMask,
+    /// The number of keys of each sequence, `[B]`.
+    KeyLengths,
     /// The output, `[B, H, Nq, D]`.
     Out,
     /// The log-sum-exp of each row, `[B, H, Nq]`.
     Lse,
     /// The bucket-index matrix, `[Nq, Nk]`.
     Indices,
+    /// The dense bias, `[B, H, Nq, Nk]` with strides.
+    Bias,
     /// The bias by head and clamped offset, `[H, 2 · radius + 1]`, which a pass makes for itself.
     OffsetTable,
 }
@@ -34,9 +38,11 @@ impl std::fmt::Display for Tensor {
             Self::V => "v",
             Self::Table => "table",
             Self::KeyMask => "key_mask",
+            Self::KeyLengths => "key_lengths",
             Self::Out => "out",
             Self::Lse => "lse",
             Self::Indices => "indices",
+            Self::Bias => "bias",
             Self::OffsetTable => "the offset table",
         })
     }
@@ -72,6 +78,22 @@ pub enum ProblemError {
         /// Rows asked for.
         found: u32,
         /// The most allowed.
+        maximum: u32,
+    },
+    /// A table by offset that would be too long.
+    #[error("max_offset is {found}; 0..={maximum} are allowed")]
+    MaxOffset {
+        /// The offset asked for.
+        found: u32,
+        /// The largest allowed.
+        maximum: u32,
+    },
+    /// An embedding width without pairs of sine and cosine.
+    #[error("dimensions is {found}; an even number, 2..={maximum}, is required")]
+    Dimensions {
+        /// The width asked for.
+        found: u32,
+        /// The largest allowed.
         maximum: u32,
     },
     /// Query heads cannot be shared out evenly over the key/value heads.
@@ -153,6 +175,14 @@ pub enum InputError {
     IndexPastByte {
         /// The index.
         found: u32,
+    },
+    /// More keys than there are.
+    #[error("a key length is {found}; at most {maximum} keys are there")]
+    KeyLength {
+        /// The length.
+        found: u32,
+        /// Nk.
+        maximum: u32,
     },
     /// A tensor that the problem's bias or mask needs is absent.
     #[error("{tensor} is missing; the problem's bias or mask needs it")]

@@ -110,6 +110,48 @@ impl Layout {
             .saturating_add(u64::from(head_dim))
     }
 
+    /// `[batch, heads, queries, keys]` without gaps, shared over the batch or the heads where it is not given for each.
+    ///
+    /// # Errors
+    /// More elements than 32 bits can index.
+    pub fn dense_bias(
+        shape: &Shape,
+        each_sequence: bool,
+        each_head: bool,
+    ) -> Result<Self, ProblemError> {
+        let sizes = [
+            if each_head { shape.heads } else { 1 },
+            if each_sequence { shape.batch } else { 1 },
+        ];
+        let head = u128::from(shape.q_len) * u128::from(shape.k_len);
+        let sequence = head * u128::from(sizes[0]);
+        let elements = sequence * u128::from(sizes[1]);
+        if elements > u128::from(u32::MAX) {
+            return Err(too_large(Tensor::Bias, elements));
+        }
+        let stride = |used: bool, stride: u128| {
+            if used {
+                u32::try_from(stride).unwrap_or(0)
+            } else {
+                0
+            }
+        };
+        Ok(Self {
+            batch: stride(each_sequence, sequence),
+            head: stride(each_head, head),
+            row: shape.k_len,
+        })
+    }
+
+    /// Refuses a dense bias past 32 bits; rows may overlap, since they are only read.
+    pub(crate) fn validate_dense(&self, shape: &Shape) -> Result<(), ProblemError> {
+        let span = self.span([shape.batch, shape.heads, shape.q_len], shape.k_len);
+        if span > u64::from(u32::MAX) {
+            return Err(too_large(Tensor::Bias, span.into()));
+        }
+        Ok(())
+    }
+
     /// Where a row begins.
     #[must_use]
     pub const fn start(&self, batch: usize, head: usize, row: usize) -> usize {

@@ -18,7 +18,7 @@
 //!     .bias(Bias::Relative(RelativeBuckets::t5_encoder()))
 //!     .build()?;
 //! let table = [0.0; 32];
-//! let inputs = Inputs { q: &[0.0, 0.0], k: &[1.0, 2.0], v: &[1.0, 3.0], table: Some(&table), indices: None, key_mask: None };
+//! let inputs = Inputs { table: Some(&table), ..Inputs::new(&[0.0, 0.0], &[1.0, 2.0], &[1.0, 3.0]) };
 //! assert_eq!(Oracle.forward(&problem, &inputs)?.out, [2.0, 2.0]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -32,6 +32,7 @@ pub mod run;
 pub mod shader;
 
 mod bias;
+mod buckets;
 mod capability;
 #[cfg(feature = "gpu")]
 mod context;
@@ -40,7 +41,8 @@ mod layout;
 mod mask;
 mod problem;
 
-pub use bias::{Bias, Direction, IndexFormat, RelativeBuckets, Thresholds};
+pub use bias::{Bias, IndexFormat, Kerple, alibi_slopes};
+pub use buckets::{Direction, RelativeBuckets, Thresholds};
 pub use capability::Capabilities;
 #[cfg(feature = "gpu")]
 pub use context::Context;
@@ -48,7 +50,7 @@ pub use context::Context;
 pub use error::{Error, Limit};
 pub use error::{InputError, ProblemError, Tensor};
 pub use layout::{Layout, Shape};
-pub use mask::Mask;
+pub use mask::{Mask, Window};
 pub use problem::{Cost, Problem, ProblemBuilder, Scale};
 #[cfg(feature = "gpu")]
 pub use wgpu;

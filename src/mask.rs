@@ -1,12 +1,25 @@
 //! Which keys a query may see.
 
-/// Which keys a query may see: all conditions must hold.
+/// Which keys a query may see: all conditions must hold. The offset is `j − i − query_offset`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Mask {
-    /// Hide keys after the query: `j > i + query_offset`.
+    /// Hide keys after the query: `offset > 0`.
     pub causal: bool,
     /// Hide keys whose byte in the `[B, Nk]` key mask is 0.
     pub keys: bool,
+    /// Hide keys from the `[B]` key length of their sequence on; k and v may be longer, as a cache is.
+    pub key_lengths: bool,
+    /// Hide keys farther away than a sliding window reaches.
+    pub window: Option<Window>,
+}
+
+/// A sliding window: keys with `−left ≤ offset ≤ right` are visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// How far it reaches before the query.
+    pub left: u32,
+    /// How far it reaches after the query.
+    pub right: u32,
 }
 
 impl Mask {
@@ -14,10 +27,12 @@ impl Mask {
     pub const NONE: Self = Self {
         causal: false,
         keys: false,
+        key_lengths: false,
+        window: None,
     };
     /// Keys after the query are hidden.
     pub const CAUSAL: Self = Self {
         causal: true,
-        keys: false,
+        ..Self::NONE
     };
 }

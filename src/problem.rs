@@ -1,6 +1,6 @@
 //! An attention problem, without its data: validated once, without a device.
 
-use crate::{Bias, IndexFormat, Layout, Mask, ProblemError, Shape, Tensor, Thresholds};
+use crate::{Bias, Layout, Mask, ProblemError, Shape, Tensor, Thresholds};
 
 /// What the scores `q · k` are multiplied by; the bias is added after it, unscaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,7 +50,7 @@ fn causal_pairs(first: i64, q_len: u32, k_len: u32) -> u64 {
 }
 
 /// The magnitude that offsets must not exceed, so that 32 signed bits hold every sum of positions.
-const MAX_OFFSET: i64 = 1 << 30;
+const MAX_OFFSET: i64 = (1 << 30) - 1;
 
 impl Problem {
     /// Starts a problem of this shape: scale `1 / √head_dim`, no bias, every key visible, query offset 0.
@@ -89,11 +89,16 @@ impl Problem {
         self.thresholds.as_ref()
     }
 
-    /// The distance from which the bias of these lengths no longer changes: where the last bucket begins, or the farthest
-    /// offset that occurs. The offset table holds `2 · radius + 1` numbers a head.
+    /// The distance from which a bias by offset no longer changes with these lengths: where the last bucket begins, the
+    /// last offset of its own, or the farthest that occurs. The offset table holds `2 · radius + 1` numbers a head.
     #[must_use]
     pub fn bias_radius(&self) -> u32 {
-        let saturation = self.thresholds.as_ref().map_or(0, Thresholds::saturation);
+        let saturation = match self.bias {
+            Bias::None | Bias::Indexed { .. } | Bias::Dense(_) => 0,
+            Bias::Relative(_) => self.thresholds.as_ref().map_or(0, Thresholds::saturation),
+            Bias::PerOffset { max_offset } => max_offset,
+            Bias::Alibi | Bias::Kerple(_) | Bias::Sandwich { .. } => u32::MAX,
+        };
         let offset = i64::from(self.query_offset);
         let last_query = offset + i64::from(self.shape.q_len) - 1;
         let last_key = i64::from(self.shape.k_len) - 1;
@@ -101,15 +106,32 @@ impl Problem {
         u32::try_from(farthest).map_or(saturation, |farthest| saturation.min(farthest))
     }
 
-    /// Bytes of the table by head and clamped offset that a pass makes for a bias of relative buckets; 0 for others.
+    /// Bytes of the table by head and clamped offset that a pass makes for a bias by offset; 0 for others.
     #[must_use]
     pub fn offset_table_bytes(&self) -> u64 {
-        match self.bias {
-            Bias::Relative(_) => {
-                4 * u64::from(self.shape.heads) * (2 * u64::from(self.bias_radius()) + 1)
-            }
-            _ => 0,
+        if self.bias.is_by_offset() {
+            4 * u64::from(self.shape.heads) * (2 * u64::from(self.bias_radius()) + 1)
+        } else {
+            0
         }
+    }
+
+    /// The inner products of Sandwich's embeddings at distances `0 ..= bias_radius`; none for another bias.
+    pub(crate) fn sandwich_basis(&self) -> Vec<f32> {
+        let Bias::Sandwich { dimensions } = self.bias else {
+            return Vec::new();
+        };
+        let frequencies: Vec<f64> = (0..dimensions / 2)
+            .map(|n| 10_000_f64.powf(-2.0 * f64::from(n) / f64::from(dimensions)))
+            .collect();
+        let product = |distance: u32| -> f64 {
+            let angles = frequencies.iter().map(|w| w * f64::from(distance));
+            angles.map(f64::cos).sum()
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+        (0..=self.bias_radius())
+            .map(|distance| product(distance) as f32)
+            .collect()
     }
 
     /// Which keys are visible.
@@ -145,6 +167,13 @@ impl Problem {
         match tensor {
             Tensor::Table => rows * heads,
             Tensor::Indices if matches!(self.bias, Bias::Indexed { .. }) => q_len * k_len,
+            Tensor::Bias => match self.bias {
+                Bias::Dense(layout) => {
+                    layout.span([shape.batch, shape.heads, shape.q_len], shape.k_len)
+                }
+                _ => 0,
+            },
+            Tensor::KeyLengths if self.mask.key_lengths => batch,
             Tensor::KeyMask if self.mask.keys => batch * k_len,
             Tensor::Lse => batch * heads * q_len,
             _ => match (self.layout(tensor), shape.rows_of(tensor)) {
@@ -230,13 +259,14 @@ impl ProblemBuilder {
         self.shape.validate()?;
         self.validate_offsets()?;
         let scale = self.resolve_scale()?;
+        self.bias.validate()?;
         let thresholds = match self.bias {
-            Bias::None => None,
-            Bias::Indexed { rows, format } => {
-                validate_rows(rows, format)?;
+            Bias::Relative(buckets) => Some(buckets.thresholds()?),
+            Bias::Dense(layout) => {
+                layout.validate_dense(&self.shape)?;
                 None
             }
-            Bias::Relative(buckets) => Some(buckets.thresholds()?),
+            _ => None,
         };
         Ok(Problem {
             shape: self.shape,
@@ -293,19 +323,4 @@ impl ProblemBuilder {
             Err(ProblemError::Scale { found: scale })
         }
     }
-}
-
-/// A table has at least a row, and bytes name at most 256.
-const fn validate_rows(rows: u32, format: IndexFormat) -> Result<(), ProblemError> {
-    let maximum = match format {
-        IndexFormat::U8 => 256,
-        IndexFormat::U32 => Bias::MAX_TABLE_ROWS,
-    };
-    if rows == 0 || rows > maximum {
-        return Err(ProblemError::TableRows {
-            found: rows,
-            maximum,
-        });
-    }
-    Ok(())
 }

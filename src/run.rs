@@ -58,7 +58,11 @@ impl OnDevice {
         let indices = inputs
             .indices
             .map(|indices| self.upload(&packed(problem.bias(), indices)));
+        let bias = inputs.bias.map(floats);
         let key_mask = inputs.key_mask.map(|mask| self.upload(mask));
+        let key_lengths = inputs
+            .key_lengths
+            .map(|lengths| self.upload(bytemuck::cast_slice(lengths)));
         let [out, lse] = [Tensor::Out, Tensor::Lse].map(|tensor| {
             let elements = usize::try_from(problem.elements(tensor)).unwrap_or(usize::MAX);
             (self.output(elements), elements)
@@ -69,7 +73,9 @@ impl OnDevice {
             v: whole(&v),
             table: table.as_ref().map(whole),
             indices: indices.as_ref().map(whole),
+            bias: bias.as_ref().map(whole),
             key_mask: key_mask.as_ref().map(whole),
+            key_lengths: key_lengths.as_ref().map(whole),
             out: whole(&out.0),
             lse: Some(whole(&lse.0)),
         })?;

@@ -2,10 +2,16 @@
 //!
 //! Module scope has no order in WGSL, so linking is concatenation: the prelude, the entry, its parts, one file a slot.
 
-use crate::plan::{Algorithm, BiasSlot, Variant};
+use crate::plan::{Algorithm, BiasSlot, Family, Variant};
 
-/// The kernel that gathers the bias by clamped offset.
-pub(crate) const OFFSET_TABLE: &str = include_str!("../shaders/offset_table.wgsl");
+/// The kernel that makes the bias by clamped offset; its slot `family` is left open.
+const OFFSET_TABLE: &str = include_str!("../shaders/offset_table.wgsl");
+const FAMILY_BUCKETS: &str = include_str!("../shaders/part/family_buckets.wgsl");
+const FAMILY_PER_OFFSET: &str = include_str!("../shaders/part/family_per_offset.wgsl");
+const FAMILY_ALIBI: &str = include_str!("../shaders/part/family_alibi.wgsl");
+const FAMILY_KERPLE_LOG: &str = include_str!("../shaders/part/family_kerple_log.wgsl");
+const FAMILY_KERPLE_POWER: &str = include_str!("../shaders/part/family_kerple_power.wgsl");
+const FAMILY_SANDWICH: &str = include_str!("../shaders/part/family_sandwich.wgsl");
 
 /// The kernel that builds the bucket-index matrix; `PER_WORD` is left open.
 pub(crate) const BUCKET_INDEX: &str = include_str!("../shaders/bucket_index.wgsl");
@@ -20,6 +26,9 @@ const MASK_KEYS: &str = include_str!("../shaders/part/mask_keys.wgsl");
 const MASK_NONE: &str = include_str!("../shaders/part/mask_none.wgsl");
 const BIAS_NONE: &str = include_str!("../shaders/part/bias_none.wgsl");
 const BIAS_INDEX: &str = include_str!("../shaders/part/bias_index.wgsl");
+const BIAS_DENSE: &str = include_str!("../shaders/part/bias_dense.wgsl");
+const LENGTHS_FULL: &str = include_str!("../shaders/part/lengths_full.wgsl");
+const LENGTHS_KEYS: &str = include_str!("../shaders/part/lengths_keys.wgsl");
 const BIAS_OFFSET: &str = include_str!("../shaders/part/bias_offset.wgsl");
 const BIAS_STRIP: &str = include_str!("../shaders/part/bias_strip.wgsl");
 
@@ -34,12 +43,34 @@ pub fn link(variant: &Variant) -> String {
         BiasSlot::None => BIAS_NONE,
         BiasSlot::Offset => offset,
         BiasSlot::Index { .. } => BIAS_INDEX,
+        BiasSlot::Dense => BIAS_DENSE,
     };
     let keys = if variant.key_mask {
         MASK_KEYS
     } else {
         MASK_NONE
     };
+    let lengths = if variant.key_lengths {
+        LENGTHS_KEYS
+    } else {
+        LENGTHS_FULL
+    };
     let prelude = variant.prelude();
-    [&prelude, entry, PARAMS, TENSORS, MASK, INFINITY, keys, bias].join("\n")
+    [
+        &prelude, entry, PARAMS, TENSORS, MASK, INFINITY, lengths, keys, bias,
+    ]
+    .join("\n")
+}
+
+/// The complete WGSL that makes the offset table of a family.
+pub(crate) fn link_offset_table(family: Family) -> String {
+    let part = match family {
+        Family::Buckets => FAMILY_BUCKETS,
+        Family::PerOffset => FAMILY_PER_OFFSET,
+        Family::Alibi => FAMILY_ALIBI,
+        Family::KerpleLog => FAMILY_KERPLE_LOG,
+        Family::KerplePower => FAMILY_KERPLE_POWER,
+        Family::Sandwich => FAMILY_SANDWICH,
+    };
+    [OFFSET_TABLE, part].join("\n")
 }

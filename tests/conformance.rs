@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use harness::adapters::{Adapter, adapters};
-use harness::catalogue::{Case, Data, catalogue};
+use harness::catalogue::{Case, catalogue};
 use harness::compare::Reference;
+use harness::data::Data;
 use harness::{Recorded, T5_CASES};
 use libtest_mimic::{Arguments, Failed, Trial};
 use relattn::Context;

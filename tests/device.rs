@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use harness::Recorded;
 use harness::adapters::contexts;
-use harness::catalogue::{Data, catalogue};
+use harness::catalogue::catalogue;
+use harness::data::Data;
 use relattn::cpu::{Attention, Oracle, Tiled};
 use relattn::plan::{Forward, ForwardOperands, Operand, choose};
 use relattn::run::OnDevice;
@@ -49,6 +50,8 @@ fn bind(
         v: kv.as_entire_buffer_binding(),
         table: None,
         indices: None,
+        bias: None,
+        key_lengths: None,
         key_mask: None,
         out: out.as_entire_buffer_binding(),
         lse: None,
@@ -126,6 +129,8 @@ fn missing_and_unused_operands_are_named() {
             v: good.as_entire_buffer_binding(),
             table: Some(good.as_entire_buffer_binding()),
             indices: None,
+            bias: None,
+            key_lengths: None,
             key_mask: None,
             out: out.as_entire_buffer_binding(),
             lse: None,
@@ -205,6 +210,7 @@ fn infinities_stay_in_the_rows_that_they_touch() {
         .mask(Mask {
             causal: true,
             keys: true,
+            ..Mask::NONE
         })
         .build()
         .expect("valid");

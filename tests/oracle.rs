@@ -63,6 +63,8 @@ fn a_row_without_keys_is_zero() {
         v: &[3.0, 4.0],
         table: None,
         indices: None,
+        bias: None,
+        key_lengths: None,
         key_mask: None,
     };
     let outputs = Oracle.forward(&problem, &inputs).expect("valid inputs");
@@ -87,6 +89,8 @@ fn bad_input_is_named() {
         v: &[0.0],
         table: None,
         indices: None,
+        bias: None,
+        key_lengths: None,
         key_mask: None,
     };
     assert_eq!(

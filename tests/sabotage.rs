@@ -5,8 +5,9 @@
 mod harness;
 
 use harness::adapters::contexts;
-use harness::catalogue::{Case, Data, catalogue};
+use harness::catalogue::{Case, catalogue};
 use harness::compare::Reference;
+use harness::data::Data;
 use relattn::plan::Algorithm;
 use relattn::{Context, shader};
 

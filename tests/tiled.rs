@@ -37,7 +37,7 @@ proptest! {
         let buckets = RelativeBuckets { num_buckets: 32, max_distance: 128, direction };
         let problem = Problem::builder(shape)
             .bias(Bias::Relative(buckets))
-            .mask(Mask { causal, keys })
+            .mask(Mask { causal, keys, ..Mask::NONE })
             .query_offset(query_offset)
             .build()
             .expect("valid");
@@ -56,7 +56,9 @@ proptest! {
             .into_iter()
             .map(|value| u8::from(value > -0.5))
             .collect();
-        let inputs = Inputs { q: &q, k: &k, v: &v, table: Some(&table), indices: None, key_mask: keys.then_some(&mask) };
+        let inputs = Inputs { q: &q, k: &k, v: &v, table: Some(&table), indices: None,
+bias: None,
+key_lengths: None, key_mask: keys.then_some(&mask) };
         let exact = Oracle.forward(&problem, &inputs).expect("valid inputs");
         let found = Tiled.forward(&problem, &inputs).expect("valid inputs");
         let pairs = found.out.iter().zip(&exact.out).chain(found.lse.iter().zip(&exact.lse));

@@ -43,8 +43,16 @@ fn every_case_is_valid_under_default_limits() {
         let whole =
             |buffer: &'_ Option<wgpu::Buffer>| buffer.clone().unwrap_or_else(|| some.clone());
         let [q, k, v, out, lse] = tensors.each_ref().map(whole);
-        let optional = [Tensor::Table, Tensor::Indices, Tensor::KeyMask].map(&buffer);
-        let [table, indices, key_mask] = optional.each_ref().map(|b| b.as_ref().map(operand));
+        let optional = [
+            Tensor::Table,
+            Tensor::Indices,
+            Tensor::Bias,
+            Tensor::KeyMask,
+            Tensor::KeyLengths,
+        ]
+        .map(&buffer);
+        let [table, indices, bias, key_mask, key_lengths] =
+            optional.each_ref().map(|b| b.as_ref().map(operand));
         let bound = forward
             .bind(&ForwardOperands {
                 q: operand(&q),
@@ -52,7 +60,9 @@ fn every_case_is_valid_under_default_limits() {
                 v: operand(&v),
                 table,
                 indices,
+                bias,
                 key_mask,
+                key_lengths,
                 out: operand(&out),
                 lse: Some(operand(&lse)),
             })

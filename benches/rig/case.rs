@@ -46,6 +46,8 @@ impl Case {
             v: &self.v,
             table: (bias != Bias::None).then_some(&self.table),
             indices: None,
+            bias: None,
+            key_lengths: None,
             key_mask: None,
         }
     }

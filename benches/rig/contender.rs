@@ -66,6 +66,8 @@ impl<'a> Resident<'a> {
             k: whole(&self.k),
             v: whole(&self.v),
             table: (bias != Bias::None).then(|| whole(&self.table)),
+            bias: None,
+            key_lengths: None,
             indices: (bias == INDEXED).then(|| whole(&self.bytes)),
             key_mask: None,
             out: whole(&self.out),

@@ -8,7 +8,7 @@
 pub(crate) mod case;
 pub(crate) mod contender;
 pub(crate) mod device;
-#[path = "../../tests/harness/catalogue.rs"]
+#[path = "../../tests/harness/data.rs"]
 mod generator;
 
 /// Whether to run everything once at a small size: always but under `cargo bench`.

@@ -94,6 +94,7 @@ fn runs_baseline(capabilities: &Capabilities) -> Result<(), String> {
             .mask(Mask {
                 causal: true,
                 keys: true,
+                ..Mask::NONE
             })
             .build()
             .map_err(|error| error.to_string())?;

@@ -84,6 +84,7 @@ fn load(args: &AttendArgs) -> Result<Job, Fault> {
         .mask(Mask {
             causal: args.causal,
             keys: has_mask,
+            ..Mask::NONE
         })
         .query_offset(args.query_offset)
         .build()?;
@@ -114,6 +115,8 @@ impl Job {
             v: &self.v,
             table: self.table.as_deref(),
             indices: None,
+            bias: None,
+            key_lengths: None,
             key_mask: self.key_mask.as_deref(),
         }
     }

@@ -64,6 +64,8 @@ fn bind(gpu: &Gpu, problem: &Problem, inputs: &Inputs<'_>) -> Result<Bound, Erro
         v: v.as_entire_buffer_binding(),
         table: table.as_ref().map(wgpu::Buffer::as_entire_buffer_binding),
         indices: None,
+        bias: None,
+        key_lengths: None,
         key_mask: key_mask
             .as_ref()
             .map(wgpu::Buffer::as_entire_buffer_binding),

@@ -143,11 +143,11 @@ fn parameters_out_of_range() {
         ),
         (
             ["--query-offset", "2147483647"],
-            ["query_offset is 2147483647", "1073741824"],
+            ["query_offset is 2147483647", "1073741823"],
         ),
         (
             ["--query-offset", "-2147483648"],
-            ["query_offset is -2147483648", "1073741824"],
+            ["query_offset is -2147483648", "1073741823"],
         ),
         (["--direction", "up"], ["invalid value", "--direction"]),
         (["--bias", "alibi"], ["invalid value", "--bias"]),

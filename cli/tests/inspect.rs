@@ -129,7 +129,7 @@ fn bad_input_is_refused() {
         (&["--num-buckets", "5000"], &["num_buckets is 5000", "2048"]),
         (
             &["--queries", "4294967295"],
-            &["query_offset", "1073741824"],
+            &["query_offset", "1073741823"],
         ),
         (&["--device", "oracle"], &["oracle"]),
         (&["--device", "abacus"], &["no device", "cpu"]),

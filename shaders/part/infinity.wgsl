@@ -20,7 +20,7 @@ fn without_infinity(value: vec4<f32>, hides: bool) -> vec4<f32> {
 // Adds to four features of a written row the infinities that it sees.
 fn add_infinities(i: u32, d: u32) {
     let row = out_row(i);
-    for (var j = 0u; j < key_end(); j++) {
+    for (var j = key_begin(); j < key_end(); j++) {
         if masked(0.0, i, j, visible_key(j) != 0u) != 0.0 {
             continue;
         }

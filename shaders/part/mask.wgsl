@@ -1,25 +1,42 @@
 // Which keys a tile meets, and what becomes of a score that the mask hides. An entry has Q_TILE rows and K_TILE keys.
 const MASKED = -3.4e38; // below every score; finite, so that no difference of two of them is NaN
 
-// The number of keys that the last row of the tile may see.
-fn key_end() -> u32 {
-    if CAUSAL {
-        let last = i32(min(place.q_first + Q_TILE, params.q_len)) + params.query_offset;
-        return min(u32(max(last, 0)), params.k_len);
+// The first key tile that some row of the tile may see.
+fn key_begin() -> u32 {
+    if WINDOW {
+        let first = i32(place.q_first) + params.query_offset - params.window_left;
+        return u32(max(first, 0)) / K_TILE * K_TILE;
     }
-    return params.k_len;
+    return 0u;
+}
+
+// Where the keys end that some row of the tile may see.
+fn key_end() -> u32 {
+    if CAUSAL || WINDOW {
+        let reach = select(params.window_right, 0, CAUSAL);
+        let last = i32(min(place.q_first + Q_TILE, params.q_len)) + params.query_offset + reach;
+        return min(u32(max(last, 0)), key_count());
+    }
+    return key_count();
+}
+
+// Whether the mask hides what is at this offset.
+fn hidden_offset(offset: i32) -> bool {
+    let after = CAUSAL && offset > 0;
+    return after || WINDOW && (offset > params.window_right || offset < -params.window_left);
 }
 
 // Whether a row of the tile may not see every key of it, for the mask or because there are fewer.
 fn tile_hides() -> bool {
     let last = place.k_first + K_TILE - 1u;
-    let after = CAUSAL && i32(last) > i32(place.q_first) + params.query_offset;
-    return KEY_MASK || after || last >= params.k_len;
+    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - params.query_offset;
+    let last_offset = i32(last) - i32(place.q_first) - params.query_offset;
+    return KEY_MASK || hidden_offset(first_offset) || hidden_offset(last_offset) || last >= key_count();
 }
 
 fn masked(score: f32, i: u32, j: u32, key_visible: bool) -> f32 {
-    let after = CAUSAL && i32(j) > i32(i) + params.query_offset;
-    return select(score, MASKED, after || !key_visible);
+    let hidden = hidden_offset(i32(j) - i32(i) - params.query_offset);
+    return select(score, MASKED, hidden || !key_visible);
 }
 
 // The exponentials; compared as bits, because a score that is not a number must not pass for a hidden one.

@@ -5,6 +5,7 @@ struct Params {
     k_strides: vec4<u32>,
     v_strides: vec4<u32>,
     out_strides: vec4<u32>,
+    bias_strides: vec4<u32>,
     q_len: u32,
     k_len: u32,
     heads: u32,
@@ -14,5 +15,7 @@ struct Params {
     scale: f32,        // of q · k, times log2(e)
     empty_lse: f32,    // −∞, which WGSL cannot write
     write_lse: u32,    // 0 where nobody wants the log-sum-exp
+    window_left: i32,  // how far the window reaches, where there is one
+    window_right: i32,
 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,5 +1,6 @@
 //! Attention on the CPU: the definition, and the fast form.
 
+mod bias;
 mod oracle;
 mod product;
 mod tiled;
@@ -24,8 +25,29 @@ pub struct Inputs<'a> {
     pub table: Option<&'a [f32]>,
     /// `[Nq, Nk]`, rows of the table, where the bias is indexed.
     pub indices: Option<&'a [u32]>,
+    /// The dense bias, `[B, H, Nq, Nk]` with the strides of the problem's bias, where it is dense.
+    pub bias: Option<&'a [f32]>,
     /// `[B, Nk]`, 0 hides the key, where the mask asks for it.
     pub key_mask: Option<&'a [u8]>,
+    /// `[B]`, where the mask asks for them.
+    pub key_lengths: Option<&'a [u32]>,
+}
+
+impl<'a> Inputs<'a> {
+    /// The tensors that every problem has, and no others.
+    #[must_use]
+    pub const fn new(q: &'a [f32], k: &'a [f32], v: &'a [f32]) -> Self {
+        Self {
+            q,
+            k,
+            v,
+            table: None,
+            indices: None,
+            bias: None,
+            key_mask: None,
+            key_lengths: None,
+        }
+    }
 }
 
 /// What attention returns.
@@ -68,9 +90,19 @@ impl Inputs<'_> {
             (
                 Tensor::Table,
                 self.table.map(<[_]>::len),
-                bias != Bias::None,
+                bias.table_rows().is_some(),
             ),
             (Tensor::Indices, self.indices.map(<[_]>::len), indexed),
+            (
+                Tensor::Bias,
+                self.bias.map(<[_]>::len),
+                matches!(bias, Bias::Dense(_)),
+            ),
+            (
+                Tensor::KeyLengths,
+                self.key_lengths.map(<[_]>::len),
+                problem.mask().key_lengths,
+            ),
             (
                 Tensor::KeyMask,
                 self.key_mask.map(<[_]>::len),
@@ -84,7 +116,13 @@ impl Inputs<'_> {
                 (None, false) => {}
             }
         }
-        check_bytes(bias, self.indices)
+        check_bytes(bias, self.indices)?;
+        let maximum = problem.shape().k_len;
+        let mut lengths = self.key_lengths.into_iter().flatten();
+        match lengths.find(|&&length| length > maximum) {
+            Some(&found) => Err(InputError::KeyLength { found, maximum }),
+            None => Ok(()),
+        }
     }
 }
 

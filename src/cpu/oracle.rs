@@ -3,7 +3,7 @@
 //! It is what everything else is checked against, so it has its own bucket function and its own mask.
 
 use super::{Attention, Inputs, Outputs, for_each_tile};
-use crate::{Bias, Direction, InputError, Problem, RelativeBuckets};
+use crate::{Bias, Direction, InputError, Kerple, Problem, RelativeBuckets};
 
 /// Naive attention in f64.
 #[derive(Clone, Copy, Debug, Default)]
@@ -114,7 +114,7 @@ fn attend_row(
                 .map(|(&x, &y)| f64::from(x) * f64::from(y))
                 .sum();
             let score = f64::from(problem.scale()) * product;
-            (j, score + bias(problem, inputs, head, i, j))
+            (j, score + bias(problem, inputs, [b, head, i, j]))
         })
         .collect();
     if scores.is_empty() {
@@ -147,28 +147,61 @@ fn offset(problem: &Problem, i: usize, j: usize) -> i64 {
 }
 
 fn visible(problem: &Problem, inputs: &Inputs<'_>, b: usize, i: usize, j: usize) -> bool {
-    let after = problem.mask().causal && offset(problem, i, j) > 0;
+    let (mask, offset) = (problem.mask(), offset(problem, i, j));
+    let after = mask.causal && offset > 0;
+    let outside = mask
+        .window
+        .is_some_and(|window| offset < -i64::from(window.left) || offset > i64::from(window.right));
+    let beyond = inputs
+        .key_lengths
+        .is_some_and(|lengths| j >= lengths[b] as usize);
     let hidden = inputs
         .key_mask
         .is_some_and(|mask| mask[b * problem.shape().k_len as usize + j] == 0);
-    !after && !hidden
+    !after && !outside && !beyond && !hidden
 }
 
-fn bias(problem: &Problem, inputs: &Inputs<'_>, head: usize, i: usize, j: usize) -> f64 {
-    match (problem.bias(), inputs.table) {
-        (Bias::Relative(buckets), Some(table)) => {
-            let bucket = Oracle::bucket(&buckets, offset(problem, i, j)) as usize;
-            f64::from(table[bucket * problem.shape().heads as usize + head])
+fn bias(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> f64 {
+    let heads = problem.shape().heads as usize;
+    let table = |row: usize| {
+        inputs
+            .table
+            .map_or(0.0, |table| f64::from(table[row * heads + head]))
+    };
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "distances are below 2^53 by far"
+    )]
+    let distance = offset(problem, i, j).abs() as f64;
+    match problem.bias() {
+        Bias::None => 0.0,
+        Bias::Relative(buckets) => table(Oracle::bucket(&buckets, offset(problem, i, j)) as usize),
+        Bias::PerOffset { max_offset } => {
+            let end = i64::from(max_offset);
+            let row = offset(problem, i, j).clamp(-end, end) + end;
+            table(usize::try_from(row).unwrap_or(0))
         }
-        (Bias::Indexed { rows, .. }, Some(table)) => {
+        Bias::Alibi => -table(0) * distance,
+        Bias::Kerple(Kerple::Log) => -table(0) * (1.0 + table(1) * distance).ln(),
+        Bias::Kerple(Kerple::Power) => -table(1) * distance.powf(table(0)),
+        Bias::Sandwich { dimensions } => {
+            let inner: f64 = (0..dimensions / 2)
+                .map(|n| {
+                    let exponent = 2.0 * f64::from(n) / f64::from(dimensions);
+                    (distance / 10_000_f64.powf(exponent)).cos()
+                })
+                .sum();
+            #[expect(clippy::cast_precision_loss, reason = "heads are 32-bit")]
+            let ratio = 8.0 * (head + 1) as f64 / heads as f64;
+            inner / ratio
+        }
+        Bias::Indexed { rows, .. } => {
             let at = i * problem.shape().k_len as usize + j;
             let row = inputs.indices.map_or(rows, |indices| indices[at]);
-            if row < rows {
-                f64::from(table[row as usize * problem.shape().heads as usize + head])
-            } else {
-                0.0
-            }
+            if row < rows { table(row as usize) } else { 0.0 }
         }
-        _ => 0.0,
+        Bias::Dense(layout) => inputs
+            .bias
+            .map_or(0.0, |bias| f64::from(bias[layout.start(b, head, i) + j])),
     }
 }

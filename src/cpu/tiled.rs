@@ -5,6 +5,7 @@
 use std::f32::consts::{LN_2, LOG2_E};
 use std::ops::Range;
 
+use super::bias::BiasSource;
 use super::product::{Matrix, add_times, times_transposed};
 use super::{Attention, Inputs, Outputs, for_each_tile};
 use crate::{InputError, Layout, Problem};
@@ -36,82 +37,6 @@ impl Attention for Tiled {
     }
 }
 
-/// Where the bias of a score comes from, times log2(e).
-enum BiasSource<'a> {
-    None,
-    /// By head and clamped offset, `[H, 2·radius + 1]`.
-    Offset {
-        radius: i64,
-        values: Vec<f32>,
-    },
-    /// By the caller's index of each query and key.
-    Index {
-        table: &'a [f32],
-        indices: &'a [u32],
-        heads: usize,
-        k_len: usize,
-    },
-}
-
-impl<'a> BiasSource<'a> {
-    fn new(problem: &Problem, inputs: &Inputs<'a>) -> Self {
-        let shape = problem.shape();
-        let heads = shape.heads as usize;
-        match (problem.thresholds(), inputs.indices, inputs.table) {
-            (Some(thresholds), _, Some(table)) => {
-                let radius = i64::from(problem.bias_radius());
-                let values = (0..heads)
-                    .flat_map(|head| (-radius..=radius).map(move |offset| (head, offset)))
-                    .map(|(head, offset)| {
-                        table[thresholds.bucket(offset) as usize * heads + head] * LOG2_E
-                    })
-                    .collect();
-                Self::Offset { radius, values }
-            }
-            (None, Some(indices), Some(table)) => Self::Index {
-                table,
-                indices,
-                heads,
-                k_len: shape.k_len as usize,
-            },
-            _ => Self::None,
-        }
-    }
-
-    /// The bias of a head at query `i`, key `j`, whose offset this is.
-    fn at(&self, head: usize, i: usize, j: usize, offset: i64) -> f32 {
-        match self {
-            Self::None => 0.0,
-            Self::Offset { radius, values } => {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "clamped to 0 ..= 2·radius"
-                )]
-                let column = (offset.clamp(-radius, *radius) + radius) as usize;
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "a distance within 32 bits"
-                )]
-                let width = 2 * *radius as usize + 1;
-                values[head * width + column]
-            }
-            Self::Index {
-                table,
-                indices,
-                heads,
-                k_len,
-            } => {
-                let row = indices[i * k_len + j] as usize;
-                table
-                    .get(row * heads + head)
-                    .map_or(0.0, |value| value * LOG2_E)
-            }
-        }
-    }
-}
-
 /// The rows of one head in a strided tensor.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
@@ -135,11 +60,14 @@ impl<'a> Rows<'a> {
 struct Head<'a> {
     problem: &'a Problem,
     bias: &'a BiasSource<'a>,
+    batch: usize,
     head: usize,
     q: Rows<'a>,
     k: Rows<'a>,
     v: Rows<'a>,
     key_mask: Option<&'a [u8]>,
+    /// Keys of the sequence.
+    k_len: usize,
 }
 
 /// The running state of a query tile.
@@ -170,11 +98,15 @@ impl<'a> Head<'a> {
         Self {
             problem,
             bias,
+            batch,
             head,
             q: rows(inputs.q, q, head, shape.q_len),
             k: rows(inputs.k, k, kv_head, shape.k_len),
             v: rows(inputs.v, v, kv_head, shape.k_len),
             key_mask: inputs.key_mask.map(|mask| &mask[batch * k_len..][..k_len]),
+            k_len: inputs
+                .key_lengths
+                .map_or(k_len, |lengths| lengths[batch] as usize),
         }
     }
 
@@ -187,14 +119,34 @@ impl<'a> Head<'a> {
         j as i64 - i as i64 - i64::from(self.problem.query_offset())
     }
 
-    /// The number of keys that the last row of a tile may see.
-    fn key_end(&self, rows: &Range<usize>) -> usize {
-        let k_len = self.problem.shape().k_len as usize;
-        if !self.problem.mask().causal {
-            return k_len;
-        }
-        let visible = 1 - self.offset(rows.end - 1, 0);
-        usize::try_from(visible).unwrap_or(0).min(k_len)
+    /// The keys that some row of a tile may see.
+    fn keys_of(&self, rows: &Range<usize>) -> Range<usize> {
+        let mask = self.problem.mask();
+        // Keys before that of offset 0 of the first row, and up to that of the last row.
+        let (first, last) = (-self.offset(rows.start, 0), -self.offset(rows.end - 1, 0));
+        let right = match (mask.causal, mask.window) {
+            (true, _) => Some(0),
+            (false, Some(window)) => Some(i64::from(window.right)),
+            (false, None) => None,
+        };
+        let end = right.map_or(self.k_len, |right| {
+            usize::try_from(last + right + 1)
+                .unwrap_or(0)
+                .min(self.k_len)
+        });
+        let begin = mask.window.map_or(0, |window| {
+            usize::try_from(first - i64::from(window.left)).unwrap_or(0)
+        });
+        begin.min(end)..end
+    }
+
+    fn hidden(&self, j: usize, offset: i64) -> bool {
+        let mask = self.problem.mask();
+        mask.causal && offset > 0
+            || self.key_mask.is_some_and(|mask| mask[j] == 0)
+            || mask.window.is_some_and(|window| {
+                !(-i64::from(window.left)..=i64::from(window.right)).contains(&offset)
+            })
     }
 
     fn q_tile(&self, q_first: usize, out: &mut [f32], lse: &mut [f32]) {
@@ -206,9 +158,9 @@ impl<'a> Head<'a> {
             sum: [0.0; Q_TILE],
         };
         let mut scores = [0.0; Q_TILE * K_TILE];
-        let end = self.key_end(&rows);
-        for k_first in (0..end).step_by(K_TILE) {
-            let keys = k_first..end.min(k_first + K_TILE);
+        let all = self.keys_of(&rows);
+        for k_first in all.clone().step_by(K_TILE) {
+            let keys = k_first..all.end.min(k_first + K_TILE);
             let k = self.k.slice(&keys);
             times_transposed(&mut scores, K_TILE, self.problem.scale() * LOG2_E, q, k);
             let hidden = self.add_bias(&rows, &keys, &mut scores);
@@ -232,16 +184,14 @@ impl<'a> Head<'a> {
     /// Adds the bias and hides what the mask hides; returns whether that is anything.
     fn add_bias(&self, rows: &Range<usize>, keys: &Range<usize>, scores: &mut [f32]) -> bool {
         let mut any = false;
-        let causal = self.problem.mask().causal;
         for (i, row) in rows.clone().zip(scores.chunks_exact_mut(K_TILE)) {
             for (j, score) in keys.clone().zip(row) {
                 let offset = self.offset(i, j);
-                let hidden = self.key_mask.is_some_and(|mask| mask[j] == 0);
-                *score = if hidden || causal && offset > 0 {
+                *score = if self.hidden(j, offset) {
                     any = true;
                     MASKED
                 } else {
-                    *score + self.bias.at(self.head, i, j, offset)
+                    *score + self.bias.at([self.batch, self.head, i, j], offset)
                 };
             }
         }

@@ -6,7 +6,8 @@ use wgpu::util::DeviceExt;
 use wgpu::{BufferBinding, BufferUsages};
 
 use super::Forward;
-use super::params::{Params, TableParams, later_buckets};
+use super::offset_table;
+use super::params::Params;
 use crate::{Bias, Error, InputError, Problem, Tensor};
 
 /// A buffer with offset and size; never a tensor type of ours.
@@ -21,16 +22,39 @@ pub struct ForwardOperands<'a> {
     pub k: Operand<'a>,
     /// Values, `[B, Hkv, Nk, D]`.
     pub v: Operand<'a>,
-    /// `[num_buckets, H]`, where the bias has a table.
+    /// `[rows, H]`, where the bias has a table.
     pub table: Option<Operand<'a>>,
     /// `[Nq, Nk]` in the format of the bias, where it is indexed.
     pub indices: Option<Operand<'a>>,
+    /// `[B, H, Nq, Nk]` with the strides of the bias, where it is dense.
+    pub bias: Option<Operand<'a>>,
     /// `[B, Nk]` bytes padded to a multiple of four, where the mask asks for it.
     pub key_mask: Option<Operand<'a>>,
+    /// `[B]` words, where the mask asks for them; more than Nk counts as Nk.
+    pub key_lengths: Option<Operand<'a>>,
     /// `[B, H, Nq, D]`, written.
     pub out: Operand<'a>,
     /// `[B, H, Nq]`, written where it is given.
     pub lse: Option<Operand<'a>>,
+}
+
+impl<'a> ForwardOperands<'a> {
+    /// The buffers that every problem has, and no others.
+    #[must_use]
+    pub const fn new(q: Operand<'a>, k: Operand<'a>, v: Operand<'a>, out: Operand<'a>) -> Self {
+        Self {
+            q,
+            k,
+            v,
+            table: None,
+            indices: None,
+            bias: None,
+            key_mask: None,
+            key_lengths: None,
+            out,
+            lse: None,
+        }
+    }
 }
 
 /// Checked and bound work; recording it cannot fail.
@@ -82,10 +106,10 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
         return Ok(Bound { steps: Vec::new() });
     }
     let mut steps = Vec::new();
-    let offset_table = match (&forward.table_pipeline, &operands.table) {
-        (Some(pipeline), Some(table)) => Some(offset_table(forward, pipeline, table, &mut steps)),
-        _ => None,
-    };
+    let offset_table = forward
+        .table_pipeline
+        .as_ref()
+        .map(|pipeline| offset_table::fill(forward, pipeline, operands.table.as_ref(), &mut steps));
     let write_lse = operands.lse.is_some();
     let params = Params::new(&forward.problem, write_lse);
     let params = uniform(&forward.device, bytemuck::bytes_of(&params));
@@ -101,11 +125,16 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
     if !write_lse {
         entries.push(entry(5, unread.as_entire_buffer_binding()));
     }
+    if let Some(table) = &offset_table {
+        entries.push(entry(6, table.as_entire_buffer_binding()));
+    }
     for (number, tensor, binding, bytes) in slots {
-        let binding = match (&offset_table, NonZeroU64::new(bytes)) {
-            (Some(table), _) if tensor == Tensor::Table => table.as_entire_buffer_binding(),
-            (_, None) => empty.as_entire_buffer_binding(),
-            (_, size) => BufferBinding { size, ..binding },
+        if tensor == Tensor::Table && offset_table.is_some() {
+            continue;
+        }
+        let binding = match NonZeroU64::new(bytes) {
+            None => empty.as_entire_buffer_binding(),
+            size => BufferBinding { size, ..binding },
         };
         entries.push(entry(number, binding));
     }
@@ -124,9 +153,11 @@ fn slots<'a>(
 ) -> Result<Vec<Slot<'a>>, InputError> {
     let problem = &forward.problem;
     let uses = |tensor| match tensor {
-        Tensor::Table => problem.bias() != Bias::None,
+        Tensor::Table => problem.bias().table_rows().is_some(),
         Tensor::Indices => matches!(problem.bias(), Bias::Indexed { .. }),
+        Tensor::Bias => matches!(problem.bias(), Bias::Dense(_)),
         Tensor::KeyMask => problem.mask().keys,
+        Tensor::KeyLengths => problem.mask().key_lengths,
         _ => true,
     };
     let mut slots = Vec::new();
@@ -139,6 +170,8 @@ fn slots<'a>(
         (6, Tensor::Table, operands.table.as_ref()),
         (7, Tensor::KeyMask, operands.key_mask.as_ref()),
         (8, Tensor::Indices, operands.indices.as_ref()),
+        (9, Tensor::KeyLengths, operands.key_lengths.as_ref()),
+        (10, Tensor::Bias, operands.bias.as_ref()),
     ] {
         match operand {
             Some(operand) if uses(tensor) => {
@@ -234,7 +267,9 @@ pub(super) fn check_limits(forward: &Forward) -> Result<[u32; 3], Error> {
         Tensor::Lse,
         Tensor::Table,
         Tensor::KeyMask,
+        Tensor::KeyLengths,
         Tensor::Indices,
+        Tensor::Bias,
     ];
     let sizes = tensors.map(|tensor| (tensor, bytes(problem, tensor)));
     let offset_table = (Tensor::OffsetTable, problem.offset_table_bytes());
@@ -254,6 +289,9 @@ pub(super) fn check_limits(forward: &Forward) -> Result<[u32; 3], Error> {
         shape.batch,
     ];
     check_dispatch(&forward.device, workgroups)?;
+    if forward.table_pipeline.is_some() {
+        check_dispatch(&forward.device, offset_table::workgroups(problem))?;
+    }
     Ok(workgroups)
 }
 
@@ -274,44 +312,6 @@ pub(super) fn check_dispatch(device: &wgpu::Device, workgroups: [u32; 3]) -> Res
     }
 }
 
-/// Allocates the bias by head and clamped offset, `H · (2R + 1)` numbers, and records the kernel that fills it.
-fn offset_table(
-    forward: &Forward,
-    pipeline: &wgpu::ComputePipeline,
-    table: &BufferBinding<'_>,
-    steps: &mut Vec<Step>,
-) -> wgpu::Buffer {
-    let thresholds = forward.problem.thresholds();
-    let list = thresholds.map_or(&[0][..], |thresholds| thresholds.steps());
-    let radius = forward.problem.bias_radius();
-    let heads = forward.problem.shape().heads;
-    let per_direction = thresholds.map_or(0, later_buckets);
-    let params = TableParams {
-        heads,
-        radius,
-        steps: u32::try_from(list.len()).unwrap_or(0),
-        per_direction,
-    };
-    let params = uniform(&forward.device, bytemuck::bytes_of(&params));
-    let list = storage(&forward.device, list);
-    let width = 2 * radius + 1;
-    let offsets = forward.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("relattn::offset_table"),
-        size: forward.problem.offset_table_bytes(),
-        usage: BufferUsages::STORAGE,
-        mapped_at_creation: false,
-    });
-    let entries = [
-        entry(0, params.as_entire_buffer_binding()),
-        entry(1, list.as_entire_buffer_binding()),
-        entry(2, table.clone()),
-        entry(3, offsets.as_entire_buffer_binding()),
-    ];
-    let workgroups = [width.div_ceil(64), heads, 1];
-    steps.push(Step::new(&forward.device, pipeline, &entries, workgroups));
-    offsets
-}
-
 pub(super) fn uniform(device: &wgpu::Device, contents: &[u8]) -> wgpu::Buffer {
     device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
         label: Some("relattn::params"),
@@ -322,7 +322,7 @@ pub(super) fn uniform(device: &wgpu::Device, contents: &[u8]) -> wgpu::Buffer {
 
 pub(super) fn storage(device: &wgpu::Device, contents: &[u32]) -> wgpu::Buffer {
     device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-        label: Some("relattn::thresholds"),
+        label: Some("relattn::numbers"),
         contents: bytemuck::cast_slice(contents),
         usage: BufferUsages::STORAGE,
     })

@@ -28,11 +28,14 @@ pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant,
         rows,
         bias: match problem.bias() {
             Bias::None => BiasSlot::None,
-            Bias::Relative(_) => BiasSlot::Offset,
             Bias::Indexed { rows, format } => BiasSlot::Index { rows, format },
+            Bias::Dense(_) => BiasSlot::Dense,
+            _ => BiasSlot::Offset,
         },
         causal: problem.mask().causal,
         key_mask: problem.mask().keys,
+        key_lengths: problem.mask().key_lengths,
+        window: problem.mask().window.is_some(),
     };
     let buffers = u32::try_from(variant.bindings().len()).unwrap_or(u32::MAX);
     for (limit, found, needed) in [

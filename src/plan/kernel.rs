@@ -1,6 +1,6 @@
 //! Every kernel that may be compiled, as the key of the pipelines.
 
-use super::Variant;
+use super::{Family, Variant};
 use crate::{IndexFormat, shader};
 
 /// A kernel.
@@ -9,7 +9,7 @@ pub(crate) enum Kernel {
     /// Fused attention.
     Forward(Variant),
     /// The bias by clamped offset.
-    OffsetTable,
+    OffsetTable(Family),
     /// The matrix of bucket indices.
     BucketIndex(IndexFormat),
 }
@@ -18,7 +18,7 @@ impl Kernel {
     pub(crate) fn label(self) -> String {
         match self {
             Self::Forward(variant) => variant.to_string(),
-            Self::OffsetTable => "offset_table".into(),
+            Self::OffsetTable(family) => format!("offset_table {family:?}"),
             Self::BucketIndex(format) => format!("bucket_index {format:?}"),
         }
     }
@@ -26,7 +26,7 @@ impl Kernel {
     pub(crate) fn text(self) -> String {
         match self {
             Self::Forward(variant) => shader::link(&variant),
-            Self::OffsetTable => shader::OFFSET_TABLE.into(),
+            Self::OffsetTable(family) => shader::link_offset_table(family),
             Self::BucketIndex(format) => format!(
                 "const PER_WORD = {}u;\n{}",
                 format.per_word(),
@@ -39,7 +39,7 @@ impl Kernel {
     pub(crate) fn bindings(self) -> Vec<(u32, bool)> {
         match self {
             Self::Forward(variant) => variant.bindings(),
-            Self::OffsetTable => vec![(1, true), (2, true), (3, false)],
+            Self::OffsetTable(family) => family.bindings(),
             Self::BucketIndex(_) => vec![(1, true), (2, false)],
         }
     }

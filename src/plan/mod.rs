@@ -4,6 +4,7 @@ mod bind;
 mod choose;
 mod index;
 mod kernel;
+mod offset_table;
 mod params;
 mod variant;
 
@@ -13,6 +14,7 @@ pub use index::BucketIndex;
 pub use variant::{Algorithm, BiasSlot, Variant};
 
 pub(crate) use kernel::Kernel;
+pub(crate) use offset_table::Family;
 
 use crate::{Error, Problem};
 

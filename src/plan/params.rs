@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::BucketIndex;
-use crate::{Direction, Problem, Thresholds};
+use crate::{Bias, Direction, Problem, Thresholds};
 
 /// `Params` of `shaders/part/params.wgsl`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -13,6 +13,7 @@ pub(crate) struct Params {
     k_strides: [u32; 4],
     v_strides: [u32; 4],
     out_strides: [u32; 4],
+    bias_strides: [u32; 4],
     q_len: u32,
     k_len: u32,
     heads: u32,
@@ -22,7 +23,9 @@ pub(crate) struct Params {
     scale: f32,
     empty_lse: f32,
     write_lse: u32,
-    padding: [u32; 3],
+    window_left: i32,
+    window_right: i32,
+    padding: u32,
 }
 
 impl Params {
@@ -36,6 +39,10 @@ impl Params {
             k_strides,
             v_strides,
             out_strides,
+            bias_strides: match problem.bias() {
+                Bias::Dense(layout) => [layout.batch, layout.head, layout.row, 0],
+                _ => [0; 4],
+            },
             q_len: shape.q_len,
             k_len: shape.k_len,
             heads: shape.heads,
@@ -45,9 +52,19 @@ impl Params {
             scale: problem.scale() * std::f32::consts::LOG2_E,
             empty_lse: f32::NEG_INFINITY,
             write_lse: u32::from(write_lse),
-            padding: [0; 3],
+            window_left: reach(problem.mask().window.map(|window| window.left)),
+            window_right: reach(problem.mask().window.map(|window| window.right)),
+            padding: 0,
         }
     }
+}
+
+/// How far a window reaches, kept so small that its sum with a position fits 32 signed bits; no offset is larger.
+fn reach(distance: Option<u32>) -> i32 {
+    const FARTHEST: i32 = (1 << 30) - 1;
+    distance.map_or(FARTHEST, |distance| {
+        i32::try_from(distance).map_or(FARTHEST, |distance| distance.min(FARTHEST))
+    })
 }
 
 /// `TableParams` of `shaders/offset_table.wgsl`.
@@ -56,7 +73,7 @@ impl Params {
 pub(crate) struct TableParams {
     pub(crate) heads: u32,
     pub(crate) radius: u32,
-    pub(crate) steps: u32,
+    pub(crate) count: u32,
     pub(crate) per_direction: u32,
 }
 
@@ -102,7 +119,7 @@ mod tests {
     use naga::TypeInner;
 
     use super::{IndexParams, Params, TableParams};
-    use crate::plan::{Algorithm, BiasSlot, Kernel, Variant};
+    use crate::plan::{Algorithm, BiasSlot, Family, Kernel, Variant};
     use crate::{Capabilities, IndexFormat};
 
     /// The name and the byte of each member of a Rust struct.
@@ -115,23 +132,34 @@ mod tests {
     /// Every forward kernel that `choose` may reach, at several head dimensions.
     fn kernels() -> Vec<Kernel> {
         let formats = [IndexFormat::U32, IndexFormat::U8];
-        let mut slots = vec![BiasSlot::None, BiasSlot::Offset];
+        let mut slots = vec![BiasSlot::None, BiasSlot::Offset, BiasSlot::Dense];
         slots.extend(formats.map(|format| BiasSlot::Index { rows: 7, format }));
-        let mut kernels = vec![Kernel::OffsetTable];
+        let mut kernels = [
+            Family::Buckets,
+            Family::PerOffset,
+            Family::Alibi,
+            Family::KerpleLog,
+            Family::KerplePower,
+            Family::Sandwich,
+        ]
+        .map(Kernel::OffsetTable)
+        .to_vec();
         kernels.extend(formats.map(Kernel::BucketIndex));
         for head_dim in [1, 3, 32, 33, 64, 65, 96, 128, 130, 255, 256] {
             for bias in slots.iter().copied() {
-                for (causal, key_mask) in
-                    [(false, false), (false, true), (true, false), (true, true)]
-                {
+                // Every combination of masks at one dimension, none and all at the others.
+                for mask in (0..16).filter(|mask| head_dim == 33 || [0, 15].contains(mask)) {
+                    let bit = |n: u32| mask >> n & 1 != 0;
                     for (algorithm, rows) in algorithms(head_dim) {
                         kernels.push(Kernel::Forward(Variant {
                             algorithm,
                             head_dim,
                             rows,
                             bias,
-                            causal,
-                            key_mask,
+                            causal: bit(0),
+                            key_mask: bit(1),
+                            key_lengths: bit(2),
+                            window: bit(3),
                         }));
                     }
                 }
@@ -219,16 +247,21 @@ mod tests {
             bias: BiasSlot::Offset,
             causal: true,
             key_mask: true,
+            key_lengths: true,
+            window: true,
         };
-        let mut expected = members!(Params: q_strides, k_strides, v_strides, out_strides, q_len, k_len, heads, group_size,
-            query_offset, radius, scale, empty_lse, write_lse);
+        let mut expected = members!(Params: q_strides, k_strides, v_strides, out_strides, bias_strides, q_len, k_len, heads, group_size,
+            query_offset, radius, scale, empty_lse, write_lse, window_left, window_right);
         assert_eq!(
             uniform(Kernel::Forward(variant), size_of::<Params>()),
             expected
         );
-        expected = members!(TableParams: heads, radius, steps, per_direction);
+        expected = members!(TableParams: heads, radius, count, per_direction);
         assert_eq!(
-            uniform(Kernel::OffsetTable, size_of::<TableParams>()),
+            uniform(
+                Kernel::OffsetTable(Family::Buckets),
+                size_of::<TableParams>()
+            ),
             expected
         );
         expected = members!(IndexParams: q_len, k_len, query_offset, steps, per_direction, groups);

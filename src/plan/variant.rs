@@ -19,6 +19,8 @@ pub enum BiasSlot {
         /// How the indices lie in memory.
         format: IndexFormat,
     },
+    /// A number for each score.
+    Dense,
 }
 
 /// How the products are shared out over invocations.
@@ -51,6 +53,10 @@ pub struct Variant {
     pub causal: bool,
     /// A key mask is read.
     pub key_mask: bool,
+    /// The number of keys of each sequence is read.
+    pub key_lengths: bool,
+    /// Keys outside a sliding window are hidden.
+    pub window: bool,
 }
 
 impl Variant {
@@ -99,7 +105,7 @@ impl Variant {
         let visible = self.k_tile() * 4;
         let strip = match self.bias {
             BiasSlot::Offset => (self.q_tile() + self.k_tile()) * 4,
-            BiasSlot::None | BiasSlot::Index { .. } => 0,
+            _ => 0,
         };
         let infinities = 4;
         tiles + partial + visible + infinities + strip
@@ -109,9 +115,14 @@ impl Variant {
     pub(crate) fn bindings(&self) -> Vec<(u32, bool)> {
         let mut bindings = vec![(1, true), (2, true), (3, true), (4, false), (5, false)];
         for (used, number) in [
-            (self.bias != BiasSlot::None, 6),
+            (
+                matches!(self.bias, BiasSlot::Offset | BiasSlot::Index { .. }),
+                6,
+            ),
             (self.key_mask, 7),
             (matches!(self.bias, BiasSlot::Index { .. }), 8),
+            (self.key_lengths, 9),
+            (self.bias == BiasSlot::Dense, 10),
         ] {
             if used {
                 bindings.push((number, true));
@@ -123,8 +134,8 @@ impl Variant {
     /// The constants that the shader text leaves open.
     pub(crate) fn prelude(&self) -> String {
         let mut text = format!(
-            "const HEAD_DIM = {}u;\nconst ROWS = {}u;\nconst CAUSAL = {};\nconst KEY_MASK = {};\n",
-            self.head_dim, self.rows, self.causal, self.key_mask
+            "const HEAD_DIM = {}u;\nconst ROWS = {}u;\nconst CAUSAL = {};\nconst KEY_MASK = {};\nconst WINDOW = {};\n",
+            self.head_dim, self.rows, self.causal, self.key_mask, self.window
         );
         if let BiasSlot::Index { rows, format } = self.bias {
             let bytes = format == IndexFormat::U8;
@@ -149,8 +160,14 @@ impl fmt::Display for Variant {
             BiasSlot::None => "",
             BiasSlot::Offset => " offset-bias",
             BiasSlot::Index { .. } => " index-bias",
+            BiasSlot::Dense => " dense-bias",
         })?;
-        for (set, word) in [(self.causal, " causal"), (self.key_mask, " key-mask")] {
+        for (set, word) in [
+            (self.causal, " causal"),
+            (self.window, " window"),
+            (self.key_mask, " key-mask"),
+            (self.key_lengths, " key-lengths"),
+        ] {
             f.write_str(if set { word } else { "" })?;
         }
         Ok(())

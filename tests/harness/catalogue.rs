@@ -1,9 +1,8 @@
-//! Named problems that tests and benches share, and their inputs: never symmetric, never zero.
+//! Named problems.
 
-use relattn::cpu::Inputs;
 use relattn::{
-    Bias, Direction, IndexFormat, Layout, Mask, Problem, ProblemBuilder, RelativeBuckets, Shape,
-    Tensor,
+    Bias, Direction, IndexFormat, Kerple, Layout, Mask, Problem, ProblemBuilder, RelativeBuckets,
+    Shape, Tensor, Window,
 };
 
 /// A named problem.
@@ -16,10 +15,12 @@ pub(crate) struct Case {
 const KEYS: Mask = Mask {
     causal: false,
     keys: true,
+    ..Mask::NONE
 };
 const BOTH: Mask = Mask {
     causal: true,
     keys: true,
+    ..Mask::NONE
 };
 const ENCODER: Bias = Bias::Relative(RelativeBuckets::t5_encoder());
 const DECODER: Bias = Bias::Relative(RelativeBuckets::t5_decoder());
@@ -176,6 +177,8 @@ pub(crate) fn catalogue() -> Vec<Case> {
             3,
         ),
     ];
+    cases.extend(families());
+    cases.extend(masks());
     cases.push(strided("[B, N, H, D]", |shape, heads, _| Layout {
         batch: shape.q_len * heads * shape.head_dim,
         head: shape.head_dim,
@@ -187,6 +190,185 @@ pub(crate) fn catalogue() -> Vec<Case> {
         row: shape.head_dim + 3,
     }));
     cases
+}
+
+/// Every other bias, within and past the offsets of its own, in the kernels' several ways.
+fn families() -> Vec<Case> {
+    let shape = Shape {
+        batch: 2,
+        heads: 3,
+        kv_heads: 3,
+        q_len: 70,
+        k_len: 45,
+        head_dim: 24,
+    };
+    let dense = |each_sequence, each_head| {
+        Bias::Dense(Layout::dense_bias(&shape, each_sequence, each_head).expect("small"))
+    };
+    let padded = Bias::Dense(Layout {
+        batch: 0,
+        head: 70 * 50,
+        row: 50,
+    });
+    let sandwich = Bias::Sandwich { dimensions: 128 };
+    let own = [2, 3, 3, 70, 45, 24];
+    let long = [1, 3, 3, 150, 330, 24];
+    vec![
+        case(
+            "per offset",
+            long,
+            Bias::PerOffset { max_offset: 37 },
+            Mask::NONE,
+            11,
+        ),
+        case(
+            "per offset, all its own",
+            own,
+            Bias::PerOffset { max_offset: 400 },
+            Mask::NONE,
+            -5,
+        ),
+        case(
+            "per offset, causal, one number a side",
+            own,
+            Bias::PerOffset { max_offset: 1 },
+            BOTH,
+            3,
+        ),
+        case(
+            "per offset, a single number",
+            own,
+            Bias::PerOffset { max_offset: 0 },
+            Mask::NONE,
+            0,
+        ),
+        case("ALiBi", long, Bias::Alibi, Mask::NONE, 40),
+        case("ALiBi, causal", own, Bias::Alibi, Mask::CAUSAL, 0),
+        case(
+            "KERPLE, logarithmic",
+            long,
+            Bias::Kerple(Kerple::Log),
+            Mask::NONE,
+            40,
+        ),
+        case(
+            "KERPLE, power",
+            long,
+            Bias::Kerple(Kerple::Power),
+            Mask::CAUSAL,
+            180,
+        ),
+        case("Sandwich", long, sandwich, Mask::NONE, 0),
+        case(
+            "Sandwich, narrow, causal",
+            own,
+            Bias::Sandwich { dimensions: 6 },
+            Mask::CAUSAL,
+            0,
+        ),
+        case(
+            "dense, for each head",
+            own,
+            dense(true, true),
+            Mask::NONE,
+            0,
+        ),
+        case("dense, shared by heads", own, dense(true, false), KEYS, 0),
+        case(
+            "dense, shared by all",
+            own,
+            dense(false, false),
+            Mask::CAUSAL,
+            2,
+        ),
+        case(
+            "dense, shared by the batch, padded rows",
+            own,
+            padded,
+            Mask::NONE,
+            0,
+        ),
+    ]
+}
+
+/// Windows and key lengths, alone and with the other masks.
+fn masks() -> Vec<Case> {
+    let window = |left, right| Mask {
+        window: Some(Window { left, right }),
+        ..Mask::NONE
+    };
+    let lengths = Mask {
+        key_lengths: true,
+        ..Mask::NONE
+    };
+    let all = Mask {
+        keys: true,
+        key_lengths: true,
+        ..window(29, 3)
+    };
+    let local = [1, 2, 2, 300, 300, 16];
+    let small = [3, 2, 1, 90, 77, 20];
+    vec![
+        case("window", local, ENCODER, window(40, 9), 0),
+        case("window of one key", local, Bias::None, window(0, 0), 0),
+        case(
+            "window before the query, causal",
+            local,
+            DECODER,
+            Mask {
+                causal: true,
+                ..window(64, 1000)
+            },
+            0,
+        ),
+        case(
+            "window that reaches everything",
+            small,
+            ENCODER,
+            window(u32::MAX, u32::MAX),
+            -9,
+        ),
+        case(
+            "window beyond the keys",
+            small,
+            Bias::None,
+            window(5, 5),
+            80,
+        ),
+        case(
+            "window, query offset",
+            [1, 2, 2, 33, 400, 24],
+            ENCODER,
+            window(100, 20),
+            250,
+        ),
+        case("key lengths", small, ENCODER, lengths, 0),
+        case(
+            "key lengths, causal",
+            small,
+            DECODER,
+            Mask {
+                causal: true,
+                ..lengths
+            },
+            5,
+        ),
+        case("every mask", small, ENCODER, all, 4),
+        case(
+            "every mask, dense",
+            small,
+            Bias::Dense(Layout {
+                batch: 0,
+                head: 0,
+                row: 77,
+            }),
+            Mask {
+                causal: true,
+                ..all
+            },
+            4,
+        ),
+    ]
 }
 
 fn builder(shape: Shape, bias: Bias, mask: Mask, query_offset: i32) -> ProblemBuilder {
@@ -243,77 +425,4 @@ fn strided(name: &'static str, layout: impl Fn(&Shape, u32, u32) -> Layout) -> C
         name,
         problem: builder.build().expect("a valid case"),
     }
-}
-
-/// The tensors of a case.
-#[derive(Clone, Debug)]
-pub(crate) struct Data {
-    pub(crate) q: Vec<f32>,
-    pub(crate) k: Vec<f32>,
-    pub(crate) v: Vec<f32>,
-    pub(crate) table: Option<Vec<f32>>,
-    pub(crate) indices: Option<Vec<u32>>,
-    pub(crate) key_mask: Option<Vec<u8>>,
-}
-
-impl Data {
-    /// Generated tensors for a problem.
-    pub(crate) fn generate(problem: &Problem, seed: u32) -> Self {
-        let floats = |tensor, seed| values(elements(problem, tensor), seed);
-        let rows = problem.bias().table_rows();
-        let indexed = matches!(problem.bias(), Bias::Indexed { .. });
-        Self {
-            q: floats(Tensor::Q, seed),
-            k: floats(Tensor::K, seed + 1),
-            v: floats(Tensor::V, seed + 2),
-            table: rows.map(|_| floats(Tensor::Table, seed + 3)),
-            // Not a function of the offset, and some past the table.
-            indices: indexed.then(|| {
-                let count = elements(problem, Tensor::Indices);
-                let rows = rows.unwrap_or(1);
-                (0..count)
-                    .map(|n| u32::try_from(n * 37).expect("small") % (rows + 3))
-                    .collect()
-            }),
-            key_mask: problem.mask().keys.then(|| {
-                let count = elements(problem, Tensor::KeyMask);
-                (0..count)
-                    .map(|n| {
-                        if n % 11 % 4 == 2 {
-                            0
-                        } else {
-                            1 + u8::try_from(n % 3).expect("small")
-                        }
-                    })
-                    .collect()
-            }),
-        }
-    }
-
-    pub(crate) fn inputs(&self) -> Inputs<'_> {
-        Inputs {
-            q: &self.q,
-            k: &self.k,
-            v: &self.v,
-            table: self.table.as_deref(),
-            indices: self.indices.as_deref(),
-            key_mask: self.key_mask.as_deref(),
-        }
-    }
-}
-
-/// The elements that a tensor of the problem takes.
-pub(crate) fn elements(problem: &Problem, tensor: Tensor) -> usize {
-    usize::try_from(problem.elements(tensor)).expect("a small tensor")
-}
-
-/// Values between −1 and 1.
-pub(crate) fn values(count: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            f32::from(u16::try_from(state >> 16).expect("16 bits")) / 32_768.0 - 1.0
-        })
-        .collect()
 }

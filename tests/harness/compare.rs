@@ -1,7 +1,7 @@
 //! The tolerance, from what a plain f32 implementation gets wrong on the same data.
 
 use relattn::cpu::{Exact, Inputs, Oracle, Outputs};
-use relattn::{Bias, Problem, Tensor};
+use relattn::{Bias, Kerple, Problem, Tensor};
 
 /// What a result is compared with.
 #[derive(Clone, Debug)]
@@ -143,7 +143,7 @@ fn naive_row(
         .map(|&j| {
             let key = row(inputs.k, Tensor::K, [b, kv_head, j]);
             let product: f32 = query.iter().zip(&key).map(|(x, y)| x * y).sum();
-            problem.scale() * product + bias(problem, inputs, [head, i, j])
+            problem.scale() * product + bias(problem, inputs, [b, head, i, j])
         })
         .collect();
     if scores.is_empty() {
@@ -173,21 +173,58 @@ fn offset(problem: &Problem, i: usize, j: usize) -> i64 {
 
 fn sees(problem: &Problem, inputs: &Inputs<'_>, [b, i, j]: [usize; 3]) -> bool {
     let k_len = problem.shape().k_len as usize;
-    (!problem.mask().causal || offset(problem, i, j) <= 0)
+    let (mask, offset) = (problem.mask(), offset(problem, i, j));
+    (!mask.causal || offset <= 0)
+        && mask.window.is_none_or(|window| {
+            offset >= -i64::from(window.left) && offset <= i64::from(window.right)
+        })
+        && inputs
+            .key_lengths
+            .is_none_or(|lengths| j < lengths[b] as usize)
         && inputs.key_mask.is_none_or(|mask| mask[b * k_len + j] != 0)
 }
 
-fn bias(problem: &Problem, inputs: &Inputs<'_>, [head, i, j]: [usize; 3]) -> f32 {
+fn bias(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> f32 {
     let shape = problem.shape();
-    let row = match problem.bias() {
-        Bias::Relative(buckets) => Oracle::bucket(&buckets, offset(problem, i, j)),
-        Bias::Indexed { .. } => inputs.indices.expect("indices")[i * shape.k_len as usize + j],
-        _ => return 0.0,
+    let heads = shape.heads as usize;
+    let table = |row: usize| {
+        inputs
+            .table
+            .and_then(|table| table.get(row * heads + head))
+            .copied()
+            .unwrap_or(0.0)
     };
-    let at = row as usize * shape.heads as usize + head;
-    inputs
-        .table
-        .and_then(|table| table.get(at))
-        .copied()
-        .unwrap_or(0.0)
+    let offset = offset(problem, i, j);
+    let single = |number: i64| f32::from(i16::try_from(number).expect("a small number"));
+    let distance = single(offset.abs());
+    match problem.bias() {
+        Bias::Relative(buckets) => table(Oracle::bucket(&buckets, offset) as usize),
+        Bias::PerOffset { max_offset } => {
+            let end = i64::from(max_offset);
+            let row = offset.clamp(-end, end) + end;
+            table(usize::try_from(row).expect("not negative"))
+        }
+        Bias::Alibi => -table(0) * distance,
+        Bias::Kerple(Kerple::Log) => -table(0) * (1.0 + table(1) * distance).ln(),
+        Bias::Kerple(Kerple::Power) => -table(1) * distance.powf(table(0)),
+        Bias::Sandwich { dimensions } => {
+            let inner: f32 = (0..dimensions / 2)
+                .map(|n| {
+                    let exponent = 2.0 * single(n.into()) / single(dimensions.into());
+                    (distance * 10_000_f32.powf(-exponent)).cos()
+                })
+                .sum();
+            inner * single(shape.heads.into()) / (8.0 * (1.0 + head_number(head)))
+        }
+        Bias::Indexed { .. } => {
+            let indices = inputs.indices.expect("indices");
+            table(indices[i * shape.k_len as usize + j] as usize)
+        }
+        Bias::Dense(layout) => inputs.bias.expect("a bias")[layout.start(b, head, i) + j],
+        _ => 0.0,
+    }
+}
+
+fn head_number(head: usize) -> f32 {
+    f32::from(u16::try_from(head).expect("few heads"))
 }

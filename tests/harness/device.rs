@@ -5,8 +5,8 @@ use relattn::plan::{Forward, ForwardOperands, Operand};
 use relattn::{Bias, Context, IndexFormat, Problem, Tensor, wgpu};
 use wgpu::util::DeviceExt;
 
-use super::catalogue::Data;
 use super::compare::written;
+use super::data::Data;
 
 /// What every output and every guard is filled with: a NaN that no arithmetic makes.
 const POISON: u32 = 0x7fc0_dead;
@@ -50,6 +50,11 @@ fn run_once(
         .indices
         .as_deref()
         .map(|indices| placed(context, &words(problem, indices)));
+    let bias = data.bias.as_deref().map(floats);
+    let key_lengths = data
+        .key_lengths
+        .as_deref()
+        .map(|lengths| placed(context, lengths));
     let key_mask = data
         .key_mask
         .as_deref()
@@ -63,7 +68,9 @@ fn run_once(
             v: operand(&v),
             table: table.as_ref().map(operand),
             indices: indices.as_ref().map(operand),
+            bias: bias.as_ref().map(operand),
             key_mask: key_mask.as_ref().map(operand),
+            key_lengths: key_lengths.as_ref().map(operand),
             out: operand(&out),
             lse: Some(operand(&lse)),
         })

@@ -10,11 +10,12 @@
 pub(crate) mod adapters;
 pub(crate) mod catalogue;
 pub(crate) mod compare;
+pub(crate) mod data;
 #[cfg(feature = "gpu")]
 pub(crate) mod device;
 pub(crate) mod recorded;
 
-pub(crate) use catalogue::elements;
+pub(crate) use data::elements;
 pub(crate) use recorded::{
     Recorded, T5_CASES, bucket_configurations, integers, largest_error, read,
 };

@@ -7,7 +7,7 @@ use relattn::cpu::Inputs;
 use relattn::{Bias, Direction, Mask, Problem, RelativeBuckets, Scale, Shape};
 use safetensors::{Dtype, SafeTensors};
 
-use super::catalogue::Data;
+use super::data::Data;
 
 /// The records are f64 results rounded once to f32: half a unit in the last place at magnitudes up to 4.
 pub(crate) const ROUNDING: f64 = 2.5e-7;
@@ -101,7 +101,11 @@ impl Recorded {
         let problem = Problem::builder(shape)
             .scale(scale)
             .bias(Bias::Relative(buckets))
-            .mask(Mask { causal, keys: true })
+            .mask(Mask {
+                causal,
+                keys: true,
+                ..Mask::NONE
+            })
             .query_offset(query_offset)
             .build()
             .expect("a valid problem");
@@ -113,6 +117,8 @@ impl Recorded {
                 v: floats("v"),
                 table: Some(floats("table")),
                 indices: None,
+                bias: None,
+                key_lengths: None,
                 key_mask: Some(
                     tensors
                         .tensor("key_mask")

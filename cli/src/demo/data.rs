@@ -42,6 +42,7 @@ impl Layer {
             .mask(Mask {
                 causal: false,
                 keys: true,
+                ..Mask::NONE
             })
             .build()?;
         Ok(Self {
@@ -85,6 +86,8 @@ impl Layer {
             v: &self.v,
             table: Some(&self.table),
             indices: None,
+            bias: None,
+            key_lengths: None,
             key_mask: self.key_mask.as_deref(),
         }
     }

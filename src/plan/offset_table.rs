@@ -1,0 +1,127 @@
+//! The bias by head and clamped offset, made on the device from the parameters of its family.
+
+use wgpu::BufferBinding;
+
+use super::Forward;
+use super::bind::{Step, entry, storage, uniform};
+use super::params::{TableParams, later_buckets};
+use crate::{Bias, Kerple, Problem};
+
+/// Which function of the offset fills the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Family {
+    Buckets,
+    PerOffset,
+    Alibi,
+    KerpleLog,
+    KerplePower,
+    Sandwich,
+}
+
+impl Family {
+    /// The family of a bias by offset.
+    pub(crate) const fn of(bias: Bias) -> Option<Self> {
+        match bias {
+            Bias::None | Bias::Indexed { .. } | Bias::Dense(_) => None,
+            Bias::Relative(_) => Some(Self::Buckets),
+            Bias::PerOffset { .. } => Some(Self::PerOffset),
+            Bias::Alibi => Some(Self::Alibi),
+            Bias::Kerple(Kerple::Log) => Some(Self::KerpleLog),
+            Bias::Kerple(Kerple::Power) => Some(Self::KerplePower),
+            Bias::Sandwich { .. } => Some(Self::Sandwich),
+        }
+    }
+
+    /// Storage bindings: 1 holds numbers from the host, 2 the caller's table, 3 the result.
+    pub(crate) fn bindings(self) -> Vec<(u32, bool)> {
+        let (numbers, table) = ((1, true), (2, true));
+        let mut bindings = match self {
+            Self::Buckets | Self::KerplePower => vec![numbers, table],
+            Self::PerOffset | Self::Alibi | Self::KerpleLog => vec![table],
+            Self::Sandwich => vec![numbers],
+        };
+        bindings.push((3, false));
+        bindings
+    }
+}
+
+/// Allocates the table, `H · (2R + 1)` numbers, and records the kernel that fills it.
+pub(super) fn fill(
+    forward: &Forward,
+    pipeline: &wgpu::ComputePipeline,
+    table: Option<&BufferBinding<'_>>,
+    steps: &mut Vec<Step>,
+) -> wgpu::Buffer {
+    let (device, problem) = (&forward.device, &forward.problem);
+    let params = params(problem);
+    let uniform = uniform(device, bytemuck::bytes_of(&params));
+    let numbers = numbers(problem).map(|numbers| storage(device, &numbers));
+    let offsets = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("relattn::offset_table"),
+        size: problem.offset_table_bytes(),
+        usage: wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    });
+    let mut entries = vec![
+        entry(0, uniform.as_entire_buffer_binding()),
+        entry(3, offsets.as_entire_buffer_binding()),
+    ];
+    if let Some(numbers) = &numbers {
+        entries.push(entry(1, numbers.as_entire_buffer_binding()));
+    }
+    if let Some(table) = table {
+        entries.push(entry(2, table.clone()));
+    }
+    steps.push(Step::new(device, pipeline, &entries, workgroups(problem)));
+    offsets
+}
+
+/// The dispatch that fills the table.
+pub(super) fn workgroups(problem: &Problem) -> [u32; 3] {
+    let width = 2 * problem.bias_radius() + 1;
+    [width.div_ceil(64), problem.shape().heads, 1]
+}
+
+fn params(problem: &Problem) -> TableParams {
+    let thresholds = problem.thresholds();
+    let count = match problem.bias() {
+        Bias::PerOffset { max_offset } => max_offset,
+        _ => thresholds.map_or(0, |thresholds| {
+            u32::try_from(thresholds.steps().len()).unwrap_or(0)
+        }),
+    };
+    TableParams {
+        heads: problem.shape().heads,
+        radius: problem.bias_radius(),
+        count,
+        per_direction: thresholds.map_or(0, later_buckets),
+    }
+}
+
+/// What the kernel cannot compute exactly enough by itself, as bits.
+fn numbers(problem: &Problem) -> Option<Vec<u32>> {
+    match problem.bias() {
+        Bias::Relative(_) => problem
+            .thresholds()
+            .map(|thresholds| thresholds.steps().to_vec()),
+        Bias::Sandwich { .. } => {
+            let basis = problem.sandwich_basis();
+            Some(basis.into_iter().map(f32::to_bits).collect())
+        }
+        Bias::Kerple(Kerple::Power) => Some(
+            (0..=problem.bias_radius())
+                .flat_map(|distance| split_log2(distance.max(1)))
+                .map(f32::to_bits)
+                .collect(),
+        ),
+        _ => None,
+    }
+}
+
+/// log2 as the nearest f32, and what that leaves.
+#[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+fn split_log2(distance: u32) -> [f32; 2] {
+    let exact = f64::from(distance).log2();
+    let high = exact as f32;
+    [high, (exact - f64::from(high)) as f32]
+}

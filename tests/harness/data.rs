@@ -1,0 +1,96 @@
+//! Inputs for a problem: never symmetric, never zero.
+
+use relattn::cpu::Inputs;
+use relattn::{Bias, Problem, Tensor};
+
+/// The tensors of a case.
+#[derive(Clone, Debug)]
+pub(crate) struct Data {
+    pub(crate) q: Vec<f32>,
+    pub(crate) k: Vec<f32>,
+    pub(crate) v: Vec<f32>,
+    pub(crate) table: Option<Vec<f32>>,
+    pub(crate) indices: Option<Vec<u32>>,
+    pub(crate) bias: Option<Vec<f32>>,
+    pub(crate) key_mask: Option<Vec<u8>>,
+    pub(crate) key_lengths: Option<Vec<u32>>,
+}
+
+impl Data {
+    /// Generated tensors for a problem.
+    pub(crate) fn generate(problem: &Problem, seed: u32) -> Self {
+        let floats = |tensor, seed| values(elements(problem, tensor), seed);
+        let rows = problem.bias().table_rows();
+        let indexed = matches!(problem.bias(), Bias::Indexed { .. });
+        Self {
+            q: floats(Tensor::Q, seed),
+            k: floats(Tensor::K, seed + 1),
+            v: floats(Tensor::V, seed + 2),
+            table: rows.map(|_| match problem.bias() {
+                // Slopes and KERPLE's parameters are positive.
+                Bias::Alibi | Bias::Kerple(_) => floats(Tensor::Table, seed + 3)
+                    .into_iter()
+                    .map(|value| 0.55 + 0.5 * value)
+                    .collect(),
+                _ => floats(Tensor::Table, seed + 3),
+            }),
+            bias: matches!(problem.bias(), Bias::Dense(_)).then(|| floats(Tensor::Bias, seed + 4)),
+            // Of the first sequence all keys, of the others fewer.
+            key_lengths: problem.mask().key_lengths.then(|| {
+                let shape = problem.shape();
+                (0..shape.batch)
+                    .map(|b| shape.k_len * 2 / (2 + b))
+                    .collect()
+            }),
+            // Not a function of the offset, and some past the table.
+            indices: indexed.then(|| {
+                let count = elements(problem, Tensor::Indices);
+                let rows = rows.unwrap_or(1);
+                (0..count)
+                    .map(|n| u32::try_from(n * 37).expect("small") % (rows + 3))
+                    .collect()
+            }),
+            key_mask: problem.mask().keys.then(|| {
+                let count = elements(problem, Tensor::KeyMask);
+                (0..count)
+                    .map(|n| {
+                        if n % 11 % 4 == 2 {
+                            0
+                        } else {
+                            1 + u8::try_from(n % 3).expect("small")
+                        }
+                    })
+                    .collect()
+            }),
+        }
+    }
+
+    pub(crate) fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            q: &self.q,
+            k: &self.k,
+            v: &self.v,
+            table: self.table.as_deref(),
+            indices: self.indices.as_deref(),
+            bias: self.bias.as_deref(),
+            key_mask: self.key_mask.as_deref(),
+            key_lengths: self.key_lengths.as_deref(),
+        }
+    }
+}
+
+/// The elements that a tensor of the problem takes.
+pub(crate) fn elements(problem: &Problem, tensor: Tensor) -> usize {
+    usize::try_from(problem.elements(tensor)).expect("a small tensor")
+}
+
+/// Values between −1 and 1.
+pub(crate) fn values(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f32::from(u16::try_from(state >> 16).expect("16 bits")) / 32_768.0 - 1.0
+        })
+        .collect()
+}
