@@ -25,10 +25,26 @@ impl Capabilities {
         cpu: false,
     };
 
-    /// The features that kernels make use of; a device requested with `adapter.features() & Capabilities::FEATURES` offers
-    /// them all the kernels that they can run there. None is needed.
+    /// The features that kernels make use of. None is needed.
     #[cfg(feature = "gpu")]
     pub const FEATURES: wgpu::Features = wgpu::Features::SUBGROUP;
+
+    /// How to request a device on which every kernel runs that the adapter can run: the features that kernels make use of,
+    /// and WebGPU's default limits with as many storage buffers as there are, since an index matrix together with a key
+    /// mask and key lengths needs nine.
+    #[cfg(feature = "gpu")]
+    #[must_use]
+    pub fn descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
+        let most = adapter.limits().max_storage_buffers_per_shader_stage;
+        wgpu::DeviceDescriptor {
+            required_features: adapter.features() & Self::FEATURES,
+            required_limits: wgpu::Limits {
+                max_storage_buffers_per_shader_stage: most,
+                ..wgpu::Limits::default()
+            },
+            ..Default::default()
+        }
+    }
 
     /// What the device was requested with.
     #[cfg(feature = "gpu")]

@@ -297,7 +297,7 @@ pub enum Error {
     },
     /// The device was requested with less than a kernel needs.
     #[error(
-        "the device has {limit} {found}; {needed} is needed: request it with at least WebGPU's default limits"
+        "the device has {limit} {found}; {needed} is needed: request it with Capabilities::descriptor"
     )]
     DeviceLimit {
         /// Which limit.

@@ -15,7 +15,7 @@ use relattn::{Context, shader};
 type Planted = (&'static str, &'static str, &'static str);
 
 /// Errors in the parts that all kernels share.
-const SHARED: [Planted; 11] = [
+const SHARED: [Planted; 16] = [
     (
         "constant tiles begin too early",
         "constant_tile = first_offset >= radius",
@@ -23,23 +23,48 @@ const SHARED: [Planted; 11] = [
     ),
     (
         "query offset ignored by the bias",
-        "- params.query_offset",
-        "",
+        "- params.query_offset;\n    let last_offset = first_offset",
+        ";\n    let last_offset = first_offset",
     ),
     (
         "full tiles are never masked",
-        "return KEY_MASK || after || last >= params.k_len;",
-        "return last >= params.k_len;",
+        "return KEY_MASK || hidden_offset(first_offset) || hidden_offset(last_offset) || last",
+        "return last",
     ),
     (
         "causal by one",
-        "> i32(i) + params.query_offset;",
-        ">= i32(i) + params.query_offset;",
+        "CAUSAL && offset > 0;",
+        "CAUSAL && offset >= 0;",
     ),
     (
         "causal without offset",
-        "> i32(i) + params.query_offset;",
-        "> i32(i);",
+        "hidden_offset(i32(j) - i32(i) - params.query_offset)",
+        "hidden_offset(i32(j) - i32(i))",
+    ),
+    (
+        "window one short",
+        "offset < -params.window_left",
+        "offset <= -params.window_left",
+    ),
+    (
+        "window begins a tile late",
+        "/ K_TILE * K_TILE;",
+        "/ K_TILE * K_TILE + K_TILE;",
+    ),
+    (
+        "window ends a key early",
+        "params.query_offset + reach;",
+        "params.query_offset + reach - 1;",
+    ),
+    (
+        "key length of sequence 0",
+        "key_lengths[place.batch]",
+        "key_lengths[0]",
+    ),
+    (
+        "dense bias of head 0",
+        "place.head * s.y + i * s.z + j]",
+        "i * s.z + j]",
     ),
     (
         "wrong key/value head",
@@ -58,8 +83,8 @@ const SHARED: [Planted; 11] = [
     ),
     (
         "last key dropped",
-        "return select(0u, 1u, j < params.k_len);",
-        "return select(0u, 1u, j + 1u < params.k_len);",
+        "return select(0u, 1u, j < key_count());",
+        "return select(0u, 1u, j + 1u < key_count());",
     ),
     (
         "index matrix transposed",

@@ -25,10 +25,7 @@ impl Rig {
                 pollster::block_on(request).expect("an adapter")
             }
         };
-        let request = adapter.request_device(&wgpu::DeviceDescriptor {
-            required_features: adapter.features() & Capabilities::FEATURES,
-            ..Default::default()
-        });
+        let request = adapter.request_device(&Capabilities::descriptor(&adapter));
         let (device, queue) = pollster::block_on(request).expect("a device with default limits");
         Self {
             context: Context::new(&device, &queue),

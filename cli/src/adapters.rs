@@ -69,10 +69,7 @@ pub(crate) fn named(text: &str) -> Result<Gpu, Fault> {
 
 /// Requests a device with WebGPU's default limits, and checks that every kernel fits it.
 pub(crate) fn open(adapter: &wgpu::Adapter) -> Result<Gpu, String> {
-    let request = adapter.request_device(&wgpu::DeviceDescriptor {
-        required_features: adapter.features() & Capabilities::FEATURES,
-        ..Default::default()
-    });
+    let request = adapter.request_device(&Capabilities::descriptor(adapter));
     let (device, queue) = block_on(request).map_err(|error| error.to_string())?;
     runs_baseline(&Capabilities::of(&device))?;
     Ok(Gpu::new(adapter.get_info(), &device, &queue))

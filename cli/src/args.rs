@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
-use relattn::{Bias, Direction, RelativeBuckets};
+use relattn::{Direction, RelativeBuckets};
 
 /// Fused attention with T5 relative position bias, on any GPU that wgpu reaches.
 ///
@@ -65,10 +65,17 @@ impl Default for DemoArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Tensors of IN, little-endian f32 unless noted:
-  q         [B, H, Nq, D]      queries, D at most 256
-  k, v      [B, Hkv, Nk, D]    keys and values; Hkv divides H
-  table     [num_buckets, H]   the learned bias, only for --bias t5
-  key_mask  [B, Nk] u8         optional; 0 hides a key
+  q            [B, H, Nq, D]      queries, D at most 256
+  k, v         [B, Hkv, Nk, D]    keys and values; Hkv divides H
+  table        [num_buckets, H]   for --bias t5
+               [2R + 1, H]        for --bias offset; row R is offset 0
+               [rows, H]          for --bias index
+  index        [Nq, Nk] u8, u32, i32   rows of the table; past it the bias is 0
+  slopes       [H]                for --bias alibi, optional: else the paper's
+  p, a         [H]                for --bias kerple-log and kerple-power
+  bias         [B or 1, H or 1, Nq, Nk]   for --bias dense
+  key_mask     [B, Nk] u8         optional; 0 hides a key
+  key_lengths  [B] u32 or i32     optional; hides the keys from there on
 
 Tensors of OUT, f32:
   ctx       [B, H, Nq, D]      softmax(scale · q kᵀ + bias) v; zeros where no key is visible
@@ -87,12 +94,24 @@ pub(crate) struct AttendArgs {
     pub(crate) bias: BiasKind,
     #[command(flatten)]
     pub(crate) buckets: BucketArgs,
+    /// The last offset with a number of its own, for --bias offset
+    #[arg(long, value_name = "R", default_value_t = 128)]
+    pub(crate) max_offset: u32,
+    /// The width of the embeddings, for --bias sandwich
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub(crate) dimensions: u32,
     /// The factor of q kᵀ; the bias is added after it. T5 uses 1, most others 1/√D
     #[arg(long, default_value_t = 1.0, allow_hyphen_values = true)]
     pub(crate) scale: f32,
     /// Hide keys after the query
     #[arg(long)]
     pub(crate) causal: bool,
+    /// Hide keys more than N positions before the query
+    #[arg(long, value_name = "N")]
+    pub(crate) window_left: Option<u32>,
+    /// Hide keys more than N positions after the query
+    #[arg(long, value_name = "N")]
+    pub(crate) window_right: Option<u32>,
     /// The position of query row 0; for a decoding step Nk - Nq
     #[arg(
         long,
@@ -176,19 +195,24 @@ impl From<BucketArgs> for RelativeBuckets {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BiasKind {
-    /// T5's relative position bias
+    /// T5's relative position bias, table[bucket(offset)]
     T5,
+    /// A number for each offset up to --max-offset, shared beyond
+    Offset,
+    /// -slope · |offset|
+    Alibi,
+    /// -p · ln(1 + a · |offset|)
+    KerpleLog,
+    /// -a · |offset|^p
+    KerplePower,
+    /// Inner products of sinusoidal embeddings of --dimensions
+    Sandwich,
+    /// table[index]
+    Index,
+    /// A number for each score
+    Dense,
     /// No bias
     None,
-}
-
-impl BiasKind {
-    pub(crate) fn resolve(self, buckets: BucketArgs) -> Bias {
-        match self {
-            Self::T5 => Bias::Relative(buckets.into()),
-            Self::None => Bias::None,
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -3,16 +3,17 @@
 use std::time::{Duration, Instant};
 
 use relattn::cpu::{Inputs, Outputs};
-use relattn::{Bias, Mask, Problem, Scale, Shape};
+use relattn::{Mask, Problem, Scale, Shape, Window};
 use serde::Serialize;
 
 use crate::args::AttendArgs;
 use crate::engine::Engine;
+use crate::family::{self, Parameters};
 use crate::fault::Fault;
 use crate::figures;
 use crate::output::{self, Written};
 use crate::progress;
-use crate::tensors::{self, K, KEY_MASK, Q, TABLE, TensorFile, V};
+use crate::tensors::{self, K, KEY_LENGTHS, KEY_MASK, Q, TensorFile, V};
 
 /// A problem with its data.
 #[derive(Debug)]
@@ -21,8 +22,9 @@ struct Job {
     q: Vec<f32>,
     k: Vec<f32>,
     v: Vec<f32>,
-    table: Option<Vec<f32>>,
+    parameters: Parameters,
     key_mask: Option<Vec<u8>>,
+    key_lengths: Option<Vec<u32>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -70,8 +72,7 @@ fn load(args: &AttendArgs) -> Result<Job, Fault> {
         k_len,
         head_dim,
     };
-    let bias = args.bias.resolve(args.buckets);
-    let has_mask = file.has(KEY_MASK);
+    let (has_mask, has_lengths) = (file.has(KEY_MASK), file.has(KEY_LENGTHS));
     let kv = [batch, kv_heads, k_len, head_dim];
     let (q, k, v) = (
         file.floats(Q, &[batch, heads, q_len, head_dim])?,
@@ -80,44 +81,46 @@ fn load(args: &AttendArgs) -> Result<Job, Fault> {
     );
     let problem = Problem::builder(shape)
         .scale(Scale::Value(args.scale))
-        .bias(bias)
+        .bias(family::bias(args, &file, &shape)?)
         .mask(Mask {
             causal: args.causal,
             keys: has_mask,
-            ..Mask::NONE
+            key_lengths: has_lengths,
+            window: window(args),
         })
         .query_offset(args.query_offset)
         .build()?;
-    let table = match bias {
-        Bias::Relative(buckets) => Some(file.floats(TABLE, &[buckets.num_buckets, heads])?),
-        _ => None,
-    };
-    let key_mask = if has_mask {
-        Some(file.bytes(KEY_MASK, &[batch, k_len])?)
-    } else {
-        None
-    };
+    let parameters = Parameters::load(&file, &problem)?;
+    let key_mask = has_mask.then(|| file.bytes(KEY_MASK, &[batch, k_len]));
+    let key_lengths = has_lengths.then(|| file.indices(KEY_LENGTHS, &[batch]));
     Ok(Job {
         problem,
         q,
         k,
         v,
-        table,
-        key_mask,
+        parameters,
+        key_mask: key_mask.transpose()?,
+        key_lengths: key_lengths.transpose()?,
     })
+}
+
+/// A window where a side of it is given; the other reaches everything.
+fn window(args: &AttendArgs) -> Option<Window> {
+    let sides = [args.window_left, args.window_right];
+    let [left, right] = sides.map(|side| side.unwrap_or(u32::MAX));
+    let given = sides.iter().any(Option::is_some);
+    given.then_some(Window { left, right })
 }
 
 impl Job {
     fn inputs(&self) -> Inputs<'_> {
         Inputs {
-            q: &self.q,
-            k: &self.k,
-            v: &self.v,
-            table: self.table.as_deref(),
-            indices: None,
-            bias: None,
-            key_lengths: None,
+            table: self.parameters.table.as_deref(),
+            indices: self.parameters.indices.as_deref(),
+            bias: self.parameters.dense.as_deref(),
             key_mask: self.key_mask.as_deref(),
+            key_lengths: self.key_lengths.as_deref(),
+            ..Inputs::new(&self.q, &self.k, &self.v)
         }
     }
 }

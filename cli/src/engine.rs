@@ -71,22 +71,14 @@ impl Engine {
     }
 }
 
-/// Bytes of the bias by head and clamped offset, `[H, 2R + 1]` f32; 0 without such a bias.
-pub(crate) fn offset_table_bytes(problem: &Problem) -> u64 {
-    let heads = u64::from(problem.shape().heads);
-    problem.thresholds().map_or(0, |thresholds| {
-        4 * heads * (2 * u64::from(thresholds.saturation()) + 1)
-    })
-}
-
 fn fits_cpu(problem: &Problem) -> Result<(), Fault> {
-    let bytes = offset_table_bytes(problem);
-    match problem.thresholds() {
-        Some(thresholds) if bytes > CPU_TABLE => Err(Fault::OffsetTable {
-            radius: thresholds.saturation(),
+    let bytes = problem.offset_table_bytes();
+    if bytes > CPU_TABLE {
+        return Err(Fault::OffsetTable {
+            radius: problem.bias_radius(),
             bytes,
             maximum: CPU_TABLE,
-        }),
-        _ => Ok(()),
+        });
     }
+    Ok(())
 }

@@ -32,6 +32,12 @@ pub(crate) enum Fault {
         found: Dtype,
         needed: Dtype,
     },
+    #[error("{path}: tensor {name} holds {found}; numbers from 0 on are allowed")]
+    Negative {
+        path: PathBuf,
+        name: &'static str,
+        found: i32,
+    },
     #[error("{path}: tensor {name} has shape {found:?}; {form} is needed")]
     Rank {
         path: PathBuf,

@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use relattn::cpu::{Attention, Inputs, Outputs};
 use relattn::run::OnDevice;
-use relattn::{Bias, Context, Error, IndexFormat, Problem, Tensor, Thresholds, wgpu};
+use relattn::{Context, Error, IndexFormat, Problem, Tensor, Thresholds, wgpu};
 use wgpu::BufferUsages;
 
 use crate::adapters::label;
-use crate::engine::offset_table_bytes;
 use crate::fault::Fault;
 
 /// A device with relattn on it.
@@ -59,9 +58,9 @@ impl Gpu {
                 return Err(too_large(tensor, found, maximum));
             }
         }
-        if let (Bias::Relative(_), Some(thresholds)) = (problem.bias(), problem.thresholds()) {
-            let radius = thresholds.saturation();
-            let bytes = offset_table_bytes(problem);
+        if problem.bias().is_by_offset() {
+            let radius = problem.bias_radius();
+            let bytes = problem.offset_table_bytes();
             let widest = u64::from(self.limits().max_compute_workgroups_per_dimension) * 64;
             let heads = u64::from(problem.shape().heads);
             let maximum = maximum.min(widest * 4 * heads.max(1));

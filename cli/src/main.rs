@@ -8,6 +8,7 @@ mod attend;
 mod demo;
 mod devices;
 mod engine;
+mod family;
 mod fault;
 mod figures;
 mod gpu;

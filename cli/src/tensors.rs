@@ -28,7 +28,31 @@ pub(crate) const V: Wanted = Wanted {
 };
 pub(crate) const TABLE: Wanted = Wanted {
     name: "table",
-    form: "[num_buckets, H]",
+    form: "[rows, H]",
+};
+pub(crate) const SLOPES: Wanted = Wanted {
+    name: "slopes",
+    form: "[H]",
+};
+pub(crate) const P: Wanted = Wanted {
+    name: "p",
+    form: "[H]",
+};
+pub(crate) const A: Wanted = Wanted {
+    name: "a",
+    form: "[H]",
+};
+pub(crate) const INDEX: Wanted = Wanted {
+    name: "index",
+    form: "[Nq, Nk]",
+};
+pub(crate) const BIAS: Wanted = Wanted {
+    name: "bias",
+    form: "[B or 1, H or 1, Nq, Nk]",
+};
+pub(crate) const KEY_LENGTHS: Wanted = Wanted {
+    name: "key_lengths",
+    form: "[B]",
 };
 pub(crate) const KEY_MASK: Wanted = Wanted {
     name: "key_mask",
@@ -98,6 +122,32 @@ impl<'a> TensorFile<'a> {
     /// The values of a u8 tensor of exactly these sizes.
     pub(crate) fn bytes(&self, wanted: Wanted, sizes: &[u32]) -> Result<Vec<u8>, Fault> {
         Ok(self.data(wanted, Dtype::U8, sizes)?.to_vec())
+    }
+
+    /// The values of a tensor of u8, or of u32 or i32 that are not negative, of exactly these sizes.
+    pub(crate) fn indices(&self, wanted: Wanted, sizes: &[u32]) -> Result<Vec<u32>, Fault> {
+        let dtype = self.view(wanted)?.dtype();
+        if dtype == Dtype::U8 {
+            let bytes = self.data(wanted, dtype, sizes)?;
+            return Ok(bytes.iter().map(|&byte| byte.into()).collect());
+        }
+        let signed = dtype == Dtype::I32;
+        let data = self.data(wanted, if signed { dtype } else { Dtype::U32 }, sizes)?;
+        let words = data
+            .chunks_exact(4)
+            .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+        let indices: Vec<u32> = words.collect();
+        match indices
+            .iter()
+            .find(|&&index| signed && index > u32::MAX / 2)
+        {
+            Some(&index) => Err(Fault::Negative {
+                path: self.path.to_owned(),
+                name: wanted.name,
+                found: index.cast_signed(),
+            }),
+            None => Ok(indices),
+        }
     }
 
     fn data(&self, wanted: Wanted, dtype: Dtype, sizes: &[u32]) -> Result<&'a [u8], Fault> {

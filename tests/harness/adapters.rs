@@ -41,14 +41,15 @@ pub(crate) fn contexts() -> Vec<(String, Context)> {
 fn devices(adapter: &wgpu::Adapter) -> Vec<Adapter> {
     let info = adapter.get_info();
     let name = format!("{}/{}", info.backend, info.name);
-    let features = adapter.features() & Capabilities::FEATURES;
-    let mut devices = vec![open(adapter, name.clone(), wgpu::Features::empty())];
-    if !features.is_empty() {
-        devices.push(open(
-            adapter,
-            format!("{name} with {}", names(features)),
-            features,
-        ));
+    let full = Capabilities::descriptor(adapter);
+    let mut devices = vec![open(
+        adapter,
+        name.clone(),
+        &wgpu::DeviceDescriptor::default(),
+    )];
+    if !full.required_features.is_empty() {
+        let name = format!("{name} with {}", names(full.required_features));
+        devices.push(open(adapter, name, &full));
     }
     devices
 }
@@ -58,11 +59,8 @@ fn names(features: wgpu::Features) -> String {
     names.join(", ")
 }
 
-fn open(adapter: &wgpu::Adapter, name: String, required_features: wgpu::Features) -> Adapter {
-    let request = adapter.request_device(&wgpu::DeviceDescriptor {
-        required_features,
-        ..Default::default()
-    });
+fn open(adapter: &wgpu::Adapter, name: String, descriptor: &wgpu::DeviceDescriptor<'_>) -> Adapter {
+    let request = adapter.request_device(descriptor);
     Adapter {
         name,
         context: pollster::block_on(request)

@@ -310,6 +310,13 @@ fn masks() -> Vec<Case> {
     let small = [3, 2, 1, 90, 77, 20];
     vec![
         case("window", local, ENCODER, window(40, 9), 0),
+        case(
+            "window into the first key of a tile",
+            local,
+            ENCODER,
+            window(3, 1),
+            0,
+        ),
         case("window of one key", local, Bias::None, window(0, 0), 0),
         case(
             "window before the query, causal",

@@ -8,7 +8,7 @@ use relattn::{Problem, Shape, Tensor, Thresholds};
 use serde::Serialize;
 
 use super::data::Layer;
-use crate::engine::{Engine, offset_table_bytes};
+use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::figures::{self, largest_error, widened};
 use crate::gpu::Gpu;
@@ -317,7 +317,7 @@ impl Report {
 
 /// The learned table, and the bias by offset that is made of it.
 fn bias_bytes(problem: &Problem) -> u64 {
-    4 * problem.elements(Tensor::Table) + offset_table_bytes(problem)
+    4 * problem.elements(Tensor::Table) + problem.offset_table_bytes()
 }
 
 fn matrix_bytes(shape: &Shape) -> u64 {
