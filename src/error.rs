@@ -134,6 +134,16 @@ pub enum ProblemError {
         /// The extent of what lies inside that dimension.
         minimum: u64,
     },
+    /// Rows of 16-bit numbers that would begin in the middle of a word.
+    #[error("{what} of {tensor} is {found}; numbers of 16 bits need an even one")]
+    Odd {
+        /// Which tensor.
+        tensor: Tensor,
+        /// The dimension or the stride.
+        what: &'static str,
+        /// The odd number.
+        found: u32,
+    },
     /// A layout for a tensor that has none.
     #[error("{tensor} is always contiguous; layouts are for q, k, v and out")]
     NoLayout {

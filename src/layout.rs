@@ -61,6 +61,39 @@ impl Shape {
     }
 }
 
+/// How a number of q, k, v, the output or a dense bias is stored; all sums are f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Dtype {
+    /// IEEE single precision.
+    #[default]
+    F32,
+    /// IEEE half precision, two to a word; needs no feature of the device.
+    F16,
+    /// The upper half of an f32, two to a word.
+    Bf16,
+}
+
+impl Dtype {
+    /// Bytes of a number.
+    #[must_use]
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+
+    /// The distance from 1 to the next number.
+    #[must_use]
+    pub const fn epsilon(self) -> f32 {
+        match self {
+            Self::F32 => f32::EPSILON,
+            Self::F16 => 1.0 / 1024.0,
+            Self::Bf16 => 1.0 / 128.0,
+        }
+    }
+}
+
 /// How a tensor of `[batch, heads, rows, head_dim]` lies in memory: the distance, in elements, between neighbours along
 /// each dimension. Features are always contiguous.
 ///
@@ -141,6 +174,25 @@ impl Layout {
             head: stride(each_head, head),
             row: shape.k_len,
         })
+    }
+
+    /// Refuses rows of 16-bit numbers that begin in the middle of a word.
+    pub(crate) fn validate_words(&self, tensor: Tensor, shape: &Shape) -> Result<(), ProblemError> {
+        for (what, found) in [
+            ("head_dim", shape.head_dim),
+            ("a stride", self.batch),
+            ("a stride", self.head),
+            ("a stride", self.row),
+        ] {
+            if !found.is_multiple_of(2) {
+                return Err(ProblemError::Odd {
+                    tensor,
+                    what,
+                    found,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a dense bias past 32 bits; rows may overlap, since they are only read.

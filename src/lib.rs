@@ -49,7 +49,7 @@ pub use context::Context;
 #[cfg(feature = "gpu")]
 pub use error::{Error, Limit};
 pub use error::{InputError, ProblemError, Tensor};
-pub use layout::{Layout, Shape};
+pub use layout::{Dtype, Layout, Shape};
 pub use mask::{Mask, Window};
 pub use problem::{Cost, Problem, ProblemBuilder, Scale};
 #[cfg(feature = "gpu")]

@@ -1,6 +1,6 @@
 //! An attention problem, without its data: validated once, without a device.
 
-use crate::{Bias, Layout, Mask, ProblemError, Shape, Tensor, Thresholds};
+use crate::{Bias, Dtype, Layout, Mask, ProblemError, Shape, Tensor, Thresholds};
 
 /// What the scores `q · k` are multiplied by; the bias is added after it, unscaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +17,7 @@ pub enum Scale {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     shape: Shape,
+    dtype: Dtype,
     scale: f32,
     bias: Bias,
     thresholds: Option<Thresholds>,
@@ -57,6 +58,7 @@ impl Problem {
     pub const fn builder(shape: Shape) -> ProblemBuilder {
         ProblemBuilder {
             shape,
+            dtype: Dtype::F32,
             scale: Scale::InverseSqrt,
             bias: Bias::None,
             mask: Mask::NONE,
@@ -69,6 +71,12 @@ impl Problem {
     #[must_use]
     pub const fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// How q, k, v, the output and a dense bias are stored on a device.
+    #[must_use]
+    pub const fn dtype(&self) -> Dtype {
+        self.dtype
     }
 
     /// The factor of the scores.
@@ -198,7 +206,8 @@ impl Problem {
         let flops = 4 * sequences * size(shape.heads) * u128::from(pairs);
         Cost {
             flops: u64::try_from(flops).unwrap_or(u64::MAX),
-            bytes: u64::try_from(4 * 2 * sequences * rows).unwrap_or(u64::MAX),
+            bytes: u64::try_from(u128::from(self.dtype.bytes()) * 2 * sequences * rows)
+                .unwrap_or(u64::MAX),
         }
     }
 }
@@ -208,6 +217,7 @@ impl Problem {
 #[must_use]
 pub struct ProblemBuilder {
     shape: Shape,
+    dtype: Dtype,
     scale: Scale,
     bias: Bias,
     mask: Mask,
@@ -225,6 +235,13 @@ impl ProblemBuilder {
         let position = position.ok_or(ProblemError::NoLayout { tensor })?;
         self.layouts[position] = Some(layout);
         Ok(self)
+    }
+
+    /// Sets how q, k, v, the output and a dense bias are stored on a device; f32 where this is not called. Host slices are
+    /// f32 all the same.
+    pub const fn dtype(mut self, dtype: Dtype) -> Self {
+        self.dtype = dtype;
+        self
     }
 
     /// Sets the factor of the scores.
@@ -270,6 +287,7 @@ impl ProblemBuilder {
         };
         Ok(Problem {
             shape: self.shape,
+            dtype: self.dtype,
             scale,
             bias: self.bias,
             thresholds,
@@ -303,6 +321,9 @@ impl ProblemBuilder {
                 None => Layout::contiguous(tensor, &self.shape)?,
             };
             slot.validate(tensor, &self.shape)?;
+            if self.dtype.bytes() == 2 {
+                slot.validate_words(tensor, &self.shape)?;
+            }
         }
         Ok(layouts)
     }

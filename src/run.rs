@@ -1,12 +1,13 @@
 //! Host slices in, host vectors out.
 
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
+use half::{bf16, f16};
 use wgpu::BufferUsages;
 use wgpu::util::DeviceExt;
 
 use crate::cpu::{Attention, Inputs, Outputs};
 use crate::plan::{ForwardOperands, Operand};
-use crate::{Bias, Context, Error, IndexFormat, Problem, Tensor};
+use crate::{Bias, Context, Dtype, Error, IndexFormat, Problem, Tensor};
 
 /// Attention on a device, from host slices.
 #[derive(Clone, Debug)]
@@ -18,7 +19,14 @@ pub struct OnDevice {
 struct Pending {
     staging: [wgpu::Buffer; 2],
     mapped: [OneshotReceiver<Result<(), wgpu::BufferAsyncError>>; 2],
-    elements: [usize; 2],
+    forms: [(Dtype, usize); 2],
+}
+
+/// A buffer that is read back, and what it holds.
+struct Output {
+    buffer: wgpu::Buffer,
+    dtype: Dtype,
+    elements: usize,
 }
 
 impl OnDevice {
@@ -52,20 +60,32 @@ impl OnDevice {
         inputs.validate(problem)?;
         let forward = self.context.forward(problem)?;
         forward.check_limits()?;
-        let floats = |values: &[f32]| self.upload(bytemuck::cast_slice(values));
-        let (q, k, v) = (floats(inputs.q), floats(inputs.k), floats(inputs.v));
-        let table = inputs.table.map(floats);
+        let dtype = problem.dtype();
+        let stored = |values: &[f32]| self.upload(&stored(dtype, values));
+        let (q, k, v) = (stored(inputs.q), stored(inputs.k), stored(inputs.v));
+        let table = inputs
+            .table
+            .map(|table| self.upload(bytemuck::cast_slice(table)));
         let indices = inputs
             .indices
             .map(|indices| self.upload(&packed(problem.bias(), indices)));
-        let bias = inputs.bias.map(floats);
+        let bias = inputs.bias.map(stored);
         let key_mask = inputs.key_mask.map(|mask| self.upload(mask));
         let key_lengths = inputs
             .key_lengths
             .map(|lengths| self.upload(bytemuck::cast_slice(lengths)));
         let [out, lse] = [Tensor::Out, Tensor::Lse].map(|tensor| {
+            let dtype = if tensor == Tensor::Out {
+                dtype
+            } else {
+                Dtype::F32
+            };
             let elements = usize::try_from(problem.elements(tensor)).unwrap_or(usize::MAX);
-            (self.output(elements), elements)
+            Output {
+                buffer: self.output(dtype, elements),
+                dtype,
+                elements,
+            }
         });
         let bound = forward.bind(&ForwardOperands {
             q: whole(&q),
@@ -76,8 +96,8 @@ impl OnDevice {
             bias: bias.as_ref().map(whole),
             key_mask: key_mask.as_ref().map(whole),
             key_lengths: key_lengths.as_ref().map(whole),
-            out: whole(&out.0),
-            lse: Some(whole(&lse.0)),
+            out: whole(&out.buffer),
+            lse: Some(whole(&lse.buffer)),
         })?;
         let descriptor = wgpu::CommandEncoderDescriptor::default();
         let mut encoder = self.context.device().create_command_encoder(&descriptor);
@@ -97,23 +117,22 @@ impl OnDevice {
     }
 
     /// An output full of NaN, so that a value that nobody wrote shows.
-    fn output(&self, elements: usize) -> wgpu::Buffer {
-        let poison = vec![f32::NAN; elements.max(1)];
+    fn output(&self, dtype: Dtype, elements: usize) -> wgpu::Buffer {
+        let mut poison = stored(dtype, &vec![f32::NAN; elements.max(1)]);
+        poison.resize(poison.len().next_multiple_of(4), 0);
         let descriptor = wgpu::util::BufferInitDescriptor {
             label: Some("relattn::OnDevice"),
-            contents: bytemuck::cast_slice(&poison),
+            contents: &poison,
             usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC,
         };
         self.context.device().create_buffer_init(&descriptor)
     }
 
-    fn read(
-        &self,
-        outputs: [(wgpu::Buffer, usize); 2],
-        mut encoder: wgpu::CommandEncoder,
-    ) -> Pending {
-        let elements = [outputs[0].1, outputs[1].1];
-        let staging = outputs.map(|(buffer, _)| {
+    fn read(&self, outputs: [Output; 2], mut encoder: wgpu::CommandEncoder) -> Pending {
+        let forms = outputs
+            .each_ref()
+            .map(|output| (output.dtype, output.elements));
+        let staging = outputs.map(|Output { buffer, .. }| {
             let staging = self
                 .context
                 .device()
@@ -140,7 +159,7 @@ impl OnDevice {
         Pending {
             staging,
             mapped,
-            elements,
+            forms,
         }
     }
 }
@@ -155,8 +174,9 @@ impl Pending {
             }
             let range = buffer.slice(..).get_mapped_range();
             let range = range.map_err(|_| Error::DeviceLost)?;
-            values[n] = bytemuck::pod_collect_to_vec(&range);
-            values[n].truncate(self.elements[n]);
+            let (dtype, elements) = self.forms[n];
+            values[n] = restored(dtype, &range);
+            values[n].truncate(elements);
         }
         let [out, lse] = values;
         Ok(Outputs { out, lse })
@@ -179,6 +199,32 @@ impl Attention for OnDevice {
 
 fn whole(buffer: &wgpu::Buffer) -> Operand<'_> {
     buffer.as_entire_buffer_binding()
+}
+
+/// Numbers as they lie in device memory, rounded to the nearest.
+fn stored(dtype: Dtype, values: &[f32]) -> Vec<u8> {
+    let halves = |bits: fn(f32) -> u16| {
+        let halves: Vec<u16> = values.iter().copied().map(bits).collect();
+        bytemuck::cast_slice(&halves).to_vec()
+    };
+    match dtype {
+        Dtype::F32 => bytemuck::cast_slice(values).to_vec(),
+        Dtype::F16 => halves(|value| f16::from_f32(value).to_bits()),
+        Dtype::Bf16 => halves(|value| bf16::from_f32(value).to_bits()),
+    }
+}
+
+/// What lies in device memory as f32.
+fn restored(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
+    let halves = |number: fn(u16) -> f32| {
+        let halves: Vec<u16> = bytemuck::pod_collect_to_vec(bytes);
+        halves.into_iter().map(number).collect()
+    };
+    match dtype {
+        Dtype::F32 => bytemuck::pod_collect_to_vec(bytes),
+        Dtype::F16 => halves(|bits| f16::from_bits(bits).to_f32()),
+        Dtype::Bf16 => halves(|bits| bf16::from_bits(bits).to_f32()),
+    }
 }
 
 /// Indices in the format of the bias.

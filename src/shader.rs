@@ -2,6 +2,7 @@
 //!
 //! Module scope has no order in WGSL, so linking is concatenation: the prelude, the entry, its parts, one file a slot.
 
+use crate::Dtype;
 use crate::plan::{Algorithm, BiasSlot, Family, Variant};
 
 /// The kernel that makes the bias by clamped offset; its slot `family` is left open.
@@ -26,6 +27,8 @@ const MASK_KEYS: &str = include_str!("../shaders/part/mask_keys.wgsl");
 const MASK_NONE: &str = include_str!("../shaders/part/mask_none.wgsl");
 const BIAS_NONE: &str = include_str!("../shaders/part/bias_none.wgsl");
 const BIAS_INDEX: &str = include_str!("../shaders/part/bias_index.wgsl");
+const STORAGE_F32: &str = include_str!("../shaders/part/storage_f32.wgsl");
+const STORAGE_PACKED: &str = include_str!("../shaders/part/storage_packed.wgsl");
 const BIAS_DENSE: &str = include_str!("../shaders/part/bias_dense.wgsl");
 const LENGTHS_FULL: &str = include_str!("../shaders/part/lengths_full.wgsl");
 const LENGTHS_KEYS: &str = include_str!("../shaders/part/lengths_keys.wgsl");
@@ -55,9 +58,13 @@ pub fn link(variant: &Variant) -> String {
     } else {
         LENGTHS_FULL
     };
+    let storage = match variant.dtype {
+        Dtype::F32 => STORAGE_F32,
+        Dtype::F16 | Dtype::Bf16 => STORAGE_PACKED,
+    };
     let prelude = variant.prelude();
     [
-        &prelude, entry, PARAMS, TENSORS, MASK, INFINITY, lengths, keys, bias,
+        &prelude, entry, PARAMS, storage, TENSORS, MASK, INFINITY, lengths, keys, bias,
     ]
     .join("\n")
 }

@@ -25,10 +25,9 @@ fn add_infinities(i: u32, d: u32) {
             continue;
         }
         let value = load_v(v_row(j), d);
-        let infinite = !finite(value);
-        if infinite.x { out[row + d] += value.x; }
-        if infinite.y { out[row + d + 1u] += value.y; }
-        if infinite.z { out[row + d + 2u] += value.z; }
-        if infinite.w { out[row + d + 3u] += value.w; }
+        let ordinary = finite(value);
+        if !all(ordinary) {
+            write_features(row, d, read_out(row, d) + select(value, vec4(0.0), ordinary));
+        }
     }
 }

@@ -13,7 +13,8 @@ use crate::{Bias, Error, InputError, Problem, Tensor};
 /// A buffer with offset and size; never a tensor type of ours.
 pub type Operand<'a> = BufferBinding<'a>;
 
-/// The buffers of a forward pass: f32, in the shapes of [`crate::Shape`] and the problem's layouts.
+/// The buffers of a forward pass: q, k, v, out and bias in the problem's dtype, table and lse in f32, in the shapes of
+/// [`crate::Shape`] and the problem's layouts.
 #[derive(Clone, Debug)]
 pub struct ForwardOperands<'a> {
     /// Queries, `[B, H, Nq, D]`.
@@ -300,6 +301,9 @@ fn bytes(problem: &Problem, tensor: Tensor) -> u64 {
     match (tensor, problem.bias()) {
         (Tensor::Indices, Bias::Indexed { format, .. }) => format.bytes(problem.elements(tensor)),
         (Tensor::KeyMask, _) => problem.elements(tensor).next_multiple_of(4),
+        (Tensor::Q | Tensor::K | Tensor::V | Tensor::Out | Tensor::Bias, _) => {
+            (problem.dtype().bytes() * problem.elements(tensor)).next_multiple_of(4)
+        }
         _ => 4 * problem.elements(tensor),
     }
 }

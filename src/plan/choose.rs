@@ -24,6 +24,7 @@ pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant,
     };
     let variant = Variant {
         algorithm,
+        dtype: problem.dtype(),
         head_dim,
         rows,
         bias: match problem.bias() {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::IndexFormat;
+use crate::{Dtype, IndexFormat};
 
 /// Where the bias of a score comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +43,8 @@ impl Algorithm {
 pub struct Variant {
     /// How the products are shared out.
     pub algorithm: Algorithm,
+    /// How q, k, v, the output and a dense bias are stored.
+    pub dtype: Dtype,
     /// D.
     pub head_dim: u32,
     /// Query rows of one invocation.
@@ -137,6 +139,10 @@ impl Variant {
             "const HEAD_DIM = {}u;\nconst ROWS = {}u;\nconst CAUSAL = {};\nconst KEY_MASK = {};\nconst WINDOW = {};\n",
             self.head_dim, self.rows, self.causal, self.key_mask, self.window
         );
+        if self.dtype != Dtype::F32 {
+            let bf16 = self.dtype == Dtype::Bf16;
+            text += &format!("const BF16 = {bf16};\n");
+        }
         if let BiasSlot::Index { rows, format } = self.bias {
             let bytes = format == IndexFormat::U8;
             text += &format!("const TABLE_ROWS = {rows}u;\nconst INDEX_BYTES = {bytes};\n");
@@ -151,9 +157,14 @@ impl fmt::Display for Variant {
             Algorithm::Fragments => "fragments",
             Algorithm::Broadcast => "broadcast",
         };
+        let dtype = match self.dtype {
+            Dtype::F32 => "f32",
+            Dtype::F16 => "f16",
+            Dtype::Bf16 => "bf16",
+        };
         write!(
             f,
-            "forward {algorithm} f32 d{} r{}",
+            "forward {algorithm} {dtype} d{} r{}",
             self.head_dim, self.rows
         )?;
         f.write_str(match self.bias {

@@ -1,8 +1,8 @@
 //! Named problems.
 
 use relattn::{
-    Bias, Direction, IndexFormat, Kerple, Layout, Mask, Problem, ProblemBuilder, RelativeBuckets,
-    Shape, Tensor, Window,
+    Bias, Direction, Dtype, IndexFormat, Kerple, Layout, Mask, Problem, ProblemBuilder,
+    RelativeBuckets, Shape, Tensor, Window,
 };
 
 /// A named problem.
@@ -179,6 +179,7 @@ pub(crate) fn catalogue() -> Vec<Case> {
     ];
     cases.extend(families());
     cases.extend(masks());
+    cases.extend(types());
     cases.push(strided("[B, N, H, D]", |shape, heads, _| Layout {
         batch: shape.q_len * heads * shape.head_dim,
         head: shape.head_dim,
@@ -378,6 +379,48 @@ fn masks() -> Vec<Case> {
     ]
 }
 
+/// Sixteen bits: features in whole fours and not, every kind of bias, masks, gaps between rows.
+fn types() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (dtype, names) in [
+        (
+            Dtype::F16,
+            ["f16", "f16, D = 6", "f16, dense", "f16, padded rows"],
+        ),
+        (
+            Dtype::Bf16,
+            ["bf16", "bf16, D = 6", "bf16, dense", "bf16, padded rows"],
+        ),
+    ] {
+        let shape = |head_dim| Shape {
+            batch: 2,
+            heads: 2,
+            kv_heads: 1,
+            q_len: 70,
+            k_len: 45,
+            head_dim,
+        };
+        let dense = Bias::Dense(Layout::dense_bias(&shape(24), false, true).expect("small"));
+        for (name, head_dim, bias, mask) in [
+            (names[0], 24, ENCODER, Mask::NONE),
+            (names[1], 6, DECODER, BOTH),
+            (names[2], 24, dense, Mask::NONE),
+        ] {
+            let built = builder(shape(head_dim), bias, mask, 0).dtype(dtype).build();
+            cases.push(Case {
+                name,
+                problem: built.expect("a valid case"),
+            });
+        }
+        cases.push(strided_as(dtype, names[3], |shape, heads, len| Layout {
+            batch: heads * (len * (shape.head_dim + 2) + 4),
+            head: len * (shape.head_dim + 2) + 4,
+            row: shape.head_dim + 2,
+        }));
+    }
+    cases
+}
+
 fn builder(shape: Shape, bias: Bias, mask: Mask, query_offset: i32) -> ProblemBuilder {
     Problem::builder(shape)
         .bias(bias)
@@ -409,6 +452,14 @@ fn case(
 
 /// A problem whose four tensors all have this layout, from the shape, the number of heads and the length.
 fn strided(name: &'static str, layout: impl Fn(&Shape, u32, u32) -> Layout) -> Case {
+    strided_as(Dtype::F32, name, layout)
+}
+
+fn strided_as(
+    dtype: Dtype,
+    name: &'static str,
+    layout: impl Fn(&Shape, u32, u32) -> Layout,
+) -> Case {
     let shape = Shape {
         batch: 2,
         heads: 4,
@@ -417,7 +468,7 @@ fn strided(name: &'static str, layout: impl Fn(&Shape, u32, u32) -> Layout) -> C
         k_len: 70,
         head_dim: 20,
     };
-    let mut builder = builder(shape, DECODER, BOTH, 0);
+    let mut builder = builder(shape, DECODER, BOTH, 0).dtype(dtype);
     for (tensor, heads) in [
         (Tensor::Q, 4),
         (Tensor::K, 2),

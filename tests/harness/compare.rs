@@ -17,7 +17,7 @@ impl Reference {
     pub(crate) fn new(problem: &Problem, inputs: &Inputs<'_>) -> Self {
         let exact = Oracle.exact(problem, inputs).expect("valid inputs");
         let naive = naive(problem, inputs);
-        let bound = |exact: &[f64], naive: &[f32]| {
+        let bound = |exact: &[f64], naive: &[f32], epsilon: f32| {
             let error = largest(exact.iter().zip(naive).map(|(&e, &n)| difference(n, e)));
             let magnitude = largest(
                 exact
@@ -26,9 +26,12 @@ impl Reference {
                     .filter(|e| e.is_finite())
                     .map(f64::abs),
             );
-            2.0 * (error + f64::from(f32::EPSILON) * magnitude)
+            2.0 * (error + f64::from(epsilon) * magnitude)
         };
-        let bound = [bound(&exact.out, &naive.out), bound(&exact.lse, &naive.lse)];
+        let bound = [
+            bound(&exact.out, &naive.out, problem.dtype().epsilon()),
+            bound(&exact.lse, &naive.lse, f32::EPSILON),
+        ];
         Self {
             exact,
             bound,

@@ -1,7 +1,8 @@
 //! Inputs for a problem: never symmetric, never zero.
 
+use half::{bf16, f16};
 use relattn::cpu::Inputs;
-use relattn::{Bias, Problem, Tensor};
+use relattn::{Bias, Dtype, Problem, Tensor};
 
 /// The tensors of a case.
 #[derive(Clone, Debug)]
@@ -20,12 +21,13 @@ impl Data {
     /// Generated tensors for a problem.
     pub(crate) fn generate(problem: &Problem, seed: u32) -> Self {
         let floats = |tensor, seed| values(elements(problem, tensor), seed);
+        let stored = |tensor, seed| round(problem.dtype(), floats(tensor, seed));
         let rows = problem.bias().table_rows();
         let indexed = matches!(problem.bias(), Bias::Indexed { .. });
         Self {
-            q: floats(Tensor::Q, seed),
-            k: floats(Tensor::K, seed + 1),
-            v: floats(Tensor::V, seed + 2),
+            q: stored(Tensor::Q, seed),
+            k: stored(Tensor::K, seed + 1),
+            v: stored(Tensor::V, seed + 2),
             table: rows.map(|_| match problem.bias() {
                 // Slopes and KERPLE's parameters are positive.
                 Bias::Alibi | Bias::Kerple(_) => floats(Tensor::Table, seed + 3)
@@ -34,7 +36,7 @@ impl Data {
                     .collect(),
                 _ => floats(Tensor::Table, seed + 3),
             }),
-            bias: matches!(problem.bias(), Bias::Dense(_)).then(|| floats(Tensor::Bias, seed + 4)),
+            bias: matches!(problem.bias(), Bias::Dense(_)).then(|| stored(Tensor::Bias, seed + 4)),
             // Of the first sequence all keys, of the others fewer.
             key_lengths: problem.mask().key_lengths.then(|| {
                 let shape = problem.shape();
@@ -76,6 +78,16 @@ impl Data {
             key_mask: self.key_mask.as_deref(),
             key_lengths: self.key_lengths.as_deref(),
         }
+    }
+}
+
+/// Numbers that the type holds exactly.
+fn round(dtype: Dtype, values: Vec<f32>) -> Vec<f32> {
+    let with = |to: fn(f32) -> f32| values.iter().copied().map(to).collect();
+    match dtype {
+        Dtype::F32 => values,
+        Dtype::F16 => with(|value| f16::from_f32(value).to_f32()),
+        Dtype::Bf16 => with(|value| bf16::from_f32(value).to_f32()),
     }
 }
 

@@ -1,8 +1,9 @@
 //! A pass over buffers that are placed to catch what a kernel should not do.
 
+use half::{bf16, f16};
 use relattn::cpu::Outputs;
 use relattn::plan::{Forward, ForwardOperands, Operand};
-use relattn::{Bias, Context, IndexFormat, Problem, Tensor, wgpu};
+use relattn::{Bias, Context, Dtype, IndexFormat, Problem, Tensor, wgpu};
 use wgpu::util::DeviceExt;
 
 use super::compare::written;
@@ -44,13 +45,15 @@ fn run_once(
     data: &Data,
 ) -> Result<Outputs, String> {
     let floats = |values: &[f32]| placed(context, &bits(values));
-    let (q, k, v) = (floats(&data.q), floats(&data.k), floats(&data.v));
+    let dtype = problem.dtype();
+    let stored = |values: &[f32]| placed(context, &stored(dtype, values));
+    let (q, k, v) = (stored(&data.q), stored(&data.k), stored(&data.v));
     let table = data.table.as_deref().map(floats);
     let indices = data
         .indices
         .as_deref()
         .map(|indices| placed(context, &words(problem, indices)));
-    let bias = data.bias.as_deref().map(floats);
+    let bias = data.bias.as_deref().map(stored);
     let key_lengths = data
         .key_lengths
         .as_deref()
@@ -59,8 +62,12 @@ fn run_once(
         .key_mask
         .as_deref()
         .map(|mask| placed(context, &packed(mask)));
-    let poisoned = |tensor| placed(context, &vec![POISON; super::elements(problem, tensor)]);
-    let (out, lse) = (poisoned(Tensor::Out), poisoned(Tensor::Lse));
+    let poisoned = |words| placed(context, &vec![POISON; words]);
+    let words = words_of(dtype, super::elements(problem, Tensor::Out));
+    let (out, lse) = (
+        poisoned(words),
+        poisoned(super::elements(problem, Tensor::Lse)),
+    );
     let bound = forward
         .bind(&ForwardOperands {
             q: operand(&q),
@@ -79,27 +86,73 @@ fn run_once(
     let mut encoder = context.device().create_command_encoder(&descriptor);
     bound.encode(&mut encoder);
     let [out, lse] = read(context, encoder, [&out, &lse]);
-    let gaps = written(problem);
-    if out
-        .iter()
-        .zip(&gaps)
-        .any(|(&word, &written)| !written && word != POISON)
-    {
+    let out = unguarded(&out, words)?;
+    let poison = elements(dtype, &vec![POISON; words]);
+    let out = elements(dtype, out);
+    let mut gaps = out.iter().zip(&poison).zip(written(problem));
+    if gaps.any(|((bits, poison), written)| !written && bits != poison) {
         return Err("the pass wrote into a gap of the output".into());
     }
+    let lse = unguarded(&lse, super::elements(problem, Tensor::Lse))?;
     Ok(Outputs {
-        out: unguarded(&out, gaps.len())?,
-        lse: unguarded(&lse, super::elements(problem, Tensor::Lse))?,
+        out: out.iter().map(|&bits| number(dtype, bits)).collect(),
+        lse: lse.iter().map(|&word| f32::from_bits(word)).collect(),
     })
 }
 
-/// The tensor without its guards, if they are whole and no poison is left in what had to be written.
-fn unguarded(words: &[u32], elements: usize) -> Result<Vec<f32>, String> {
-    let (values, guards) = words.split_at(elements);
+/// The tensor without its guards, if they are whole.
+fn unguarded(words: &[u32], count: usize) -> Result<&[u32], String> {
+    let (values, guards) = words.split_at(count);
     if guards.iter().any(|&guard| guard != POISON) {
         return Err("the pass wrote behind an output".into());
     }
-    Ok(values.iter().map(|&word| f32::from_bits(word)).collect())
+    Ok(values)
+}
+
+/// Words that numbers of a type take.
+fn words_of(dtype: Dtype, numbers: usize) -> usize {
+    match dtype {
+        Dtype::F32 => numbers,
+        Dtype::F16 | Dtype::Bf16 => numbers.div_ceil(2),
+    }
+}
+
+/// Numbers as they lie in memory.
+fn stored(dtype: Dtype, values: &[f32]) -> Vec<u32> {
+    let halves = |bits: fn(f32) -> u16| {
+        let pairs = values.chunks(2);
+        pairs
+            .map(|pair| {
+                let high = pair.get(1).map_or(0, |&value| bits(value));
+                u32::from(bits(pair[0])) | u32::from(high) << 16
+            })
+            .collect()
+    };
+    match dtype {
+        Dtype::F32 => bits(values),
+        Dtype::F16 => halves(|value| f16::from_f32(value).to_bits()),
+        Dtype::Bf16 => halves(|value| bf16::from_f32(value).to_bits()),
+    }
+}
+
+/// The bits of each number.
+fn elements(dtype: Dtype, words: &[u32]) -> Vec<u32> {
+    match dtype {
+        Dtype::F32 => words.to_vec(),
+        Dtype::F16 | Dtype::Bf16 => words
+            .iter()
+            .flat_map(|word| [word & 0xffff, word >> 16])
+            .collect(),
+    }
+}
+
+fn number(dtype: Dtype, bits: u32) -> f32 {
+    let half = || u16::try_from(bits).expect("half a word");
+    match dtype {
+        Dtype::F32 => f32::from_bits(bits),
+        Dtype::F16 => f16::from_bits(half()).to_f32(),
+        Dtype::Bf16 => bf16::from_bits(half()).to_f32(),
+    }
 }
 
 /// A buffer with poison before and behind these words.

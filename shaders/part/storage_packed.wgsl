@@ -1,0 +1,73 @@
+// Slot `storage`: q, k, v and the output in 16 bits, two numbers to a word, the first in the lower half. Rows begin at words,
+// and HEAD_DIM is even. No feature of the device is needed.
+@group(0) @binding(1) var<storage, read> q: array<u32>;          // [B, H, Nq, D]
+@group(0) @binding(2) var<storage, read> k: array<u32>;          // [B, Hkv, Nk, D]
+@group(0) @binding(3) var<storage, read> v: array<u32>;          // [B, Hkv, Nk, D]
+@group(0) @binding(4) var<storage, read_write> out: array<u32>;  // [B, H, Nq, D]
+
+alias Word = u32;
+
+// The word that a number lies in, and the number in it.
+fn word_of(at: u32) -> u32 {
+    return at / 2u;
+}
+
+fn number(word: Word, at: u32) -> f32 {
+    let both = unpack(word);
+    return select(both.x, both.y, at % 2u == 1u);
+}
+
+// The words of four features from `d` on; one past the head repeats its last.
+fn words(row: u32, d: u32) -> vec2<u32> {
+    let two = vec2(d, d + 2u);
+    if PADDED {
+        return (vec2(row) + min(two, vec2(HEAD_DIM - 2u))) / 2u;
+    }
+    return (vec2(row) + two) / 2u;
+}
+
+fn unpack(word: u32) -> vec2<f32> {
+    if BF16 {
+        return vec2(bitcast<f32>(word << 16u), bitcast<f32>(word & 0xffff0000u));
+    }
+    return unpack2x16float(word);
+}
+
+// To the nearest, ties to even; what is not a number stays so.
+fn bf16_bits(value: f32) -> u32 {
+    let bits = bitcast<u32>(value);
+    let rounded = (bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u;
+    return select(rounded, (bits >> 16u) | 0x40u, (bits & 0x7fffffffu) > 0x7f800000u);
+}
+
+fn pack(value: vec2<f32>) -> u32 {
+    if BF16 {
+        return bf16_bits(value.x) | (bf16_bits(value.y) << 16u);
+    }
+    return pack2x16float(value);
+}
+
+fn read_q(row: u32, d: u32) -> vec4<f32> {
+    let w = words(row, d);
+    return vec4(unpack(q[w.x]), unpack(q[w.y]));
+}
+
+fn read_k(row: u32, d: u32) -> vec4<f32> {
+    let w = words(row, d);
+    return vec4(unpack(k[w.x]), unpack(k[w.y]));
+}
+
+fn read_v(row: u32, d: u32) -> vec4<f32> {
+    let w = words(row, d);
+    return vec4(unpack(v[w.x]), unpack(v[w.y]));
+}
+
+fn read_out(row: u32, d: u32) -> vec4<f32> {
+    let w = words(row, d);
+    return vec4(unpack(out[w.x]), unpack(out[w.y]));
+}
+
+fn write_features(row: u32, d: u32, value: vec4<f32>) {
+    if d < HEAD_DIM { out[(row + d) / 2u] = pack(value.xy); }
+    if d + 2u < HEAD_DIM { out[(row + d) / 2u + 1u] = pack(value.zw); }
+}
