@@ -34,14 +34,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     let table: Vec<f32> = (0..32 * 8_u16).map(|n| f32::from(n % 32) / 16.0).collect();
     let inputs = Inputs {
-        q: &q,
-        k: &k,
-        v: &v,
         table: Some(&table),
-        indices: None,
-        bias: None,
-        key_lengths: None,
-        key_mask: None,
+        ..Inputs::new(&q, &k, &v)
     };
 
     let found = OnDevice::new(Context::new(&device, &queue)).forward(&problem, &inputs)?;

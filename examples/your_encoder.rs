@@ -31,16 +31,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for position in 0..8_u16 {
         let forward = context.forward(&step(position)?)?;
         let bound = forward.bind(&ForwardOperands {
-            q: q.as_entire_buffer_binding(),
-            k: k.as_entire_buffer_binding(),
-            v: v.as_entire_buffer_binding(),
             table: Some(table.as_entire_buffer_binding()),
-            indices: None,
-            bias: None,
-            key_lengths: None,
-            key_mask: None,
-            out: out.as_entire_buffer_binding(),
-            lse: None,
+            ..ForwardOperands::new(
+                q.as_entire_buffer_binding(),
+                k.as_entire_buffer_binding(),
+                v.as_entire_buffer_binding(),
+                out.as_entire_buffer_binding(),
+            )
         })?;
         // The caller's projections would be recorded before and after this line.
         bound.encode(&mut encoder);

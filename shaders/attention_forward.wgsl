@@ -24,13 +24,14 @@ const SLICE_STRIDE = SLICE + 1u;
 const KEYS_AT = Q_TILE * SLICE_STRIDE;    // where K lies in `tile`, behind Q
 
 // P V takes one pass over half a tile for FEATURES vec4 a thread: SPAN of them in a row of V, PIECE columns of P at a time.
-const FEATURES = select(2u, 1u, HEAD_DIM <= 32u);
+const FEATURES = select(2u, 1u, VALUE_DIM <= 32u);
 const SPAN = FEATURES * COLUMNS;
-const PASSES = (HEAD_DIM + 4u * SPAN - 1u) / (4u * SPAN);
+const PASSES = (VALUE_DIM + 4u * SPAN - 1u) / (4u * SPAN);
 const PIECE = COLUMNS / FEATURES;
 const P_STRIDE = COLUMNS + 1u;
 const VALUES_AT = Q_TILE * P_STRIDE;      // where V lies in `tile`, behind P
-const PADDED = HEAD_DIM % (4u * SPAN) != 0u;
+const PADDED = HEAD_DIM % 16u != 0u;
+const VALUE_PADDED = VALUE_DIM % (4u * SPAN) != 0u;
 
 const TILE = max(KEYS_AT + K_TILE * SLICE_STRIDE, VALUES_AT + 4u * PIECE * SPAN);
 var<workgroup> tile: array<vec4<f32>, TILE>;
@@ -214,7 +215,7 @@ fn write_row(r: u32, total: f32) {
 fn add_own_infinities() {
     for (var r = 0u; r < ROWS; r++) {
         let i = place.q_first + line * ROWS + r;
-        for (var d = 4u * column; d < HEAD_DIM && i < params.q_len; d += 4u * COLUMNS) {
+        for (var d = 4u * column; d < VALUE_DIM && i < params.q_len; d += 4u * COLUMNS) {
             add_infinities(i, d);
         }
     }

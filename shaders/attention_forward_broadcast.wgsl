@@ -14,12 +14,15 @@ const LANES = 8u;
 const WORKGROUP = 32u;
 const Q_TILE = WORKGROUP * ROWS;
 const K_TILE = LANES;
-const BLOCK = 16u;                        // vec4 of features
+const BLOCK = min(16u, (HEAD_DIM + 3u) / 4u);        // vec4 of features
 const BLOCKS = (HEAD_DIM + 4u * BLOCK - 1u) / (4u * BLOCK);
+const VALUE_BLOCK = min(16u, (VALUE_DIM + 3u) / 4u);
+const VALUE_BLOCKS = (VALUE_DIM + 4u * VALUE_BLOCK - 1u) / (4u * VALUE_BLOCK);
 const PADDED = HEAD_DIM % 4u != 0u;
+const VALUE_PADDED = VALUE_DIM % 4u != 0u;
 
 var<private> query: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
-var<private> sums: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
+var<private> sums: array<array<array<vec4<f32>, ROWS>, VALUE_BLOCK>, VALUE_BLOCKS>;
 var<private> score: array<array<f32, LANES>, ROWS>; // then the weights
 var<private> maximum: array<f32, ROWS>;
 var<private> sum: array<f32, ROWS>;
@@ -100,8 +103,8 @@ fn update_softmax(r: u32) {
     }
     maximum[r] = top;
     sum[r] = total;
-    for (var b = 0u; b < BLOCKS; b++) {
-        for (var c = 0u; c < BLOCK; c++) {
+    for (var b = 0u; b < VALUE_BLOCKS; b++) {
+        for (var c = 0u; c < VALUE_BLOCK; c++) {
             sums[b][c][r] *= correction;
         }
     }
@@ -119,10 +122,10 @@ fn add_products(value: vec4<f32>, b: u32, c: u32) {
 
 fn add_values(j: u32, hides: bool) {
     let row = v_row(j);
-    for (var b = 0u; b < BLOCKS; b++) {
-        for (var c = 0u; c < BLOCK; c++) {
-            let d = 4u * (b * BLOCK + c);
-            if d < HEAD_DIM {
+    for (var b = 0u; b < VALUE_BLOCKS; b++) {
+        for (var c = 0u; c < VALUE_BLOCK; c++) {
+            let d = 4u * (b * VALUE_BLOCK + c);
+            if d < VALUE_DIM {
                 add_products(without_infinity(load_v(row, d), hides), b, c);
             }
         }
@@ -134,10 +137,10 @@ fn write_row(r: u32, i: u32) {
         return;
     }
     let row = out_row(i);
-    for (var b = 0u; b < BLOCKS; b++) {
-        for (var c = 0u; c < BLOCK; c++) {
+    for (var b = 0u; b < VALUE_BLOCKS; b++) {
+        for (var c = 0u; c < VALUE_BLOCK; c++) {
             let value = select(sums[b][c][r] / sum[r], vec4(0.0), sum[r] == 0.0);
-            write_features(row, 4u * (b * BLOCK + c), value);
+            write_features(row, 4u * (b * VALUE_BLOCK + c), value);
         }
     }
     write_lse(i, maximum[r], sum[r]);
@@ -180,7 +183,7 @@ fn attention_forward_broadcast(
     }
     if subgroupAny(infinity_met) {
         for (var i = place.q_first + local; i < min(place.q_first + Q_TILE, params.q_len); i += WORKGROUP) {
-            for (var d = 0u; d < HEAD_DIM; d += 4u) {
+            for (var d = 0u; d < VALUE_DIM; d += 4u) {
                 add_infinities(i, d);
             }
         }

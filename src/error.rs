@@ -18,6 +18,14 @@ pub enum Tensor {
     KeyMask,
     /// The number of keys of each sequence, `[B]`.
     KeyLengths,
+    /// The number of queries of each sequence, `[B]`.
+    QueryLengths,
+    /// The document of each query, `[B, Nq]`.
+    QueryDocuments,
+    /// The document of each key, `[B, Nk]`.
+    KeyDocuments,
+    /// The mask of bits, `[B, H, Nq, ⌈Nk / 32⌉]` words.
+    MaskBits,
     /// The output, `[B, H, Nq, D]`.
     Out,
     /// The log-sum-exp of each row, `[B, H, Nq]`.
@@ -39,6 +47,10 @@ impl std::fmt::Display for Tensor {
             Self::Table => "table",
             Self::KeyMask => "key_mask",
             Self::KeyLengths => "key_lengths",
+            Self::QueryLengths => "query_lengths",
+            Self::QueryDocuments => "query_documents",
+            Self::KeyDocuments => "key_documents",
+            Self::MaskBits => "mask_bits",
             Self::Out => "out",
             Self::Lse => "lse",
             Self::Indices => "indices",
@@ -105,8 +117,10 @@ pub enum ProblemError {
         kv_heads: u32,
     },
     /// A feature dimension outside what the kernels hold.
-    #[error("head_dim is {found}; 1..={maximum} are allowed")]
+    #[error("a row of {tensor} has {found} features; 1..={maximum} are allowed")]
     HeadDim {
+        /// Which tensor.
+        tensor: Tensor,
         /// The dimension asked for.
         found: u32,
         /// The largest allowed.
@@ -186,12 +200,14 @@ pub enum InputError {
         /// The index.
         found: u32,
     },
-    /// More keys than there are.
-    #[error("a key length is {found}; at most {maximum} keys are there")]
-    KeyLength {
+    /// More keys or queries than there are.
+    #[error("one of {tensor} is {found}; at most {maximum} is allowed")]
+    LengthPastEnd {
+        /// Key or query lengths.
+        tensor: Tensor,
         /// The length.
         found: u32,
-        /// Nk.
+        /// Nk or Nq.
         maximum: u32,
     },
     /// A tensor that the problem's bias or mask needs is absent.

@@ -3,7 +3,7 @@
 use crate::{ProblemError, Tensor};
 
 /// The sizes of the tensors: q and the output are `[batch, heads, q_len, head_dim]`, k and v
-/// `[batch, kv_heads, k_len, head_dim]`.
+/// `[batch, kv_heads, k_len, head_dim]`; v and the output may have another dimension, [`crate::ProblemBuilder::value_dim`].
 ///
 /// Lengths, batch and heads may be 0: there is then nothing to compute, or (`k_len` 0) no key to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +45,7 @@ impl Shape {
     pub(crate) fn validate(&self) -> Result<(), ProblemError> {
         if !(1..=Self::MAX_HEAD_DIM).contains(&self.head_dim) {
             return Err(ProblemError::HeadDim {
+                tensor: Tensor::Q,
                 found: self.head_dim,
                 maximum: Self::MAX_HEAD_DIM,
             });
@@ -94,7 +95,7 @@ impl Dtype {
     }
 }
 
-/// How a tensor of `[batch, heads, rows, head_dim]` lies in memory: the distance, in elements, between neighbours along
+/// How a tensor of `[batch, heads, rows, features]` lies in memory: the distance, in elements, between neighbours along
 /// each dimension. Features are always contiguous.
 ///
 /// `[B, N, H, D]` has `row = H · D` and `head = D`; q in a packed `[B, N, 3, H, D]` has `row = 3 · H · D`, with the
@@ -110,13 +111,17 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// `[batch, heads, rows, head_dim]` without gaps.
+    /// `[batch, heads, rows, features]` without gaps.
     ///
     /// # Errors
     /// More elements than 32 bits can index.
-    pub(crate) fn contiguous(tensor: Tensor, shape: &Shape) -> Result<Self, ProblemError> {
+    pub(crate) fn contiguous(
+        tensor: Tensor,
+        shape: &Shape,
+        features: u32,
+    ) -> Result<Self, ProblemError> {
         let [batch, heads, rows] = shape.rows_of(tensor).unwrap_or_default();
-        let head = u64::from(rows) * u64::from(shape.head_dim);
+        let head = u64::from(rows) * u64::from(features);
         let sequence = u128::from(head) * u128::from(heads);
         let elements = sequence * u128::from(batch);
         // A dimension of size 0 leaves nothing to index, whatever the others are.
@@ -126,21 +131,21 @@ impl Layout {
         Ok(Self {
             batch: u32::try_from(sequence).unwrap_or(0),
             head: u32::try_from(head).unwrap_or(0),
-            row: shape.head_dim,
+            row: features,
         })
     }
 
     /// Elements from the first to the last, inclusive; 0 where a dimension is.
     #[must_use]
-    pub fn span(&self, [batch, heads, rows]: [u32; 3], head_dim: u32) -> u64 {
-        if batch == 0 || heads == 0 || rows == 0 || head_dim == 0 {
+    pub fn span(&self, [batch, heads, rows]: [u32; 3], features: u32) -> u64 {
+        if batch == 0 || heads == 0 || rows == 0 || features == 0 {
             return 0;
         }
         let last = |size: u32, stride: u32| u64::from(size - 1).saturating_mul(u64::from(stride));
         last(batch, self.batch)
             .saturating_add(last(heads, self.head))
             .saturating_add(last(rows, self.row))
-            .saturating_add(u64::from(head_dim))
+            .saturating_add(u64::from(features))
     }
 
     /// `[batch, heads, queries, keys]` without gaps, shared over the batch or the heads where it is not given for each.
@@ -177,9 +182,9 @@ impl Layout {
     }
 
     /// Refuses rows of 16-bit numbers that begin in the middle of a word.
-    pub(crate) fn validate_words(&self, tensor: Tensor, shape: &Shape) -> Result<(), ProblemError> {
+    pub(crate) fn validate_words(&self, tensor: Tensor, features: u32) -> Result<(), ProblemError> {
         for (what, found) in [
-            ("head_dim", shape.head_dim),
+            ("the number of features", features),
             ("a stride", self.batch),
             ("a stride", self.head),
             ("a stride", self.row),
@@ -211,11 +216,16 @@ impl Layout {
     }
 
     /// Refuses rows that share elements and spans past 32 bits.
-    pub(crate) fn validate(&self, tensor: Tensor, shape: &Shape) -> Result<(), ProblemError> {
+    pub(crate) fn validate(
+        &self,
+        tensor: Tensor,
+        shape: &Shape,
+        features: u32,
+    ) -> Result<(), ProblemError> {
         let Some(sizes) = shape.rows_of(tensor) else {
             return Err(ProblemError::NoLayout { tensor });
         };
-        let span = self.span(sizes, shape.head_dim);
+        let span = self.span(sizes, features);
         if span > u64::from(u32::MAX) {
             return Err(too_large(tensor, span.into()));
         }
@@ -226,7 +236,7 @@ impl Layout {
         let mut dimensions: Vec<(u32, u32)> = strides.into_iter().zip(sizes).collect();
         dimensions.retain(|&(_, size)| size > 1);
         dimensions.sort_unstable();
-        let mut extent = u64::from(shape.head_dim);
+        let mut extent = u64::from(features);
         for (stride, size) in dimensions {
             if u64::from(stride) < extent {
                 return Err(ProblemError::Overlap {

@@ -50,7 +50,7 @@ pub use context::Context;
 pub use error::{Error, Limit};
 pub use error::{InputError, ProblemError, Tensor};
 pub use layout::{Dtype, Layout, Shape};
-pub use mask::{Mask, Window};
+pub use mask::{Bits, Mask, Window};
 pub use problem::{Cost, Problem, ProblemBuilder, Scale};
 #[cfg(feature = "gpu")]
 pub use wgpu;

@@ -9,6 +9,12 @@ pub struct Mask {
     pub keys: bool,
     /// Hide keys from the `[B]` key length of their sequence on; k and v may be longer, as a cache is.
     pub key_lengths: bool,
+    /// Hide every key from the queries past the `[B]` query length of their sequence: such rows are 0.
+    pub query_lengths: bool,
+    /// Hide keys of another document: those whose number in `[B, Nk]` is not that of the query in `[B, Nq]`.
+    pub documents: bool,
+    /// Hide what the caller's own bits hide.
+    pub bits: Option<Bits>,
     /// Hide keys farther away than a sliding window reaches.
     pub window: Option<Window>,
 }
@@ -22,12 +28,24 @@ pub struct Window {
     pub right: u32,
 }
 
+/// A mask of bits, 1 where a key is visible: `[B, H, Nq, ⌈Nk / 32⌉]` words, of key j bit `j mod 32` of word `j / 32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Bits {
+    /// Whether each sequence of the batch has its own, or all share one.
+    pub each_sequence: bool,
+    /// Whether each head has its own, or all share one.
+    pub each_head: bool,
+}
+
 impl Mask {
     /// Every key is visible.
     pub const NONE: Self = Self {
         causal: false,
         keys: false,
         key_lengths: false,
+        query_lengths: false,
+        documents: false,
+        bits: None,
         window: None,
     };
     /// Keys after the query are hidden.

@@ -17,6 +17,7 @@ pub enum Scale {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     shape: Shape,
+    value_dim: u32,
     dtype: Dtype,
     scale: f32,
     bias: Bias,
@@ -50,6 +51,14 @@ fn causal_pairs(first: i64, q_len: u32, k_len: u32) -> u64 {
     u64::try_from(pairs).unwrap_or(0)
 }
 
+/// Features of a row of a tensor that has a layout.
+const fn features(tensor: Tensor, head_dim: u32, value_dim: u32) -> u32 {
+    match tensor {
+        Tensor::V | Tensor::Out => value_dim,
+        _ => head_dim,
+    }
+}
+
 /// The magnitude that offsets must not exceed, so that 32 signed bits hold every sum of positions.
 const MAX_OFFSET: i64 = (1 << 30) - 1;
 
@@ -58,6 +67,7 @@ impl Problem {
     pub const fn builder(shape: Shape) -> ProblemBuilder {
         ProblemBuilder {
             shape,
+            value_dim: shape.head_dim,
             dtype: Dtype::F32,
             scale: Scale::InverseSqrt,
             bias: Bias::None,
@@ -71,6 +81,12 @@ impl Problem {
     #[must_use]
     pub const fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// Features of a row of v and of the output.
+    #[must_use]
+    pub const fn value_dim(&self) -> u32 {
+        self.value_dim
     }
 
     /// How q, k, v, the output and a dense bias are stored on a device.
@@ -181,11 +197,23 @@ impl Problem {
                 }
                 _ => 0,
             },
+            Tensor::QueryLengths if self.mask.query_lengths => batch,
+            Tensor::QueryDocuments if self.mask.documents => batch * q_len,
+            Tensor::KeyDocuments if self.mask.documents => batch * k_len,
+            Tensor::MaskBits => self.mask.bits.map_or(0, |bits| {
+                let size = |each: bool, size: u64| if each { size } else { 1 };
+                size(bits.each_sequence, batch)
+                    * size(bits.each_head, heads)
+                    * q_len
+                    * k_len.div_ceil(32)
+            }),
             Tensor::KeyLengths if self.mask.key_lengths => batch,
             Tensor::KeyMask if self.mask.keys => batch * k_len,
             Tensor::Lse => batch * heads * q_len,
             _ => match (self.layout(tensor), shape.rows_of(tensor)) {
-                (Some(layout), Some(sizes)) => layout.span(sizes, shape.head_dim),
+                (Some(layout), Some(sizes)) => {
+                    layout.span(sizes, features(tensor, shape.head_dim, self.value_dim))
+                }
                 _ => 0,
             },
         }
@@ -201,12 +229,13 @@ impl Problem {
             u64::from(shape.q_len) * u64::from(shape.k_len)
         };
         let size = |size: u32| u128::from(size);
-        let sequences = size(shape.batch) * size(shape.head_dim);
+        let features = size(shape.head_dim) + size(self.value_dim);
+        let sequences = size(shape.batch) * features;
         let rows = size(shape.heads) * size(shape.q_len) + size(shape.kv_heads) * size(shape.k_len);
-        let flops = 4 * sequences * size(shape.heads) * u128::from(pairs);
+        let flops = 2 * sequences * size(shape.heads) * u128::from(pairs);
         Cost {
             flops: u64::try_from(flops).unwrap_or(u64::MAX),
-            bytes: u64::try_from(u128::from(self.dtype.bytes()) * 2 * sequences * rows)
+            bytes: u64::try_from(u128::from(self.dtype.bytes()) * sequences * rows)
                 .unwrap_or(u64::MAX),
         }
     }
@@ -217,6 +246,7 @@ impl Problem {
 #[must_use]
 pub struct ProblemBuilder {
     shape: Shape,
+    value_dim: u32,
     dtype: Dtype,
     scale: Scale,
     bias: Bias,
@@ -235,6 +265,12 @@ impl ProblemBuilder {
         let position = position.ok_or(ProblemError::NoLayout { tensor })?;
         self.layouts[position] = Some(layout);
         Ok(self)
+    }
+
+    /// Sets the features of a row of v and of the output; those of q and k where this is not called.
+    pub const fn value_dim(mut self, value_dim: u32) -> Self {
+        self.value_dim = value_dim;
+        self
     }
 
     /// Sets how q, k, v, the output and a dense bias are stored on a device; f32 where this is not called. Host slices are
@@ -274,9 +310,17 @@ impl ProblemBuilder {
     /// Sizes, buckets, scale or offsets that no kernel could serve.
     pub fn build(self) -> Result<Problem, ProblemError> {
         self.shape.validate()?;
+        if !(1..=Shape::MAX_HEAD_DIM).contains(&self.value_dim) {
+            return Err(ProblemError::HeadDim {
+                tensor: Tensor::V,
+                found: self.value_dim,
+                maximum: Shape::MAX_HEAD_DIM,
+            });
+        }
         self.validate_offsets()?;
         let scale = self.resolve_scale()?;
         self.bias.validate()?;
+        self.validate_bits()?;
         let thresholds = match self.bias {
             Bias::Relative(buckets) => Some(buckets.thresholds()?),
             Bias::Dense(layout) => {
@@ -287,6 +331,7 @@ impl ProblemBuilder {
         };
         Ok(Problem {
             shape: self.shape,
+            value_dim: self.value_dim,
             dtype: self.dtype,
             scale,
             bias: self.bias,
@@ -295,6 +340,24 @@ impl ProblemBuilder {
             query_offset: self.query_offset,
             layouts: self.resolve_layouts()?,
         })
+    }
+
+    /// Refuses a mask of bits past 32 bits of words.
+    fn validate_bits(&self) -> Result<(), ProblemError> {
+        let (shape, bits) = (&self.shape, self.mask.bits);
+        let words = bits.map_or(0, |bits| {
+            let size = |each: bool, size: u32| u128::from(if each { size } else { 1 });
+            let planes = size(bits.each_sequence, shape.batch) * size(bits.each_head, shape.heads);
+            planes * u128::from(shape.q_len) * u128::from(shape.k_len.div_ceil(32))
+        });
+        if words > u128::from(u32::MAX) {
+            return Err(ProblemError::TooLarge {
+                tensor: Tensor::MaskBits,
+                elements: words,
+                maximum: u32::MAX.into(),
+            });
+        }
+        Ok(())
     }
 
     fn validate_offsets(&self) -> Result<(), ProblemError> {
@@ -316,13 +379,14 @@ impl ProblemBuilder {
     fn resolve_layouts(&self) -> Result<[Layout; 4], ProblemError> {
         let mut layouts = [Layout::default(); 4];
         for ((slot, tensor), chosen) in layouts.iter_mut().zip(STRIDED).zip(self.layouts) {
+            let features = features(tensor, self.shape.head_dim, self.value_dim);
             *slot = match chosen {
                 Some(layout) => layout,
-                None => Layout::contiguous(tensor, &self.shape)?,
+                None => Layout::contiguous(tensor, &self.shape, features)?,
             };
-            slot.validate(tensor, &self.shape)?;
+            slot.validate(tensor, &self.shape, features)?;
             if self.dtype.bytes() == 2 {
-                slot.validate_words(tensor, &self.shape)?;
+                slot.validate_words(tensor, features)?;
             }
         }
         Ok(layouts)

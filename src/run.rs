@@ -71,9 +71,12 @@ impl OnDevice {
             .map(|indices| self.upload(&packed(problem.bias(), indices)));
         let bias = inputs.bias.map(stored);
         let key_mask = inputs.key_mask.map(|mask| self.upload(mask));
-        let key_lengths = inputs
-            .key_lengths
-            .map(|lengths| self.upload(bytemuck::cast_slice(lengths)));
+        let words =
+            |words: Option<&[u32]>| words.map(|words| self.upload(bytemuck::cast_slice(words)));
+        let (key_lengths, query_lengths) = (words(inputs.key_lengths), words(inputs.query_lengths));
+        let query_documents = words(inputs.query_documents);
+        let key_documents = words(inputs.key_documents);
+        let mask_bits = words(inputs.mask_bits);
         let [out, lse] = [Tensor::Out, Tensor::Lse].map(|tensor| {
             let dtype = if tensor == Tensor::Out {
                 dtype
@@ -96,6 +99,10 @@ impl OnDevice {
             bias: bias.as_ref().map(whole),
             key_mask: key_mask.as_ref().map(whole),
             key_lengths: key_lengths.as_ref().map(whole),
+            query_lengths: query_lengths.as_ref().map(whole),
+            query_documents: query_documents.as_ref().map(whole),
+            key_documents: key_documents.as_ref().map(whole),
+            mask_bits: mask_bits.as_ref().map(whole),
             out: whole(&out.buffer),
             lse: Some(whole(&lse.buffer)),
         })?;

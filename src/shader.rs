@@ -31,6 +31,12 @@ const STORAGE_F32: &str = include_str!("../shaders/part/storage_f32.wgsl");
 const STORAGE_PACKED: &str = include_str!("../shaders/part/storage_packed.wgsl");
 const BIAS_DENSE: &str = include_str!("../shaders/part/bias_dense.wgsl");
 const LENGTHS_FULL: &str = include_str!("../shaders/part/lengths_full.wgsl");
+const LENGTHS_QUERIES: &str = include_str!("../shaders/part/lengths_queries.wgsl");
+const LENGTHS_BOTH: &str = include_str!("../shaders/part/lengths_both.wgsl");
+const DOCUMENTS_NONE: &str = include_str!("../shaders/part/documents_none.wgsl");
+const DOCUMENTS: &str = include_str!("../shaders/part/documents.wgsl");
+const BITS_NONE: &str = include_str!("../shaders/part/bits_none.wgsl");
+const BITS: &str = include_str!("../shaders/part/bits.wgsl");
 const LENGTHS_KEYS: &str = include_str!("../shaders/part/lengths_keys.wgsl");
 const BIAS_OFFSET: &str = include_str!("../shaders/part/bias_offset.wgsl");
 const BIAS_STRIP: &str = include_str!("../shaders/part/bias_strip.wgsl");
@@ -53,18 +59,26 @@ pub fn link(variant: &Variant) -> String {
     } else {
         MASK_NONE
     };
-    let lengths = if variant.key_lengths {
-        LENGTHS_KEYS
-    } else {
-        LENGTHS_FULL
+    let lengths = match (variant.key_lengths, variant.query_lengths) {
+        (false, false) => LENGTHS_FULL,
+        (true, false) => LENGTHS_KEYS,
+        (false, true) => LENGTHS_QUERIES,
+        (true, true) => LENGTHS_BOTH,
     };
+    let documents = if variant.documents {
+        DOCUMENTS
+    } else {
+        DOCUMENTS_NONE
+    };
+    let bits = if variant.bits { BITS } else { BITS_NONE };
     let storage = match variant.dtype {
         Dtype::F32 => STORAGE_F32,
         Dtype::F16 | Dtype::Bf16 => STORAGE_PACKED,
     };
     let prelude = variant.prelude();
     [
-        &prelude, entry, PARAMS, storage, TENSORS, MASK, INFINITY, lengths, keys, bias,
+        &prelude, entry, PARAMS, storage, TENSORS, MASK, INFINITY, lengths, documents, bits, keys,
+        bias,
     ]
     .join("\n")
 }

@@ -44,18 +44,12 @@ fn bind(
     kv: &wgpu::Buffer,
     out: &wgpu::Buffer,
 ) -> Result<(), Error> {
-    let operands = ForwardOperands {
+    let operands = ForwardOperands::new(
         q,
-        k: kv.as_entire_buffer_binding(),
-        v: kv.as_entire_buffer_binding(),
-        table: None,
-        indices: None,
-        bias: None,
-        key_lengths: None,
-        key_mask: None,
-        out: out.as_entire_buffer_binding(),
-        lse: None,
-    };
+        kv.as_entire_buffer_binding(),
+        kv.as_entire_buffer_binding(),
+        out.as_entire_buffer_binding(),
+    );
     forward.bind(&operands).map(|_| ())
 }
 
@@ -124,16 +118,13 @@ fn missing_and_unused_operands_are_named() {
             .into())
         );
         let operands = ForwardOperands {
-            q: good.as_entire_buffer_binding(),
-            k: good.as_entire_buffer_binding(),
-            v: good.as_entire_buffer_binding(),
             table: Some(good.as_entire_buffer_binding()),
-            indices: None,
-            bias: None,
-            key_lengths: None,
-            key_mask: None,
-            out: out.as_entire_buffer_binding(),
-            lse: None,
+            ..ForwardOperands::new(
+                good.as_entire_buffer_binding(),
+                good.as_entire_buffer_binding(),
+                good.as_entire_buffer_binding(),
+                out.as_entire_buffer_binding(),
+            )
         };
         let found = context
             .forward(&plain)

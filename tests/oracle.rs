@@ -59,16 +59,7 @@ fn a_row_without_keys_is_zero() {
         .query_offset(-1)
         .build()
         .expect("valid");
-    let inputs = Inputs {
-        q: &[1.0, 1.0],
-        k: &[1.0, 2.0],
-        v: &[3.0, 4.0],
-        table: None,
-        indices: None,
-        bias: None,
-        key_lengths: None,
-        key_mask: None,
-    };
+    let inputs = Inputs::new(&[1.0, 1.0], &[1.0, 2.0], &[3.0, 4.0]);
     let outputs = Oracle.forward(&problem, &inputs).expect("valid inputs");
     assert_eq!(outputs.out, [0.0, 3.0]);
     assert_eq!(outputs.lse, [f32::NEG_INFINITY, 1.0]);
@@ -85,16 +76,7 @@ fn bad_input_is_named() {
         head_dim: 1,
     };
     let problem = Problem::builder(shape).build().expect("valid");
-    let inputs = Inputs {
-        q: &[0.0; 3],
-        k: &[0.0],
-        v: &[0.0],
-        table: None,
-        indices: None,
-        bias: None,
-        key_lengths: None,
-        key_mask: None,
-    };
+    let inputs = Inputs::new(&[0.0; 3], &[0.0], &[0.0]);
     assert_eq!(
         Oracle.forward(&problem, &inputs),
         Err(InputError::Length {

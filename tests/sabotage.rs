@@ -15,7 +15,7 @@ use relattn::{Context, shader};
 type Planted = (&'static str, &'static str, &'static str);
 
 /// Errors in the parts that all kernels share.
-const SHARED: [Planted; 18] = [
+const SHARED: [Planted; 23] = [
     (
         "constant tiles begin too early",
         "constant_tile = first_offset >= radius",
@@ -28,7 +28,7 @@ const SHARED: [Planted; 18] = [
     ),
     (
         "full tiles are never masked",
-        "return KEY_MASK || hidden_offset(first_offset) || hidden_offset(last_offset) || last",
+        "return KEY_MASK || PAIR_MASK || rows || hidden_offset(first_offset) || hidden_offset(last_offset) || last",
         "return last",
     ),
     (
@@ -60,6 +60,27 @@ const SHARED: [Planted; 18] = [
         "key length of sequence 0",
         "key_lengths[place.batch]",
         "key_lengths[0]",
+    ),
+    (
+        "query length of sequence 0",
+        "query_lengths[place.batch]",
+        "query_lengths[0]",
+    ),
+    (
+        "documents of sequence 0",
+        "place.batch * params.k_len + min(j,",
+        "min(j,",
+    ),
+    ("bits reversed", ">> (key % 32u)", ">> (31u - key % 32u)"),
+    (
+        "bits of head 0",
+        "place.head * s.y + min(i, params.q_len - 1u) * s.z;\n    let key",
+        "min(i, params.q_len - 1u) * s.z;\n    let key",
+    ),
+    (
+        "tiles with bits are not masked",
+        "KEY_MASK || PAIR_MASK || rows",
+        "KEY_MASK || rows",
     ),
     (
         "dense bias of head 0",
@@ -196,7 +217,7 @@ const BROADCAST: [Planted; 11] = [
 ];
 
 /// Cases that notice them all; the others would only be compiled in vain before one of these does.
-const ENOUGH: [&str; 13] = [
+const ENOUGH: [&str; 16] = [
     "one of everything",
     "constant tiles on both sides",
     "constant tiles, query offset",
@@ -208,6 +229,9 @@ const ENOUGH: [&str; 13] = [
     "window",
     "window into the first key of a tile",
     "key lengths",
+    "query lengths",
+    "documents, causal, no bias",
+    "bits for each head",
     "padded rows",
     "f16, dense",
 ];

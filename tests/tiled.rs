@@ -56,9 +56,7 @@ proptest! {
             .into_iter()
             .map(|value| u8::from(value > -0.5))
             .collect();
-        let inputs = Inputs { q: &q, k: &k, v: &v, table: Some(&table), indices: None,
-bias: None,
-key_lengths: None, key_mask: keys.then_some(&mask) };
+        let inputs = Inputs { table: Some(&table), key_mask: keys.then_some(&mask), ..Inputs::new(&q, &k, &v) };
         let exact = Oracle.forward(&problem, &inputs).expect("valid inputs");
         let found = Tiled.forward(&problem, &inputs).expect("valid inputs");
         let pairs = found.out.iter().zip(&exact.out).chain(found.lse.iter().zip(&exact.lse));

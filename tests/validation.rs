@@ -49,22 +49,36 @@ fn every_case_is_valid_under_default_limits() {
             Tensor::Bias,
             Tensor::KeyMask,
             Tensor::KeyLengths,
+            Tensor::QueryLengths,
+            Tensor::QueryDocuments,
+            Tensor::KeyDocuments,
+            Tensor::MaskBits,
         ]
         .map(&buffer);
-        let [table, indices, bias, key_mask, key_lengths] =
-            optional.each_ref().map(|b| b.as_ref().map(operand));
+        let [
+            table,
+            indices,
+            bias,
+            key_mask,
+            key_lengths,
+            query_lengths,
+            query_documents,
+            key_documents,
+            mask_bits,
+        ] = optional.each_ref().map(|b| b.as_ref().map(operand));
         let bound = forward
             .bind(&ForwardOperands {
-                q: operand(&q),
-                k: operand(&k),
-                v: operand(&v),
                 table,
                 indices,
                 bias,
                 key_mask,
                 key_lengths,
-                out: operand(&out),
+                query_lengths,
+                query_documents,
+                key_documents,
+                mask_bits,
                 lse: Some(operand(&lse)),
+                ..ForwardOperands::new(operand(&q), operand(&k), operand(&v), operand(&out))
             })
             .unwrap_or_else(|error| panic!("{}: {error}", case.name));
         let descriptor = wgpu::CommandEncoderDescriptor::default();

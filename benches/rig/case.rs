@@ -41,14 +41,8 @@ impl Case {
 
     pub(crate) fn inputs(&self, bias: Bias) -> Inputs<'_> {
         Inputs {
-            q: &self.q,
-            k: &self.k,
-            v: &self.v,
             table: (bias != Bias::None).then_some(&self.table),
-            indices: None,
-            bias: None,
-            key_lengths: None,
-            key_mask: None,
+            ..Inputs::new(&self.q, &self.k, &self.v)
         }
     }
 

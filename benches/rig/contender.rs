@@ -62,16 +62,14 @@ impl<'a> Resident<'a> {
     pub(crate) fn operands(&self, bias: Bias) -> ForwardOperands<'_> {
         let whole = wgpu::Buffer::as_entire_buffer_binding;
         ForwardOperands {
-            q: whole(&self.q),
-            k: whole(&self.k),
-            v: whole(&self.v),
             table: (bias != Bias::None).then(|| whole(&self.table)),
-            bias: None,
-            key_lengths: None,
             indices: (bias == INDEXED).then(|| whole(&self.bytes)),
-            key_mask: None,
-            out: whole(&self.out),
-            lse: None,
+            ..ForwardOperands::new(
+                whole(&self.q),
+                whole(&self.k),
+                whole(&self.v),
+                whole(&self.out),
+            )
         }
     }
 

@@ -66,7 +66,8 @@ impl Default for DemoArgs {
 #[command(after_help = "\
 Tensors of IN, little-endian f32 unless noted:
   q            [B, H, Nq, D]      queries, D at most 256
-  k, v         [B, Hkv, Nk, D]    keys and values; Hkv divides H
+  k            [B, Hkv, Nk, D]    keys; Hkv divides H
+  v            [B, Hkv, Nk, Dv]   values, Dv at most 256
   table        [num_buckets, H]   for --bias t5
                [2R + 1, H]        for --bias offset; row R is offset 0
                [rows, H]          for --bias index
@@ -78,7 +79,7 @@ Tensors of IN, little-endian f32 unless noted:
   key_lengths  [B] u32 or i32     optional; hides the keys from there on
 
 Tensors of OUT, f32:
-  ctx       [B, H, Nq, D]      softmax(scale · q kᵀ + bias) v; zeros where no key is visible
+  ctx       [B, H, Nq, Dv]     softmax(scale · q kᵀ + bias) v; zeros where no key is visible
   lse       [B, H, Nq]         log-sum-exp of each row; -inf where no key is visible
 
 Exit status: 0 done, 1 the machine failed, 2 bad input; OUT is written only on 0.")]

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &AttendArgs) -> Result<(), Fault> {
     let result = progress::during("computing", || engine.forward(&job.problem, &job.inputs()))?;
     let elapsed = start.elapsed();
     let summary = summary(args, &job, &engine, elapsed)?;
-    write(args, job.problem.shape(), &result)?;
+    write(args, &job.problem, &result)?;
     if args.json {
         output::print_json(&summary);
     } else {
@@ -64,6 +64,7 @@ fn load(args: &AttendArgs) -> Result<Job, Fault> {
     let file = TensorFile::parse(&args.input, &bytes)?;
     let [batch, heads, q_len, head_dim] = file.sizes(Q)?;
     let [_, kv_heads, k_len, _] = file.sizes(K)?;
+    let [.., value_dim] = file.sizes::<4>(V)?;
     let shape = Shape {
         batch,
         heads,
@@ -77,9 +78,10 @@ fn load(args: &AttendArgs) -> Result<Job, Fault> {
     let (q, k, v) = (
         file.floats(Q, &[batch, heads, q_len, head_dim])?,
         file.floats(K, &kv)?,
-        file.floats(V, &kv)?,
+        file.floats(V, &[batch, kv_heads, k_len, value_dim])?,
     );
     let problem = Problem::builder(shape)
+        .value_dim(value_dim)
         .scale(Scale::Value(args.scale))
         .bias(family::bias(args, &file, &shape)?)
         .mask(Mask {
@@ -87,6 +89,7 @@ fn load(args: &AttendArgs) -> Result<Job, Fault> {
             keys: has_mask,
             key_lengths: has_lengths,
             window: window(args),
+            ..Mask::NONE
         })
         .query_offset(args.query_offset)
         .build()?;
@@ -125,9 +128,10 @@ impl Job {
     }
 }
 
-fn write(args: &AttendArgs, shape: &Shape, result: &Outputs) -> Result<(), Fault> {
+fn write(args: &AttendArgs, problem: &Problem, result: &Outputs) -> Result<(), Fault> {
+    let shape = problem.shape();
     let rows = [shape.batch, shape.heads, shape.q_len];
-    let ctx = [shape.batch, shape.heads, shape.q_len, shape.head_dim];
+    let ctx = [shape.batch, shape.heads, shape.q_len, problem.value_dim()];
     let file = output::safetensors(
         &args.output,
         &[

@@ -59,17 +59,15 @@ fn bind(gpu: &Gpu, problem: &Problem, inputs: &Inputs<'_>) -> Result<Bound, Erro
         mapped_at_creation: false,
     });
     gpu.context().forward(problem)?.bind(&ForwardOperands {
-        q: q.as_entire_buffer_binding(),
-        k: k.as_entire_buffer_binding(),
-        v: v.as_entire_buffer_binding(),
         table: table.as_ref().map(wgpu::Buffer::as_entire_buffer_binding),
-        indices: None,
-        bias: None,
-        key_lengths: None,
         key_mask: key_mask
             .as_ref()
             .map(wgpu::Buffer::as_entire_buffer_binding),
-        out: out.as_entire_buffer_binding(),
-        lse: None,
+        ..ForwardOperands::new(
+            q.as_entire_buffer_binding(),
+            k.as_entire_buffer_binding(),
+            v.as_entire_buffer_binding(),
+            out.as_entire_buffer_binding(),
+        )
     })
 }

@@ -12,6 +12,9 @@ fn key_begin() -> u32 {
 
 // Where the keys end that some row of the tile may see.
 fn key_end() -> u32 {
+    if place.q_first >= query_count() {
+        return 0u;
+    }
     if CAUSAL || WINDOW {
         let reach = select(params.window_right, 0, CAUSAL);
         let last = i32(min(place.q_first + Q_TILE, params.q_len)) + params.query_offset + reach;
@@ -31,12 +34,13 @@ fn tile_hides() -> bool {
     let last = place.k_first + K_TILE - 1u;
     let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - params.query_offset;
     let last_offset = i32(last) - i32(place.q_first) - params.query_offset;
-    return KEY_MASK || hidden_offset(first_offset) || hidden_offset(last_offset) || last >= key_count();
+    let rows = place.q_first + Q_TILE > query_count();
+    return KEY_MASK || PAIR_MASK || rows || hidden_offset(first_offset) || hidden_offset(last_offset) || last >= key_count();
 }
 
 fn masked(score: f32, i: u32, j: u32, key_visible: bool) -> f32 {
     let hidden = hidden_offset(i32(j) - i32(i) - params.query_offset);
-    return select(score, MASKED, hidden || !key_visible);
+    return select(score, MASKED, hidden || !key_visible || i >= query_count() || !same_document(i, j) || !bit_set(i, j));
 }
 
 // The exponentials; compared as bits, because a score that is not a number must not pass for a hidden one.

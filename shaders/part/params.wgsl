@@ -6,6 +6,7 @@ struct Params {
     v_strides: vec4<u32>,
     out_strides: vec4<u32>,
     bias_strides: vec4<u32>,
+    bits_strides: vec4<u32>,
     q_len: u32,
     k_len: u32,
     heads: u32,

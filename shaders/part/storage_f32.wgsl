@@ -1,8 +1,8 @@
 // Slot `storage`: q, k, v and the output in f32.
 @group(0) @binding(1) var<storage, read> q: array<f32>;          // [B, H, Nq, D]
 @group(0) @binding(2) var<storage, read> k: array<f32>;          // [B, Hkv, Nk, D]
-@group(0) @binding(3) var<storage, read> v: array<f32>;          // [B, Hkv, Nk, D]
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;  // [B, H, Nq, D]
+@group(0) @binding(3) var<storage, read> v: array<f32>;          // [B, Hkv, Nk, Dv]
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;  // [B, H, Nq, Dv]
 
 alias Word = f32;
 
@@ -16,37 +16,37 @@ fn number(word: Word, at: u32) -> f32 {
 }
 
 // Where four features from `d` on lie; those past the head repeat its last, so that nothing is read past a row.
-fn features(row: u32, d: u32) -> vec4<u32> {
+fn features(row: u32, d: u32, dim: u32, padded: bool) -> vec4<u32> {
     let four = vec4(d, d + 1u, d + 2u, d + 3u);
-    if PADDED {
-        return vec4(row) + min(four, vec4(HEAD_DIM - 1u));
+    if padded {
+        return vec4(row) + min(four, vec4(dim - 1u));
     }
     return vec4(row) + four;
 }
 
 fn read_q(row: u32, d: u32) -> vec4<f32> {
-    let f = features(row, d);
+    let f = features(row, d, HEAD_DIM, PADDED);
     return vec4(q[f.x], q[f.y], q[f.z], q[f.w]);
 }
 
 fn read_k(row: u32, d: u32) -> vec4<f32> {
-    let f = features(row, d);
+    let f = features(row, d, HEAD_DIM, PADDED);
     return vec4(k[f.x], k[f.y], k[f.z], k[f.w]);
 }
 
 fn read_v(row: u32, d: u32) -> vec4<f32> {
-    let f = features(row, d);
+    let f = features(row, d, VALUE_DIM, VALUE_PADDED);
     return vec4(v[f.x], v[f.y], v[f.z], v[f.w]);
 }
 
 fn read_out(row: u32, d: u32) -> vec4<f32> {
-    let f = features(row, d);
+    let f = features(row, d, VALUE_DIM, VALUE_PADDED);
     return vec4(out[f.x], out[f.y], out[f.z], out[f.w]);
 }
 
 fn write_features(row: u32, d: u32, value: vec4<f32>) {
-    if d < HEAD_DIM { out[row + d] = value.x; }
-    if d + 1u < HEAD_DIM { out[row + d + 1u] = value.y; }
-    if d + 2u < HEAD_DIM { out[row + d + 2u] = value.z; }
-    if d + 3u < HEAD_DIM { out[row + d + 3u] = value.w; }
+    if d < VALUE_DIM { out[row + d] = value.x; }
+    if d + 1u < VALUE_DIM { out[row + d + 1u] = value.y; }
+    if d + 2u < VALUE_DIM { out[row + d + 2u] = value.z; }
+    if d + 3u < VALUE_DIM { out[row + d + 3u] = value.w; }
 }

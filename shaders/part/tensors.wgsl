@@ -1,5 +1,5 @@
 // Where in the tensors the workgroup is, and their rows, four features at a time through the slot `storage`. Features past the
-// head are 0 where an entry asks for any (PADDED). Rows past the end repeat the last, so that no read needs a branch: such keys are hidden, and weigh 0.
+// head are 0 where an entry asks for any (PADDED, VALUE_PADDED). Rows past the end repeat the last, so that no read needs a branch: such keys are hidden, and weigh 0.
 @group(0) @binding(5) var<storage, read_write> lse: array<f32>;  // [B, H, Nq], or one element that nobody reads
 
 const LN_2 = 0.6931471805599453;
@@ -13,9 +13,9 @@ struct Place {
 var<private> place: Place;
 
 // Four features from `d` on, of which those past the head are 0.
-fn within_head(d: u32, values: vec4<f32>) -> vec4<f32> {
-    if PADDED {
-        return select(vec4(0.0), values, vec4(d, d + 1u, d + 2u, d + 3u) < vec4(HEAD_DIM));
+fn within(d: u32, values: vec4<f32>, dim: u32, padded: bool) -> vec4<f32> {
+    if padded {
+        return select(vec4(0.0), values, vec4(d, d + 1u, d + 2u, d + 3u) < vec4(dim));
     }
     return values;
 }
@@ -37,15 +37,15 @@ fn v_row(j: u32) -> u32 {
 }
 
 fn load_q(row: u32, d: u32) -> vec4<f32> {
-    return within_head(d, read_q(row, d));
+    return within(d, read_q(row, d), HEAD_DIM, PADDED);
 }
 
 fn load_k(row: u32, d: u32) -> vec4<f32> {
-    return within_head(d, read_k(row, d));
+    return within(d, read_k(row, d), HEAD_DIM, PADDED);
 }
 
 fn load_v(row: u32, d: u32) -> vec4<f32> {
-    return within_head(d, read_v(row, d));
+    return within(d, read_v(row, d), VALUE_DIM, VALUE_PADDED);
 }
 
 fn out_row(i: u32) -> u32 {

@@ -1,6 +1,7 @@
 //! Attention on the CPU: the definition, and the fast form.
 
 mod bias;
+mod mask;
 mod oracle;
 mod product;
 mod tiled;
@@ -31,6 +32,14 @@ pub struct Inputs<'a> {
     pub key_mask: Option<&'a [u8]>,
     /// `[B]`, where the mask asks for them.
     pub key_lengths: Option<&'a [u32]>,
+    /// `[B]`, where the mask asks for them.
+    pub query_lengths: Option<&'a [u32]>,
+    /// `[B, Nq]`, where the mask asks for documents.
+    pub query_documents: Option<&'a [u32]>,
+    /// `[B, Nk]`, where the mask asks for documents.
+    pub key_documents: Option<&'a [u32]>,
+    /// `[B, H, Nq, ⌈Nk / 32⌉]`, 1 where a key is visible, where the mask asks for bits.
+    pub mask_bits: Option<&'a [u32]>,
 }
 
 impl<'a> Inputs<'a> {
@@ -46,6 +55,10 @@ impl<'a> Inputs<'a> {
             bias: None,
             key_mask: None,
             key_lengths: None,
+            query_lengths: None,
+            query_documents: None,
+            key_documents: None,
+            mask_bits: None,
         }
     }
 }
@@ -104,6 +117,26 @@ impl Inputs<'_> {
                 problem.mask().key_lengths,
             ),
             (
+                Tensor::QueryLengths,
+                self.query_lengths.map(<[_]>::len),
+                problem.mask().query_lengths,
+            ),
+            (
+                Tensor::QueryDocuments,
+                self.query_documents.map(<[_]>::len),
+                problem.mask().documents,
+            ),
+            (
+                Tensor::KeyDocuments,
+                self.key_documents.map(<[_]>::len),
+                problem.mask().documents,
+            ),
+            (
+                Tensor::MaskBits,
+                self.mask_bits.map(<[_]>::len),
+                problem.mask().bits.is_some(),
+            ),
+            (
                 Tensor::KeyMask,
                 self.key_mask.map(<[_]>::len),
                 problem.mask().keys,
@@ -117,12 +150,9 @@ impl Inputs<'_> {
             }
         }
         check_bytes(bias, self.indices)?;
-        let maximum = problem.shape().k_len;
-        let mut lengths = self.key_lengths.into_iter().flatten();
-        match lengths.find(|&&length| length > maximum) {
-            Some(&found) => Err(InputError::KeyLength { found, maximum }),
-            None => Ok(()),
-        }
+        let shape = problem.shape();
+        check_lengths(Tensor::KeyLengths, self.key_lengths, shape.k_len)?;
+        check_lengths(Tensor::QueryLengths, self.query_lengths, shape.q_len)
     }
 }
 
@@ -136,6 +166,19 @@ fn check(problem: &Problem, tensor: Tensor, found: usize) -> Result<(), InputErr
             found: found as u64,
             expected,
         })
+    }
+}
+
+/// No sequence has more keys or queries than there are.
+fn check_lengths(tensor: Tensor, lengths: Option<&[u32]>, maximum: u32) -> Result<(), InputError> {
+    let mut lengths = lengths.into_iter().flatten();
+    match lengths.find(|&&length| length > maximum) {
+        Some(&found) => Err(InputError::LengthPastEnd {
+            tensor,
+            found,
+            maximum,
+        }),
+        None => Ok(()),
     }
 }
 
@@ -163,7 +206,8 @@ fn for_each_tile<T: Copy + Default + Send + Sync>(
     compute: impl Fn([usize; 3], &mut [T], &mut [T]) + Sync,
 ) -> (Vec<T>, Vec<T>) {
     let shape = problem.shape();
-    let [heads, q_len, d] = [shape.heads, shape.q_len, shape.head_dim].map(|size| size as usize);
+    let [heads, q_len, d] =
+        [shape.heads, shape.q_len, problem.value_dim()].map(|size| size as usize);
     let mut lse = vec![empty_lse; shape.rows()];
     let mut out = vec![T::default(); shape.rows() * d];
     if lse.is_empty() {
@@ -187,12 +231,13 @@ fn scatter<T: Copy + Default>(problem: &Problem, rows: Vec<T>) -> Vec<T> {
     let Some(layout) = problem.layout(Tensor::Out) else {
         return rows;
     };
-    if Layout::contiguous(Tensor::Out, shape) == Ok(layout) {
+    if Layout::contiguous(Tensor::Out, shape, problem.value_dim()) == Ok(layout) {
         return rows;
     }
     let span = usize::try_from(problem.elements(Tensor::Out)).unwrap_or(usize::MAX);
     let mut out = vec![T::default(); span];
-    let [heads, q_len, d] = [shape.heads, shape.q_len, shape.head_dim].map(|size| size as usize);
+    let [heads, q_len, d] =
+        [shape.heads, shape.q_len, problem.value_dim()].map(|size| size as usize);
     for (n, row) in rows.chunks_exact(d).enumerate() {
         let start = layout.start(n / q_len / heads, n / q_len % heads, n % q_len);
         out[start..start + d].copy_from_slice(row);

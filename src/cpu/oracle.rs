@@ -105,7 +105,7 @@ fn attend_row(
     let [q_layout, k_layout, v_layout, _] = problem.layouts();
     let query = &inputs.q[q_layout.start(b, head, i)..][..d];
     let scores: Vec<(usize, f64)> = (0..shape.k_len as usize)
-        .filter(|&j| visible(problem, inputs, b, i, j))
+        .filter(|&j| visible(problem, inputs, [b, head, i, j]))
         .map(|j| {
             let key = &inputs.k[k_layout.start(b, kv_head, j)..][..d];
             let product: f64 = query
@@ -130,7 +130,7 @@ fn attend_row(
         .sum();
     for &(j, score) in &scores {
         let weight = (score - maximum).exp() / sum;
-        let values = &inputs.v[v_layout.start(b, kv_head, j)..][..d];
+        let values = &inputs.v[v_layout.start(b, kv_head, j)..];
         for (o, &value) in out.iter_mut().zip(values) {
             *o += weight * f64::from(value);
         }
@@ -146,7 +146,8 @@ fn offset(problem: &Problem, i: usize, j: usize) -> i64 {
     j as i64 - i as i64 - i64::from(problem.query_offset())
 }
 
-fn visible(problem: &Problem, inputs: &Inputs<'_>, b: usize, i: usize, j: usize) -> bool {
+fn visible(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> bool {
+    let shape = problem.shape();
     let (mask, offset) = (problem.mask(), offset(problem, i, j));
     let after = mask.causal && offset > 0;
     let outside = mask
@@ -158,7 +159,31 @@ fn visible(problem: &Problem, inputs: &Inputs<'_>, b: usize, i: usize, j: usize)
     let hidden = inputs
         .key_mask
         .is_some_and(|mask| mask[b * problem.shape().k_len as usize + j] == 0);
-    !after && !outside && !beyond && !hidden
+    let no_query = inputs
+        .query_lengths
+        .is_some_and(|lengths| i >= lengths[b] as usize);
+    let foreign = match (inputs.query_documents, inputs.key_documents) {
+        (Some(queries), Some(keys)) => {
+            queries[b * shape.q_len as usize + i] != keys[b * shape.k_len as usize + j]
+        }
+        _ => false,
+    };
+    let barred = match (mask.bits, inputs.mask_bits) {
+        (Some(bits), Some(words)) => {
+            let heads = if bits.each_head {
+                shape.heads as usize
+            } else {
+                1
+            };
+            let sequence = if bits.each_sequence { b } else { 0 };
+            let head = if bits.each_head { head } else { 0 };
+            let row = (sequence * heads + head) * shape.q_len as usize + i;
+            let word = words[row * shape.k_len.div_ceil(32) as usize + j / 32];
+            word >> (j % 32) & 1 == 0
+        }
+        _ => false,
+    };
+    !(after || outside || beyond || hidden || no_query || foreign || barred)
 }
 
 fn bias(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> f64 {

@@ -6,6 +6,7 @@ use std::f32::consts::{LN_2, LOG2_E};
 use std::ops::Range;
 
 use super::bias::BiasSource;
+use super::mask::MaskSource;
 use super::product::{Matrix, add_times, times_transposed};
 use super::{Attention, Inputs, Outputs, for_each_tile};
 use crate::{InputError, Layout, Problem};
@@ -65,9 +66,10 @@ struct Head<'a> {
     q: Rows<'a>,
     k: Rows<'a>,
     v: Rows<'a>,
-    key_mask: Option<&'a [u8]>,
-    /// Keys of the sequence.
+    /// Keys and queries of the sequence.
     k_len: usize,
+    q_len: usize,
+    mask: MaskSource<'a>,
 }
 
 /// The running state of a query tile.
@@ -87,12 +89,12 @@ impl<'a> Head<'a> {
         let kv_head = head / (shape.heads as usize / shape.kv_heads as usize);
         let k_len = shape.k_len as usize;
         let [q, k, v, _] = problem.layouts();
-        let rows = |values: &'a [f32], layout: Layout, head: usize, len: u32| Rows {
+        let rows = |values: &'a [f32], features: u32, layout: Layout, head: usize, len: u32| Rows {
             values: match len {
                 0 => &[],
                 _ => &values[layout.start(batch, head, 0)..],
             },
-            columns: shape.head_dim as usize,
+            columns: features as usize,
             stride: layout.row as usize,
         };
         Self {
@@ -100,13 +102,16 @@ impl<'a> Head<'a> {
             bias,
             batch,
             head,
-            q: rows(inputs.q, q, head, shape.q_len),
-            k: rows(inputs.k, k, kv_head, shape.k_len),
-            v: rows(inputs.v, v, kv_head, shape.k_len),
-            key_mask: inputs.key_mask.map(|mask| &mask[batch * k_len..][..k_len]),
+            q: rows(inputs.q, shape.head_dim, q, head, shape.q_len),
+            k: rows(inputs.k, shape.head_dim, k, kv_head, shape.k_len),
+            v: rows(inputs.v, problem.value_dim(), v, kv_head, shape.k_len),
             k_len: inputs
                 .key_lengths
                 .map_or(k_len, |lengths| lengths[batch] as usize),
+            q_len: inputs
+                .query_lengths
+                .map_or(shape.q_len as usize, |lengths| lengths[batch] as usize),
+            mask: MaskSource::new(problem, inputs, [batch, head]),
         }
     }
 
@@ -129,6 +134,9 @@ impl<'a> Head<'a> {
             (false, Some(window)) => Some(i64::from(window.right)),
             (false, None) => None,
         };
+        if rows.start >= self.q_len {
+            return 0..0;
+        }
         let end = right.map_or(self.k_len, |right| {
             usize::try_from(last + right + 1)
                 .unwrap_or(0)
@@ -140,17 +148,8 @@ impl<'a> Head<'a> {
         begin.min(end)..end
     }
 
-    fn hidden(&self, j: usize, offset: i64) -> bool {
-        let mask = self.problem.mask();
-        mask.causal && offset > 0
-            || self.key_mask.is_some_and(|mask| mask[j] == 0)
-            || mask.window.is_some_and(|window| {
-                !(-i64::from(window.left)..=i64::from(window.right)).contains(&offset)
-            })
-    }
-
     fn q_tile(&self, q_first: usize, out: &mut [f32], lse: &mut [f32]) {
-        let d = self.problem.shape().head_dim as usize;
+        let d = self.problem.value_dim() as usize;
         let rows = q_first..q_first + lse.len();
         let q = self.q.slice(&rows);
         let mut softmax = Softmax {
@@ -187,7 +186,7 @@ impl<'a> Head<'a> {
         for (i, row) in rows.clone().zip(scores.chunks_exact_mut(K_TILE)) {
             for (j, score) in keys.clone().zip(row) {
                 let offset = self.offset(i, j);
-                *score = if self.hidden(j, offset) {
+                *score = if i >= self.q_len || self.mask.hides(i, j, offset) {
                     any = true;
                     MASKED
                 } else {

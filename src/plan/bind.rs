@@ -33,6 +33,14 @@ pub struct ForwardOperands<'a> {
     pub key_mask: Option<Operand<'a>>,
     /// `[B]` words, where the mask asks for them; more than Nk counts as Nk.
     pub key_lengths: Option<Operand<'a>>,
+    /// `[B]` words, where the mask asks for them.
+    pub query_lengths: Option<Operand<'a>>,
+    /// `[B, Nq]` words, where the mask asks for documents.
+    pub query_documents: Option<Operand<'a>>,
+    /// `[B, Nk]` words, where the mask asks for documents.
+    pub key_documents: Option<Operand<'a>>,
+    /// `[B, H, Nq, ⌈Nk / 32⌉]` words, where the mask asks for bits.
+    pub mask_bits: Option<Operand<'a>>,
     /// `[B, H, Nq, D]`, written.
     pub out: Operand<'a>,
     /// `[B, H, Nq]`, written where it is given.
@@ -52,6 +60,10 @@ impl<'a> ForwardOperands<'a> {
             bias: None,
             key_mask: None,
             key_lengths: None,
+            query_lengths: None,
+            query_documents: None,
+            key_documents: None,
+            mask_bits: None,
             out,
             lse: None,
         }
@@ -159,6 +171,9 @@ fn slots<'a>(
         Tensor::Bias => matches!(problem.bias(), Bias::Dense(_)),
         Tensor::KeyMask => problem.mask().keys,
         Tensor::KeyLengths => problem.mask().key_lengths,
+        Tensor::QueryLengths => problem.mask().query_lengths,
+        Tensor::QueryDocuments | Tensor::KeyDocuments => problem.mask().documents,
+        Tensor::MaskBits => problem.mask().bits.is_some(),
         _ => true,
     };
     let mut slots = Vec::new();
@@ -173,6 +188,14 @@ fn slots<'a>(
         (8, Tensor::Indices, operands.indices.as_ref()),
         (9, Tensor::KeyLengths, operands.key_lengths.as_ref()),
         (10, Tensor::Bias, operands.bias.as_ref()),
+        (11, Tensor::QueryLengths, operands.query_lengths.as_ref()),
+        (
+            12,
+            Tensor::QueryDocuments,
+            operands.query_documents.as_ref(),
+        ),
+        (13, Tensor::KeyDocuments, operands.key_documents.as_ref()),
+        (14, Tensor::MaskBits, operands.mask_bits.as_ref()),
     ] {
         match operand {
             Some(operand) if uses(tensor) => {
@@ -269,6 +292,10 @@ pub(super) fn check_limits(forward: &Forward) -> Result<[u32; 3], Error> {
         Tensor::Table,
         Tensor::KeyMask,
         Tensor::KeyLengths,
+        Tensor::QueryLengths,
+        Tensor::QueryDocuments,
+        Tensor::KeyDocuments,
+        Tensor::MaskBits,
         Tensor::Indices,
         Tensor::Bias,
     ];

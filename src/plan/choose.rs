@@ -15,7 +15,8 @@ use crate::{Bias, Capabilities, Error, Limit, Problem};
 pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant, Error> {
     let head_dim = problem.shape().head_dim;
     let broadcast = capabilities.cpu && capabilities.subgroup_size >= Algorithm::LANES;
-    let (algorithm, rows) = match (broadcast, head_dim) {
+    let value_dim = problem.value_dim();
+    let (algorithm, rows) = match (broadcast, head_dim.max(value_dim)) {
         (true, 0..=64) => (Algorithm::Broadcast, 4),
         (true, 65..=128) => (Algorithm::Broadcast, 2),
         (true, _) => (Algorithm::Broadcast, 1),
@@ -26,6 +27,7 @@ pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant,
         algorithm,
         dtype: problem.dtype(),
         head_dim,
+        value_dim,
         rows,
         bias: match problem.bias() {
             Bias::None => BiasSlot::None,
@@ -36,6 +38,9 @@ pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant,
         causal: problem.mask().causal,
         key_mask: problem.mask().keys,
         key_lengths: problem.mask().key_lengths,
+        query_lengths: problem.mask().query_lengths,
+        documents: problem.mask().documents,
+        bits: problem.mask().bits.is_some(),
         window: problem.mask().window.is_some(),
     };
     let buffers = u32::try_from(variant.bindings().len()).unwrap_or(u32::MAX);

@@ -14,6 +14,7 @@ pub(crate) struct Params {
     v_strides: [u32; 4],
     out_strides: [u32; 4],
     bias_strides: [u32; 4],
+    bits_strides: [u32; 4],
     q_len: u32,
     k_len: u32,
     heads: u32,
@@ -43,6 +44,7 @@ impl Params {
                 Bias::Dense(layout) => [layout.batch, layout.head, layout.row, 0],
                 _ => [0; 4],
             },
+            bits_strides: bits_strides(problem),
             q_len: shape.q_len,
             k_len: shape.k_len,
             heads: shape.heads,
@@ -57,6 +59,28 @@ impl Params {
             padding: 0,
         }
     }
+}
+
+/// Words from a sequence, a head and a row of the mask of bits to the next; 0 where it is shared.
+fn bits_strides(problem: &Problem) -> [u32; 4] {
+    let shape = problem.shape();
+    let Some(bits) = problem.mask().bits else {
+        return [0; 4];
+    };
+    // `Problem::build` keeps the whole within 32 bits.
+    let row = shape.k_len.div_ceil(32);
+    let head = row.saturating_mul(shape.q_len);
+    let sequence = if bits.each_head {
+        head.saturating_mul(shape.heads)
+    } else {
+        head
+    };
+    [
+        if bits.each_sequence { sequence } else { 0 },
+        if bits.each_head { head } else { 0 },
+        row,
+        0,
+    ]
 }
 
 /// How far a window reaches, kept so small that its sum with a position fits 32 signed bits; no offset is larger.
@@ -150,16 +174,20 @@ mod tests {
                 // Every combination of masks at one dimension, none and all at the others.
                 for mask in (0..16).filter(|mask| head_dim == 96 || [0, 15].contains(mask)) {
                     let bit = |n: u32| mask >> n & 1 != 0;
-                    for (algorithm, rows) in algorithms(head_dim) {
+                    for (algorithm, rows) in algorithms(head_dim.max(value_dim(head_dim, mask))) {
                         kernels.push(Kernel::Forward(Variant {
                             algorithm,
                             dtype: dtype(head_dim, mask),
                             head_dim,
+                            value_dim: value_dim(head_dim, mask),
                             rows,
                             bias,
                             causal: bit(0),
                             key_mask: bit(1),
                             key_lengths: bit(2),
+                            query_lengths: bit(1) != bit(2),
+                            documents: bit(2) && bit(3),
+                            bits: bit(0) != bit(3),
                             window: bit(3),
                         }));
                     }
@@ -167,6 +195,15 @@ mod tests {
             }
         }
         kernels
+    }
+
+    /// The same, or half or twice as many where some masks are in use.
+    fn value_dim(head_dim: u32, mask: u32) -> u32 {
+        match mask % 3 {
+            1 if head_dim >= 4 => head_dim / 4 * 2,
+            2 if head_dim <= 128 => 2 * head_dim,
+            _ => head_dim,
+        }
     }
 
     /// f32, and both types of 16 bits in turn where the dimension is even.
@@ -256,14 +293,18 @@ mod tests {
             algorithm: Algorithm::Fragments,
             dtype: Dtype::F32,
             head_dim: 8,
+            value_dim: 8,
             rows: 8,
             bias: BiasSlot::Offset,
             causal: true,
             key_mask: true,
             key_lengths: true,
+            query_lengths: true,
+            documents: true,
+            bits: true,
             window: true,
         };
-        let mut expected = members!(Params: q_strides, k_strides, v_strides, out_strides, bias_strides, q_len, k_len, heads, group_size,
+        let mut expected = members!(Params: q_strides, k_strides, v_strides, out_strides, bias_strides, bits_strides, q_len, k_len, heads, group_size,
             query_offset, radius, scale, empty_lse, write_lse, window_left, window_right);
         assert_eq!(
             uniform(Kernel::Forward(variant), size_of::<Params>()),

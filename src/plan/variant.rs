@@ -47,6 +47,8 @@ pub struct Variant {
     pub dtype: Dtype,
     /// D.
     pub head_dim: u32,
+    /// Dv.
+    pub value_dim: u32,
     /// Query rows of one invocation.
     pub rows: u32,
     /// Where the bias comes from.
@@ -57,6 +59,12 @@ pub struct Variant {
     pub key_mask: bool,
     /// The number of keys of each sequence is read.
     pub key_lengths: bool,
+    /// The number of queries of each sequence is read.
+    pub query_lengths: bool,
+    /// The documents of queries and keys are read.
+    pub documents: bool,
+    /// A mask of bits is read.
+    pub bits: bool,
     /// Keys outside a sliding window are hidden.
     pub window: bool,
 }
@@ -125,6 +133,10 @@ impl Variant {
             (matches!(self.bias, BiasSlot::Index { .. }), 8),
             (self.key_lengths, 9),
             (self.bias == BiasSlot::Dense, 10),
+            (self.query_lengths, 11),
+            (self.documents, 12),
+            (self.documents, 13),
+            (self.bits, 14),
         ] {
             if used {
                 bindings.push((number, true));
@@ -135,10 +147,22 @@ impl Variant {
 
     /// The constants that the shader text leaves open.
     pub(crate) fn prelude(&self) -> String {
-        let mut text = format!(
-            "const HEAD_DIM = {}u;\nconst ROWS = {}u;\nconst CAUSAL = {};\nconst KEY_MASK = {};\nconst WINDOW = {};\n",
-            self.head_dim, self.rows, self.causal, self.key_mask, self.window
-        );
+        let mut text = String::new();
+        for (name, value) in [
+            ("HEAD_DIM", self.head_dim),
+            ("VALUE_DIM", self.value_dim),
+            ("ROWS", self.rows),
+        ] {
+            text += &format!("const {name} = {value}u;\n");
+        }
+        for (name, value) in [
+            ("CAUSAL", self.causal),
+            ("WINDOW", self.window),
+            ("KEY_MASK", self.key_mask),
+            ("PAIR_MASK", self.documents || self.bits),
+        ] {
+            text += &format!("const {name} = {value};\n");
+        }
         if self.dtype != Dtype::F32 {
             let bf16 = self.dtype == Dtype::Bf16;
             text += &format!("const BF16 = {bf16};\n");
@@ -162,11 +186,11 @@ impl fmt::Display for Variant {
             Dtype::F16 => "f16",
             Dtype::Bf16 => "bf16",
         };
-        write!(
-            f,
-            "forward {algorithm} {dtype} d{} r{}",
-            self.head_dim, self.rows
-        )?;
+        write!(f, "forward {algorithm} {dtype} d{}", self.head_dim)?;
+        if self.value_dim != self.head_dim {
+            write!(f, "/{}", self.value_dim)?;
+        }
+        write!(f, " r{}", self.rows)?;
         f.write_str(match self.bias {
             BiasSlot::None => "",
             BiasSlot::Offset => " offset-bias",
@@ -178,6 +202,9 @@ impl fmt::Display for Variant {
             (self.window, " window"),
             (self.key_mask, " key-mask"),
             (self.key_lengths, " key-lengths"),
+            (self.query_lengths, " query-lengths"),
+            (self.documents, " documents"),
+            (self.bits, " bits"),
         ] {
             f.write_str(if set { word } else { "" })?;
         }

@@ -1,8 +1,9 @@
 //! Named problems.
 
+use super::variety;
 use relattn::{
-    Bias, Direction, Dtype, IndexFormat, Kerple, Layout, Mask, Problem, ProblemBuilder,
-    RelativeBuckets, Shape, Tensor, Window,
+    Bias, Direction, Dtype, IndexFormat, Layout, Mask, Problem, ProblemBuilder, RelativeBuckets,
+    Shape, Tensor,
 };
 
 /// A named problem.
@@ -12,18 +13,18 @@ pub(crate) struct Case {
     pub(crate) problem: Problem,
 }
 
-const KEYS: Mask = Mask {
+pub(super) const KEYS: Mask = Mask {
     causal: false,
     keys: true,
     ..Mask::NONE
 };
-const BOTH: Mask = Mask {
+pub(super) const BOTH: Mask = Mask {
     causal: true,
     keys: true,
     ..Mask::NONE
 };
-const ENCODER: Bias = Bias::Relative(RelativeBuckets::t5_encoder());
-const DECODER: Bias = Bias::Relative(RelativeBuckets::t5_decoder());
+pub(super) const ENCODER: Bias = Bias::Relative(RelativeBuckets::t5_encoder());
+pub(super) const DECODER: Bias = Bias::Relative(RelativeBuckets::t5_decoder());
 const WAVLM: Bias = Bias::Relative(RelativeBuckets {
     num_buckets: 320,
     max_distance: 800,
@@ -177,9 +178,10 @@ pub(crate) fn catalogue() -> Vec<Case> {
             3,
         ),
     ];
-    cases.extend(families());
-    cases.extend(masks());
-    cases.extend(types());
+    cases.extend(variety::families());
+    cases.extend(variety::masks());
+    cases.extend(variety::types());
+    cases.extend(variety::value_dims());
     cases.push(strided("[B, N, H, D]", |shape, heads, _| Layout {
         batch: shape.q_len * heads * shape.head_dim,
         head: shape.head_dim,
@@ -193,242 +195,14 @@ pub(crate) fn catalogue() -> Vec<Case> {
     cases
 }
 
-/// Every other bias, within and past the offsets of its own, in the kernels' several ways.
-fn families() -> Vec<Case> {
-    let shape = Shape {
-        batch: 2,
-        heads: 3,
-        kv_heads: 3,
-        q_len: 70,
-        k_len: 45,
-        head_dim: 24,
-    };
-    let dense = |each_sequence, each_head| {
-        Bias::Dense(Layout::dense_bias(&shape, each_sequence, each_head).expect("small"))
-    };
-    let padded = Bias::Dense(Layout {
-        batch: 0,
-        head: 70 * 50,
-        row: 50,
-    });
-    let sandwich = Bias::Sandwich { dimensions: 128 };
-    let own = [2, 3, 3, 70, 45, 24];
-    let long = [1, 3, 3, 150, 330, 24];
-    vec![
-        case(
-            "per offset",
-            long,
-            Bias::PerOffset { max_offset: 37 },
-            Mask::NONE,
-            11,
-        ),
-        case(
-            "per offset, all its own",
-            own,
-            Bias::PerOffset { max_offset: 400 },
-            Mask::NONE,
-            -5,
-        ),
-        case(
-            "per offset, causal, one number a side",
-            own,
-            Bias::PerOffset { max_offset: 1 },
-            BOTH,
-            3,
-        ),
-        case(
-            "per offset, a single number",
-            own,
-            Bias::PerOffset { max_offset: 0 },
-            Mask::NONE,
-            0,
-        ),
-        case("ALiBi", long, Bias::Alibi, Mask::NONE, 40),
-        case("ALiBi, causal", own, Bias::Alibi, Mask::CAUSAL, 0),
-        case(
-            "KERPLE, logarithmic",
-            long,
-            Bias::Kerple(Kerple::Log),
-            Mask::NONE,
-            40,
-        ),
-        case(
-            "KERPLE, power",
-            long,
-            Bias::Kerple(Kerple::Power),
-            Mask::CAUSAL,
-            180,
-        ),
-        case("Sandwich", long, sandwich, Mask::NONE, 0),
-        case(
-            "Sandwich, narrow, causal",
-            own,
-            Bias::Sandwich { dimensions: 6 },
-            Mask::CAUSAL,
-            0,
-        ),
-        case(
-            "dense, for each head",
-            own,
-            dense(true, true),
-            Mask::NONE,
-            0,
-        ),
-        case("dense, shared by heads", own, dense(true, false), KEYS, 0),
-        case(
-            "dense, shared by all",
-            own,
-            dense(false, false),
-            Mask::CAUSAL,
-            2,
-        ),
-        case(
-            "dense, shared by the batch, padded rows",
-            own,
-            padded,
-            Mask::NONE,
-            0,
-        ),
-    ]
-}
-
-/// Windows and key lengths, alone and with the other masks.
-fn masks() -> Vec<Case> {
-    let window = |left, right| Mask {
-        window: Some(Window { left, right }),
-        ..Mask::NONE
-    };
-    let lengths = Mask {
-        key_lengths: true,
-        ..Mask::NONE
-    };
-    let all = Mask {
-        keys: true,
-        key_lengths: true,
-        ..window(29, 3)
-    };
-    let local = [1, 2, 2, 300, 300, 16];
-    let small = [3, 2, 1, 90, 77, 20];
-    vec![
-        case("window", local, ENCODER, window(40, 9), 0),
-        case(
-            "window into the first key of a tile",
-            local,
-            ENCODER,
-            window(3, 1),
-            0,
-        ),
-        case("window of one key", local, Bias::None, window(0, 0), 0),
-        case(
-            "window before the query, causal",
-            local,
-            DECODER,
-            Mask {
-                causal: true,
-                ..window(64, 1000)
-            },
-            0,
-        ),
-        case(
-            "window that reaches everything",
-            small,
-            ENCODER,
-            window(u32::MAX, u32::MAX),
-            -9,
-        ),
-        case(
-            "window beyond the keys",
-            small,
-            Bias::None,
-            window(5, 5),
-            80,
-        ),
-        case(
-            "window, query offset",
-            [1, 2, 2, 33, 400, 24],
-            ENCODER,
-            window(100, 20),
-            250,
-        ),
-        case("key lengths", small, ENCODER, lengths, 0),
-        case(
-            "key lengths, causal",
-            small,
-            DECODER,
-            Mask {
-                causal: true,
-                ..lengths
-            },
-            5,
-        ),
-        case("every mask", small, ENCODER, all, 4),
-        case(
-            "every mask, dense",
-            small,
-            Bias::Dense(Layout {
-                batch: 0,
-                head: 0,
-                row: 77,
-            }),
-            Mask {
-                causal: true,
-                ..all
-            },
-            4,
-        ),
-    ]
-}
-
-/// Sixteen bits: features in whole fours and not, every kind of bias, masks, gaps between rows.
-fn types() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (dtype, names) in [
-        (
-            Dtype::F16,
-            ["f16", "f16, D = 6", "f16, dense", "f16, padded rows"],
-        ),
-        (
-            Dtype::Bf16,
-            ["bf16", "bf16, D = 6", "bf16, dense", "bf16, padded rows"],
-        ),
-    ] {
-        let shape = |head_dim| Shape {
-            batch: 2,
-            heads: 2,
-            kv_heads: 1,
-            q_len: 70,
-            k_len: 45,
-            head_dim,
-        };
-        let dense = Bias::Dense(Layout::dense_bias(&shape(24), false, true).expect("small"));
-        for (name, head_dim, bias, mask) in [
-            (names[0], 24, ENCODER, Mask::NONE),
-            (names[1], 6, DECODER, BOTH),
-            (names[2], 24, dense, Mask::NONE),
-        ] {
-            let built = builder(shape(head_dim), bias, mask, 0).dtype(dtype).build();
-            cases.push(Case {
-                name,
-                problem: built.expect("a valid case"),
-            });
-        }
-        cases.push(strided_as(dtype, names[3], |shape, heads, len| Layout {
-            batch: heads * (len * (shape.head_dim + 2) + 4),
-            head: len * (shape.head_dim + 2) + 4,
-            row: shape.head_dim + 2,
-        }));
-    }
-    cases
-}
-
-fn builder(shape: Shape, bias: Bias, mask: Mask, query_offset: i32) -> ProblemBuilder {
+pub(super) fn builder(shape: Shape, bias: Bias, mask: Mask, query_offset: i32) -> ProblemBuilder {
     Problem::builder(shape)
         .bias(bias)
         .mask(mask)
         .query_offset(query_offset)
 }
 
-fn case(
+pub(super) fn case(
     name: &'static str,
     [batch, heads, kv_heads, q_len, k_len, head_dim]: [u32; 6],
     bias: Bias,
@@ -455,7 +229,7 @@ fn strided(name: &'static str, layout: impl Fn(&Shape, u32, u32) -> Layout) -> C
     strided_as(Dtype::F32, name, layout)
 }
 
-fn strided_as(
+pub(super) fn strided_as(
     dtype: Dtype,
     name: &'static str,
     layout: impl Fn(&Shape, u32, u32) -> Layout,

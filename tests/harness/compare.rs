@@ -100,7 +100,7 @@ pub(crate) fn written(problem: &Problem) -> Vec<bool> {
     for b in 0..shape.batch as usize {
         for head in 0..shape.heads as usize {
             for i in 0..shape.q_len as usize {
-                written[layout.start(b, head, i)..][..shape.head_dim as usize].fill(true);
+                written[layout.start(b, head, i)..][..problem.value_dim() as usize].fill(true);
             }
         }
     }
@@ -131,15 +131,16 @@ fn naive_row(
     outputs: &mut Outputs,
 ) {
     let shape = problem.shape();
-    let d = shape.head_dim as usize;
+    let (d, dv) = (shape.head_dim as usize, problem.value_dim() as usize);
     let kv_head = head / (shape.heads / shape.kv_heads) as usize;
     let row = |values: &'_ [f32], tensor, [b, head, i]: [usize; 3]| -> Vec<f32> {
         let start = problem.layout(tensor).expect("a layout").start(b, head, i);
+        let d = if tensor == Tensor::V { dv } else { d };
         values[start..start + d].to_vec()
     };
     let query = row(inputs.q, Tensor::Q, [b, head, i]);
     let visible: Vec<usize> = (0..shape.k_len as usize)
-        .filter(|&j| sees(problem, inputs, [b, i, j]))
+        .filter(|&j| sees(problem, inputs, [b, head, i, j]))
         .collect();
     let scores: Vec<f32> = visible
         .iter()
@@ -163,7 +164,7 @@ fn naive_row(
         .start(b, head, i);
     for (&j, weight) in visible.iter().zip(&weights) {
         let value = row(inputs.v, Tensor::V, [b, kv_head, j]);
-        for (o, x) in outputs.out[start..start + d].iter_mut().zip(&value) {
+        for (o, x) in outputs.out[start..start + dv].iter_mut().zip(&value) {
             *o += weight / sum * x;
         }
     }
@@ -174,7 +175,8 @@ fn offset(problem: &Problem, i: usize, j: usize) -> i64 {
     position(j) - position(i) - i64::from(problem.query_offset())
 }
 
-fn sees(problem: &Problem, inputs: &Inputs<'_>, [b, i, j]: [usize; 3]) -> bool {
+fn sees(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> bool {
+    let q_len = problem.shape().q_len as usize;
     let k_len = problem.shape().k_len as usize;
     let (mask, offset) = (problem.mask(), offset(problem, i, j));
     (!mask.causal || offset <= 0)
@@ -184,6 +186,25 @@ fn sees(problem: &Problem, inputs: &Inputs<'_>, [b, i, j]: [usize; 3]) -> bool {
         && inputs
             .key_lengths
             .is_none_or(|lengths| j < lengths[b] as usize)
+        && inputs
+            .query_lengths
+            .is_none_or(|lengths| i < lengths[b] as usize)
+        && inputs.query_documents.is_none_or(|queries| {
+            let keys = inputs.key_documents.expect("documents of the keys");
+            queries[b * q_len + i] == keys[b * k_len + j]
+        })
+        && inputs.mask_bits.is_none_or(|words| {
+            let bits = mask.bits.expect("a mask of bits");
+            let heads = problem.shape().heads as usize;
+            let plane = match (bits.each_sequence, bits.each_head) {
+                (true, true) => b * heads + head,
+                (true, false) => b,
+                (false, true) => head,
+                (false, false) => 0,
+            };
+            let row = plane * q_len + i;
+            words[row * k_len.div_ceil(32) + j / 32] & 1 << (j % 32) != 0
+        })
         && inputs.key_mask.is_none_or(|mask| mask[b * k_len + j] != 0)
 }
 

@@ -5,7 +5,7 @@ use relattn::cpu::Inputs;
 use relattn::{Bias, Dtype, Problem, Tensor};
 
 /// The tensors of a case.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Data {
     pub(crate) q: Vec<f32>,
     pub(crate) k: Vec<f32>,
@@ -15,6 +15,10 @@ pub(crate) struct Data {
     pub(crate) bias: Option<Vec<f32>>,
     pub(crate) key_mask: Option<Vec<u8>>,
     pub(crate) key_lengths: Option<Vec<u32>>,
+    pub(crate) query_lengths: Option<Vec<u32>>,
+    pub(crate) query_documents: Option<Vec<u32>>,
+    pub(crate) key_documents: Option<Vec<u32>>,
+    pub(crate) mask_bits: Option<Vec<u32>>,
 }
 
 impl Data {
@@ -23,6 +27,10 @@ impl Data {
         let floats = |tensor, seed| values(elements(problem, tensor), seed);
         let stored = |tensor, seed| round(problem.dtype(), floats(tensor, seed));
         let rows = problem.bias().table_rows();
+        let (mask, shape) = (problem.mask(), problem.shape());
+        // Of the first sequence all, of the others fewer.
+        let lengths =
+            |all: u32| -> Vec<u32> { (0..shape.batch).map(|b| all * 2 / (2 + b)).collect() };
         let indexed = matches!(problem.bias(), Bias::Indexed { .. });
         Self {
             q: stored(Tensor::Q, seed),
@@ -37,11 +45,20 @@ impl Data {
                 _ => floats(Tensor::Table, seed + 3),
             }),
             bias: matches!(problem.bias(), Bias::Dense(_)).then(|| stored(Tensor::Bias, seed + 4)),
-            // Of the first sequence all keys, of the others fewer.
-            key_lengths: problem.mask().key_lengths.then(|| {
-                let shape = problem.shape();
-                (0..shape.batch)
-                    .map(|b| shape.k_len * 2 / (2 + b))
+            key_lengths: mask.key_lengths.then(|| lengths(shape.k_len)),
+            query_lengths: mask.query_lengths.then(|| lengths(shape.q_len)),
+            // Runs of 13 queries and of 17 keys, so that documents begin in the middle of tiles.
+            query_documents: mask
+                .documents
+                .then(|| runs(elements(problem, Tensor::QueryDocuments), 13)),
+            key_documents: mask
+                .documents
+                .then(|| runs(elements(problem, Tensor::KeyDocuments), 17)),
+            mask_bits: mask.bits.map(|_| {
+                let words = values(elements(problem, Tensor::MaskBits), seed + 5);
+                words
+                    .iter()
+                    .map(|word| word.to_bits() << 3 ^ word.to_bits())
                     .collect()
             }),
             // Not a function of the offset, and some past the table.
@@ -69,16 +86,25 @@ impl Data {
 
     pub(crate) fn inputs(&self) -> Inputs<'_> {
         Inputs {
-            q: &self.q,
-            k: &self.k,
-            v: &self.v,
             table: self.table.as_deref(),
             indices: self.indices.as_deref(),
             bias: self.bias.as_deref(),
             key_mask: self.key_mask.as_deref(),
             key_lengths: self.key_lengths.as_deref(),
+            query_lengths: self.query_lengths.as_deref(),
+            query_documents: self.query_documents.as_deref(),
+            key_documents: self.key_documents.as_deref(),
+            mask_bits: self.mask_bits.as_deref(),
+            ..Inputs::new(&self.q, &self.k, &self.v)
         }
     }
+}
+
+/// Numbers that rise by one after so many, and begin again after five.
+fn runs(count: usize, length: usize) -> Vec<u32> {
+    (0..count)
+        .map(|n| u32::try_from(n / length % 5).expect("small"))
+        .collect()
 }
 
 /// Numbers that the type holds exactly.

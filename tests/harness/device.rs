@@ -54,10 +54,21 @@ fn run_once(
         .as_deref()
         .map(|indices| placed(context, &words(problem, indices)));
     let bias = data.bias.as_deref().map(stored);
-    let key_lengths = data
-        .key_lengths
-        .as_deref()
-        .map(|lengths| placed(context, lengths));
+    let as_words = |words: &Option<Vec<u32>>| words.as_deref().map(|words| placed(context, words));
+    let [
+        key_lengths,
+        query_lengths,
+        query_documents,
+        key_documents,
+        mask_bits,
+    ] = [
+        &data.key_lengths,
+        &data.query_lengths,
+        &data.query_documents,
+        &data.key_documents,
+        &data.mask_bits,
+    ]
+    .map(as_words);
     let key_mask = data
         .key_mask
         .as_deref()
@@ -70,16 +81,17 @@ fn run_once(
     );
     let bound = forward
         .bind(&ForwardOperands {
-            q: operand(&q),
-            k: operand(&k),
-            v: operand(&v),
             table: table.as_ref().map(operand),
             indices: indices.as_ref().map(operand),
             bias: bias.as_ref().map(operand),
             key_mask: key_mask.as_ref().map(operand),
             key_lengths: key_lengths.as_ref().map(operand),
-            out: operand(&out),
+            query_lengths: query_lengths.as_ref().map(operand),
+            query_documents: query_documents.as_ref().map(operand),
+            key_documents: key_documents.as_ref().map(operand),
+            mask_bits: mask_bits.as_ref().map(operand),
             lse: Some(operand(&lse)),
+            ..ForwardOperands::new(operand(&q), operand(&k), operand(&v), operand(&out))
         })
         .map_err(|error| error.to_string())?;
     let descriptor = wgpu::CommandEncoderDescriptor::default();

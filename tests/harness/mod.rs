@@ -14,6 +14,7 @@ pub(crate) mod data;
 #[cfg(feature = "gpu")]
 pub(crate) mod device;
 pub(crate) mod recorded;
+pub(crate) mod variety;
 
 pub(crate) use data::elements;
 pub(crate) use recorded::{

@@ -116,9 +116,6 @@ impl Recorded {
                 k: floats("k"),
                 v: floats("v"),
                 table: Some(floats("table")),
-                indices: None,
-                bias: None,
-                key_lengths: None,
                 key_mask: Some(
                     tensors
                         .tensor("key_mask")
@@ -126,6 +123,7 @@ impl Recorded {
                         .data()
                         .to_vec(),
                 ),
+                ..Data::default()
             },
             ctx: floats("ctx"),
         }

@@ -81,14 +81,9 @@ impl Layer {
 
     pub(super) fn inputs(&self) -> Inputs<'_> {
         Inputs {
-            q: &self.q,
-            k: &self.k,
-            v: &self.v,
             table: Some(&self.table),
-            indices: None,
-            bias: None,
-            key_lengths: None,
             key_mask: self.key_mask.as_deref(),
+            ..Inputs::new(&self.q, &self.k, &self.v)
         }
     }
 

@@ -1,0 +1,56 @@
+//! What `cpu::Tiled` hides, beside keys and queries past the lengths.
+
+use super::Inputs;
+use crate::{Mask, Problem};
+
+/// The mask of one head of one sequence.
+pub(super) struct MaskSource<'a> {
+    mask: Mask,
+    key_mask: Option<&'a [u8]>,
+    /// Of the queries and of the keys.
+    documents: Option<[&'a [u32]; 2]>,
+    /// Rows of this many words.
+    bits: Option<(&'a [u32], usize)>,
+}
+
+impl<'a> MaskSource<'a> {
+    pub(super) fn new(problem: &Problem, inputs: &Inputs<'a>, [batch, head]: [usize; 2]) -> Self {
+        let shape = problem.shape();
+        let [heads, q_len, k_len] =
+            [shape.heads, shape.q_len, shape.k_len].map(|size| size as usize);
+        let documents = inputs.query_documents.zip(inputs.key_documents);
+        let bits = problem.mask().bits.zip(inputs.mask_bits);
+        Self {
+            mask: problem.mask(),
+            key_mask: inputs.key_mask.map(|mask| &mask[batch * k_len..][..k_len]),
+            documents: documents.map(|(queries, keys)| {
+                [
+                    &queries[batch * q_len..][..q_len],
+                    &keys[batch * k_len..][..k_len],
+                ]
+            }),
+            bits: bits.map(|(bits, words)| {
+                let width = k_len.div_ceil(32);
+                let sequence = if bits.each_sequence { batch } else { 0 };
+                let head = if bits.each_head { head } else { 0 };
+                let heads = if bits.each_head { heads } else { 1 };
+                (&words[(sequence * heads + head) * q_len * width..], width)
+            }),
+        }
+    }
+
+    /// Whether query `i` may not see key `j`, which is at this offset from it.
+    pub(super) fn hides(&self, i: usize, j: usize, offset: i64) -> bool {
+        self.mask.causal && offset > 0
+            || self.key_mask.is_some_and(|mask| mask[j] == 0)
+            || self.mask.window.is_some_and(|window| {
+                !(-i64::from(window.left)..=i64::from(window.right)).contains(&offset)
+            })
+            || self
+                .documents
+                .is_some_and(|[queries, keys]| queries[i] != keys[j])
+            || self
+                .bits
+                .is_some_and(|(words, width)| words[i * width + j / 32] >> (j % 32) & 1 == 0)
+    }
+}
