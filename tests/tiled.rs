@@ -2,6 +2,9 @@
 
 mod harness;
 
+use harness::catalogue::catalogue;
+use harness::compare::Reference;
+use harness::data::Data;
 use harness::{Recorded, T5_CASES, elements, largest_error};
 use proptest::prelude::*;
 use relattn::cpu::{Attention, Inputs, Oracle, Tiled};
@@ -20,6 +23,17 @@ fn equals_the_recorded_runs() {
         let found: Vec<f64> = found.out.iter().map(|&value| f64::from(value)).collect();
         let error = largest_error(&found, &case.ctx);
         assert!(error <= 4e-6, "{:?}: {error:e}", case.problem.shape());
+    }
+}
+
+#[test]
+fn every_case_of_the_catalogue() {
+    for case in catalogue() {
+        let data = Data::generate(&case.problem, 7);
+        let found = Tiled.forward(&case.problem, &data.inputs());
+        let found = found.unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        let checked = Reference::new(&case.problem, &data.inputs()).check(&found);
+        checked.unwrap_or_else(|error| panic!("{}: {error}", case.name));
     }
 }
 

@@ -51,22 +51,17 @@ impl<'a> BiasSource<'a> {
         }
     }
 
-    /// The bias of a head of a sequence at query `i`, key `j`, whose offset this is.
-    pub(super) fn at(&self, [batch, head, i, j]: [usize; 4], offset: i64) -> f32 {
+    /// Adds the bias of a head of a sequence at query `i` to the scores of keys from `j` on, the first at this offset.
+    pub(super) fn add(&self, [batch, head, i, j]: [usize; 4], offset: i64, scores: &mut [f32]) {
         match self {
-            Self::None => 0.0,
+            Self::None => {}
             Self::Offset {
                 radius,
                 width,
                 values,
             } => {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "clamped to 0 ..= 2·radius"
-                )]
-                let column = (offset.clamp(-radius, *radius) + radius) as usize;
-                values[head * width + column]
+                let row = &values[head * width..][..*width];
+                add_by_offset(row, *radius, offset, scores);
             }
             Self::Index {
                 table,
@@ -74,12 +69,45 @@ impl<'a> BiasSource<'a> {
                 heads,
                 k_len,
             } => {
-                let row = indices[i * k_len + j] as usize;
-                table
-                    .get(row * heads + head)
-                    .map_or(0.0, |value| value * LOG2_E)
+                let rows = &indices[i * k_len + j..][..scores.len()];
+                for (score, &row) in scores.iter_mut().zip(rows) {
+                    let value = table.get(row as usize * heads + head);
+                    *score += value.map_or(0.0, |value| value * LOG2_E);
+                }
             }
-            Self::Dense { values, layout } => values[layout.start(batch, head, i) + j] * LOG2_E,
+            Self::Dense { values, layout } => {
+                let row = &values[layout.start(batch, head, i) + j..][..scores.len()];
+                for (score, value) in scores.iter_mut().zip(row) {
+                    *score += value * LOG2_E;
+                }
+            }
+        }
+    }
+}
+
+/// Adds what `row` has for offsets from this one on; at and past the radius that is one number.
+fn add_by_offset(row: &[f32], radius: i64, offset: i64, scores: &mut [f32]) {
+    #[expect(clippy::cast_possible_wrap, reason = "a tile is short")]
+    let last = offset + scores.len() as i64 - 1;
+    let column = usize::try_from(offset + radius);
+    match column {
+        Ok(column) if last <= radius => {
+            let row = &row[column..][..scores.len()];
+            for (score, value) in scores.iter_mut().zip(row) {
+                *score += value;
+            }
+        }
+        _ if offset >= radius || last <= -radius => {
+            let value = row[if offset >= radius { row.len() - 1 } else { 0 }];
+            for score in scores {
+                *score += value;
+            }
+        }
+        _ => {
+            for (offset, score) in (offset..).zip(scores) {
+                let column = usize::try_from(offset.clamp(-radius, radius) + radius);
+                *score += row[column.unwrap_or(0)];
+            }
         }
     }
 }

@@ -39,6 +39,15 @@ impl<'a> MaskSource<'a> {
         }
     }
 
+    /// Whether every query sees every key.
+    pub(super) const fn hides_nothing(&self) -> bool {
+        !self.mask.causal
+            && self.mask.window.is_none()
+            && self.key_mask.is_none()
+            && self.documents.is_none()
+            && self.bits.is_none()
+    }
+
     /// Whether query `i` may not see key `j`, which is at this offset from it.
     pub(super) fn hides(&self, i: usize, j: usize, offset: i64) -> bool {
         self.mask.causal && offset > 0

@@ -184,14 +184,18 @@ impl<'a> Head<'a> {
     fn add_bias(&self, rows: &Range<usize>, keys: &Range<usize>, scores: &mut [f32]) -> bool {
         let mut any = false;
         for (i, row) in rows.clone().zip(scores.chunks_exact_mut(K_TILE)) {
-            for (j, score) in keys.clone().zip(row) {
-                let offset = self.offset(i, j);
-                *score = if i >= self.q_len || self.mask.hides(i, j, offset) {
+            let row = &mut row[..keys.len()];
+            let first = self.offset(i, keys.start);
+            self.bias
+                .add([self.batch, self.head, i, keys.start], first, row);
+            if self.mask.hides_nothing() && i < self.q_len {
+                continue;
+            }
+            for ((j, offset), score) in keys.clone().zip(first..).zip(row) {
+                if i >= self.q_len || self.mask.hides(i, j, offset) {
                     any = true;
-                    MASKED
-                } else {
-                    *score + self.bias.at([self.batch, self.head, i, j], offset)
-                };
+                    *score = MASKED;
+                }
             }
         }
         any
