@@ -2,12 +2,13 @@
 
 use relattn::cpu::{Attention, Inputs, Oracle};
 use relattn::run::OnDevice;
-use relattn::{Bias, Context, Problem, RelativeBuckets, Scale, Shape, Tensor, wgpu};
+use relattn::{Bias, Capabilities, Context, Problem, RelativeBuckets, Scale, Shape, Tensor, wgpu};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapter = pollster::block_on(instance.request_adapter(&Default::default()))?;
-    let (device, queue) = pollster::block_on(adapter.request_device(&Default::default()))?;
+    let (device, queue) =
+        pollster::block_on(adapter.request_device(&Capabilities::descriptor(&adapter)))?;
 
     let shape = Shape {
         batch: 1,

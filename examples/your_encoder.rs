@@ -3,7 +3,9 @@
 //! One kernel serves every step: lengths and offsets are uniforms.
 
 use relattn::plan::ForwardOperands;
-use relattn::{Bias, Context, Layout, Mask, Problem, RelativeBuckets, Scale, Shape, Tensor, wgpu};
+use relattn::{
+    Bias, Capabilities, Context, Layout, Mask, Problem, RelativeBuckets, Scale, Shape, Tensor, wgpu,
+};
 
 const HEADS: u32 = 8;
 const HEAD_DIM: u32 = 64;
@@ -13,7 +15,8 @@ const CAPACITY: u32 = 512;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapter = pollster::block_on(instance.request_adapter(&Default::default()))?;
-    let (device, queue) = pollster::block_on(adapter.request_device(&Default::default()))?;
+    let (device, queue) =
+        pollster::block_on(adapter.request_device(&Capabilities::descriptor(&adapter)))?;
     let buffer = |elements: u32| {
         device.create_buffer(&wgpu::BufferDescriptor {
             label: None,

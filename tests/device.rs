@@ -15,7 +15,7 @@ use relattn::plan::{Forward, ForwardOperands, Operand, choose};
 use relattn::run::OnDevice;
 use relattn::{
     Bias, Capabilities, Context, Error, InputError, Limit, Mask, Problem, RelativeBuckets, Shape,
-    Tensor, wgpu,
+    Tensor, Window, wgpu,
 };
 
 const SMALL: Shape = Shape {
@@ -399,4 +399,26 @@ fn costs_are_counted_without_overflow() {
         ..SMALL
     };
     assert_eq!(cost(empty, Mask::NONE, 0).flops, 0);
+    // 2 features, keys counted one by one.
+    for (left, right, causal, offset) in [
+        (0, 0, false, 0),
+        (1, 2, false, 0),
+        (1, 2, true, 1),
+        (u32::MAX, 0, false, -2),
+        (0, u32::MAX, false, 4),
+        (1, 1, false, 90),
+    ] {
+        let mask = Mask {
+            causal,
+            window: Some(Window { left, right }),
+            ..Mask::NONE
+        };
+        let sees = |i: i64, j: i64| {
+            let from = j - i - i64::from(offset);
+            from >= -i64::from(left) && from <= i64::from(right) && (!causal || from <= 0)
+        };
+        let rows = (0..3).flat_map(|i| (0..5).map(move |j| (i, j)));
+        let pairs = rows.filter(|&(i, j)| sees(i, j)).count() as u64;
+        assert_eq!(cost(shape, mask, offset).flops, 4 * pairs * 2, "{mask:?}");
+    }
 }
