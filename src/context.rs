@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::plan::{BucketIndex, Family, Forward, Kernel, choose};
+use crate::plan::{BucketIndex, Family, Forward, Kernel, Merge, choose};
 use crate::{Capabilities, Error, IndexFormat, Problem, Thresholds};
 
 /// The caller's device, and the kernels compiled for it so far.
@@ -91,6 +91,19 @@ impl Context {
             q_len,
             k_len,
             query_offset,
+        }
+    }
+
+    /// Compiles the merge of attention over parts of the keys, or reuses its kernel: `parts` results of `rows` rows, those of
+    /// `[B, H, Nq]`, with `value_dim` features.
+    #[must_use]
+    pub fn merge(&self, parts: u32, rows: u32, value_dim: u32) -> Merge {
+        Merge {
+            device: self.device.clone(),
+            pipeline: self.pipeline(Kernel::Merge),
+            parts,
+            rows,
+            value_dim,
         }
     }
 

@@ -34,6 +34,10 @@ pub enum Tensor {
     Indices,
     /// The dense bias, `[B, H, Nq, Nk]` with strides.
     Bias,
+    /// The outputs of parts of the keys, `[P, rows, Dv]`.
+    PartOut,
+    /// The log-sum-exps of parts of the keys, `[P, rows]`.
+    PartLse,
     /// The bias by head and clamped offset, `[H, 2 · radius + 1]`, which a pass makes for itself.
     OffsetTable,
 }
@@ -55,6 +59,8 @@ impl std::fmt::Display for Tensor {
             Self::Lse => "lse",
             Self::Indices => "indices",
             Self::Bias => "bias",
+            Self::PartOut => "the outputs of the parts",
+            Self::PartLse => "the lse of the parts",
             Self::OffsetTable => "the offset table",
         })
     }

@@ -17,6 +17,9 @@ const FAMILY_SANDWICH: &str = include_str!("../shaders/part/family_sandwich.wgsl
 /// The kernel that builds the bucket-index matrix; `PER_WORD` is left open.
 pub(crate) const BUCKET_INDEX: &str = include_str!("../shaders/bucket_index.wgsl");
 
+/// The kernel that merges attention over parts of the keys.
+pub(crate) const MERGE: &str = include_str!("../shaders/merge.wgsl");
+
 const FRAGMENTS: &str = include_str!("../shaders/attention_forward.wgsl");
 const BROADCAST: &str = include_str!("../shaders/attention_forward_broadcast.wgsl");
 const TENSORS: &str = include_str!("../shaders/part/tensors.wgsl");

@@ -254,7 +254,7 @@ pub(super) fn check(
 
 /// Refuses outputs that overlap, and an output in a buffer that is also read: WebGPU allows no buffer to be both in one
 /// dispatch, wherever the ranges lie.
-fn check_aliases(slots: &[Slot<'_>]) -> Result<(), Error> {
+pub(super) fn check_aliases(slots: &[Slot<'_>]) -> Result<(), Error> {
     let used = slots.iter().filter(|&&(.., bytes)| bytes > 0);
     let (written, read): (Vec<_>, Vec<_>) =
         used.partition(|(_, tensor, ..)| matches!(tensor, Tensor::Out | Tensor::Lse));
@@ -341,6 +341,19 @@ pub(super) fn check_dispatch(device: &wgpu::Device, workgroups: [u32; 3]) -> Res
         Some(found) if found > maximum => Err(Error::DispatchTooLarge { found, maximum }),
         _ => Ok(()),
     }
+}
+
+/// Workgroups that stand in a row, in as many rows as the device's limit asks for; the last may be one too long.
+pub(super) fn spread(device: &wgpu::Device, groups: u64) -> Result<[u32; 3], Error> {
+    let maximum = device.limits().max_compute_workgroups_per_dimension;
+    let rows = groups.div_ceil(u64::from(maximum));
+    let (Ok(width), Ok(rows)) = (groups.min(maximum.into()).try_into(), rows.try_into()) else {
+        let found = u32::MAX;
+        return Err(Error::DispatchTooLarge { found, maximum });
+    };
+    let workgroups = [width, rows, 1];
+    check_dispatch(device, workgroups)?;
+    Ok(workgroups)
 }
 
 pub(super) fn uniform(device: &wgpu::Device, contents: &[u8]) -> wgpu::Buffer {

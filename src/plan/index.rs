@@ -2,7 +2,7 @@
 
 use wgpu::BufferBinding;
 
-use super::bind::{Bound, Step, check, check_dispatch, entry, storage, uniform};
+use super::bind::{Bound, Step, check, entry, spread, storage, uniform};
 use super::params::IndexParams;
 use crate::{Error, IndexFormat, ProblemError, Tensor, Thresholds};
 
@@ -38,14 +38,7 @@ impl BucketIndex {
         if groups == 0 {
             return Ok(Bound { steps: Vec::new() });
         }
-        let widest = u64::from(self.device.limits().max_compute_workgroups_per_dimension);
-        let width = groups.min(widest);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "validate() keeps the matrix within 32 bits"
-        )]
-        let workgroups = [width as u32, groups.div_ceil(width) as u32, 1];
-        check_dispatch(&self.device, workgroups)?;
+        let workgroups = spread(&self.device, groups)?;
         let params = IndexParams::new(self, workgroups[0]);
         let params = uniform(&self.device, bytemuck::bytes_of(&params));
         let steps = storage(&self.device, self.thresholds.steps());

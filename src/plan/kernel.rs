@@ -12,6 +12,8 @@ pub(crate) enum Kernel {
     OffsetTable(Family),
     /// The matrix of bucket indices.
     BucketIndex(IndexFormat),
+    /// The merge of parts.
+    Merge,
 }
 
 impl Kernel {
@@ -20,6 +22,7 @@ impl Kernel {
             Self::Forward(variant) => variant.to_string(),
             Self::OffsetTable(family) => format!("offset_table {family:?}"),
             Self::BucketIndex(format) => format!("bucket_index {format:?}"),
+            Self::Merge => "merge".into(),
         }
     }
 
@@ -32,6 +35,7 @@ impl Kernel {
                 format.per_word(),
                 shader::BUCKET_INDEX
             ),
+            Self::Merge => shader::MERGE.into(),
         }
     }
 
@@ -41,6 +45,7 @@ impl Kernel {
             Self::Forward(variant) => variant.bindings(),
             Self::OffsetTable(family) => family.bindings(),
             Self::BucketIndex(_) => vec![(1, true), (2, false)],
+            Self::Merge => vec![(1, true), (2, true), (3, false), (4, false)],
         }
     }
 }

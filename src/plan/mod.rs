@@ -4,6 +4,7 @@ mod bind;
 mod choose;
 mod index;
 mod kernel;
+mod merge;
 mod offset_table;
 mod params;
 mod variant;
@@ -11,6 +12,7 @@ mod variant;
 pub use bind::{Bound, ForwardOperands, Operand};
 pub use choose::choose;
 pub use index::BucketIndex;
+pub use merge::{Merge, MergeOperands};
 pub use variant::{Algorithm, BiasSlot, Variant};
 
 pub(crate) use kernel::Kernel;

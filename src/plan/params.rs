@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::BucketIndex;
+use super::{BucketIndex, Merge};
 use crate::{Bias, Direction, Problem, Thresholds};
 
 /// `Params` of `shaders/part/params.wgsl`.
@@ -128,6 +128,31 @@ impl IndexParams {
     }
 }
 
+/// `MergeParams` of `shaders/merge.wgsl`.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct MergeParams {
+    parts: u32,
+    rows: u32,
+    value_dim: u32,
+    groups: u32,
+    empty_lse: f32,
+    padding: [u32; 3],
+}
+
+impl MergeParams {
+    pub(crate) const fn new(merge: &Merge, groups: u32) -> Self {
+        Self {
+            parts: merge.parts,
+            rows: merge.rows,
+            value_dim: merge.value_dim,
+            groups,
+            empty_lse: f32::NEG_INFINITY,
+            padding: [0; 3],
+        }
+    }
+}
+
 /// Buckets of one direction where later keys have their own, else 0.
 pub(crate) const fn later_buckets(thresholds: &Thresholds) -> u32 {
     match thresholds.buckets().direction {
@@ -142,7 +167,7 @@ mod tests {
 
     use naga::TypeInner;
 
-    use super::{IndexParams, Params, TableParams};
+    use super::{IndexParams, MergeParams, Params, TableParams};
     use crate::plan::{Algorithm, BiasSlot, Family, Kernel, Variant};
     use crate::{Capabilities, Dtype, IndexFormat};
 
@@ -169,6 +194,7 @@ mod tests {
         .map(Kernel::OffsetTable)
         .to_vec();
         kernels.extend(formats.map(Kernel::BucketIndex));
+        kernels.push(Kernel::Merge);
         for head_dim in [1, 3, 32, 33, 64, 65, 96, 128, 130, 255, 256] {
             for bias in slots.iter().copied() {
                 // Every combination of masks at one dimension, none and all at the others.
@@ -318,6 +344,8 @@ mod tests {
             ),
             expected
         );
+        expected = members!(MergeParams: parts, rows, value_dim, groups, empty_lse);
+        assert_eq!(uniform(Kernel::Merge, size_of::<MergeParams>()), expected);
         expected = members!(IndexParams: q_len, k_len, query_offset, steps, per_direction, groups);
         assert_eq!(
             uniform(

@@ -1,0 +1,79 @@
+//! Attention over all keys from attention over parts of them, as an operation of its own.
+
+use wgpu::BufferBinding;
+
+use super::Operand;
+use super::bind::{Bound, Step, check, check_aliases, entry, spread, uniform};
+use super::params::MergeParams;
+use crate::{Error, ProblemError, Tensor};
+
+/// A compiled merge of `parts` results, each `[rows, value_dim]` with a log-sum-exp a row. Rows are those of `[B, H, Nq]`.
+///
+/// Parts may come from key ranges of one device or of several, as in ring attention: a range that begins at key `a` is a
+/// problem with `query_offset − a`.
+#[derive(Clone, Debug)]
+pub struct Merge {
+    pub(crate) device: wgpu::Device,
+    pub(crate) pipeline: wgpu::ComputePipeline,
+    pub(crate) parts: u32,
+    pub(crate) rows: u32,
+    pub(crate) value_dim: u32,
+}
+
+/// The buffers of a merge, f32.
+#[derive(Clone, Debug)]
+pub struct MergeOperands<'a> {
+    /// The outputs of the parts, `[P, rows, Dv]`.
+    pub outs: Operand<'a>,
+    /// Their log-sum-exps, `[P, rows]`.
+    pub lses: Operand<'a>,
+    /// `[rows, Dv]`, written.
+    pub out: Operand<'a>,
+    /// `[rows]`, written.
+    pub lse: Operand<'a>,
+}
+
+impl Merge {
+    /// Checks the buffers and binds them; records and submits nothing.
+    ///
+    /// # Errors
+    /// More elements than 32 bits can index; a buffer that is too small, misaligned, past the device's limits, without
+    /// `STORAGE` or shared by what is read and what is written.
+    pub fn bind(&self, operands: &MergeOperands<'_>) -> Result<Bound, Error> {
+        let [parts, rows, features] = [self.parts, self.rows, self.value_dim].map(u64::from);
+        let elements = u128::from(parts) * u128::from(rows) * u128::from(features);
+        if elements > u128::from(u32::MAX) {
+            return Err(ProblemError::TooLarge {
+                tensor: Tensor::Out,
+                elements,
+                maximum: u32::MAX.into(),
+            }
+            .into());
+        }
+        let slots = [
+            (1, Tensor::PartOut, &operands.outs, parts * rows * features),
+            (2, Tensor::PartLse, &operands.lses, parts * rows),
+            (3, Tensor::Out, &operands.out, rows * features),
+            (4, Tensor::Lse, &operands.lse, rows),
+        ]
+        .map(|(number, tensor, operand, count)| (number, tensor, operand.clone(), 4 * count));
+        for (_, tensor, binding, bytes) in &slots {
+            check(&self.device, *tensor, binding, *bytes)?;
+        }
+        check_aliases(&slots)?;
+        let groups = (rows * features).div_ceil(64);
+        if groups == 0 || parts == 0 {
+            return Ok(Bound { steps: Vec::new() });
+        }
+        let workgroups = spread(&self.device, groups)?;
+        let params = MergeParams::new(self, workgroups[0]);
+        let params = uniform(&self.device, bytemuck::bytes_of(&params));
+        let mut entries = vec![entry(0, params.as_entire_buffer_binding())];
+        entries.extend(slots.into_iter().map(|(number, _, binding, bytes)| {
+            let size = std::num::NonZeroU64::new(bytes);
+            entry(number, BufferBinding { size, ..binding })
+        }));
+        let step = Step::new(&self.device, &self.pipeline, &entries, workgroups);
+        Ok(Bound { steps: vec![step] })
+    }
+}

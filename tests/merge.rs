@@ -1,0 +1,225 @@
+//! Attention over parts of the keys, merged, is attention over all of them, on every adapter.
+
+#![cfg(feature = "gpu")]
+
+mod harness;
+
+use harness::adapters::contexts;
+use harness::compare::Reference;
+use harness::data::Data;
+use harness::elements;
+use relattn::cpu::{Attention, Outputs};
+use relattn::plan::{MergeOperands, Operand};
+use relattn::run::OnDevice;
+use relattn::{
+    Bias, Context, Error, Mask, Problem, ProblemError, RelativeBuckets, Shape, Tensor, wgpu,
+};
+use wgpu::util::DeviceExt;
+
+const SHAPE: Shape = Shape {
+    batch: 1,
+    heads: 2,
+    kv_heads: 1,
+    q_len: 37,
+    k_len: 100,
+    head_dim: 12,
+};
+
+/// The problem over keys `first .. first + k_len`.
+fn part(first: u32, k_len: u32) -> Problem {
+    let offset = 40 - i32::try_from(first).expect("small");
+    Problem::builder(Shape { k_len, ..SHAPE })
+        .bias(Bias::Relative(RelativeBuckets::t5_decoder()))
+        .mask(Mask::CAUSAL)
+        .query_offset(offset)
+        .build()
+        .expect("valid")
+}
+
+/// Rows of the one key/value head.
+fn keys(values: &[f32], first: u32, count: u32) -> Vec<f32> {
+    let d = SHAPE.head_dim as usize;
+    values[first as usize * d..][..count as usize * d].to_vec()
+}
+
+fn upload(context: &Context, values: &[f32]) -> wgpu::Buffer {
+    let contents: Vec<u8> = values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    let descriptor = wgpu::util::BufferInitDescriptor {
+        label: None,
+        contents: &contents,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
+    };
+    context.device().create_buffer_init(&descriptor)
+}
+
+fn read(context: &Context, encoder: wgpu::CommandEncoder, buffer: &wgpu::Buffer) -> Vec<f32> {
+    let staging = context.device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: buffer.size(),
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let mut encoder = encoder;
+    encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+    context.queue().submit([encoder.finish()]);
+    staging.slice(..).map_async(wgpu::MapMode::Read, |_| ());
+    let idle = context.device().poll(wgpu::PollType::wait_indefinitely());
+    idle.expect("a device");
+    let range = staging.slice(..).get_mapped_range().expect("mapped");
+    let words = range.chunks_exact(4);
+    words
+        .map(|word| f32::from_le_bytes(word.try_into().expect("four bytes")))
+        .collect()
+}
+
+fn encoder(context: &Context) -> wgpu::CommandEncoder {
+    context
+        .device()
+        .create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+}
+
+/// The parts' results, computed and merged on the device.
+fn merged(context: &Context, data: &Data, cuts: &[u32]) -> Outputs {
+    let device = OnDevice::new(context.clone());
+    let mut all = Outputs {
+        out: Vec::new(),
+        lse: Vec::new(),
+    };
+    for ends in cuts.windows(2) {
+        let (first, count) = (ends[0], ends[1] - ends[0]);
+        let part_data = Data {
+            k: keys(&data.k, first, count),
+            v: keys(&data.v, first, count),
+            ..data.clone()
+        };
+        let found = device.forward(&part(first, count), &part_data.inputs());
+        let found = found.expect("computed");
+        all.out.extend(found.out);
+        all.lse.extend(found.lse);
+    }
+    let parts = u32::try_from(cuts.len() - 1).expect("few");
+    let rows = SHAPE.heads * SHAPE.q_len;
+    let whole = part(0, SHAPE.k_len);
+    let poison = |tensor| upload(context, &vec![f32::NAN; elements(&whole, tensor)]);
+    let (outs, lses) = (upload(context, &all.out), upload(context, &all.lse));
+    let (out, lse) = (poison(Tensor::Out), poison(Tensor::Lse));
+    let bound = context
+        .merge(parts, rows, SHAPE.head_dim)
+        .bind(&MergeOperands {
+            outs: outs.as_entire_buffer_binding(),
+            lses: lses.as_entire_buffer_binding(),
+            out: out.as_entire_buffer_binding(),
+            lse: lse.as_entire_buffer_binding(),
+        })
+        .expect("bound");
+    let mut recorded = encoder(context);
+    bound.encode(&mut recorded);
+    Outputs {
+        out: read(context, recorded, &out),
+        lse: read(context, encoder(context), &lse),
+    }
+}
+
+#[test]
+fn any_split_equals_the_whole() {
+    let whole = part(0, SHAPE.k_len);
+    let data = Data::generate(&whole, 3);
+    let reference = Reference::new(&whole, &data.inputs());
+    for (adapter, context) in contexts() {
+        // One part; halves; a part of no key; a part that no query sees; many.
+        for cuts in [
+            &[0, 100][..],
+            &[0, 50, 100],
+            &[0, 33, 33, 100],
+            &[0, 1, 90, 100],
+            &[0, 7, 20, 41, 60, 61, 99, 100],
+        ] {
+            let found = merged(&context, &data, cuts);
+            let checked = reference.check(&found);
+            checked.unwrap_or_else(|error| panic!("{adapter}: {cuts:?}: {error}"));
+        }
+    }
+}
+
+/// Rows that no part has a key for are 0 and −∞.
+#[test]
+fn rows_without_keys_stay_empty() {
+    for (adapter, context) in contexts() {
+        let empty = f32::NEG_INFINITY;
+        let outs = upload(&context, &[1.0, 2.0, 0.0, 0.0, 5.0, 6.0, 0.0, 0.0]);
+        let lses = upload(&context, &[0.5, empty, 0.5, empty]);
+        let (out, lse) = (
+            upload(&context, &[f32::NAN; 4]),
+            upload(&context, &[9.0; 2]),
+        );
+        let bound = context.merge(2, 2, 2).bind(&MergeOperands {
+            outs: outs.as_entire_buffer_binding(),
+            lses: lses.as_entire_buffer_binding(),
+            out: out.as_entire_buffer_binding(),
+            lse: lse.as_entire_buffer_binding(),
+        });
+        let mut recorded = encoder(&context);
+        bound.expect("bound").encode(&mut recorded);
+        assert_eq!(
+            read(&context, recorded, &out),
+            [3.0, 4.0, 0.0, 0.0],
+            "{adapter}"
+        );
+        let lse = read(&context, encoder(&context), &lse);
+        assert!(
+            (lse[0] - 0.5 - 2_f32.ln()).abs() < 1e-6,
+            "{adapter}: {lse:?}"
+        );
+        assert_eq!(lse[1], empty, "{adapter}");
+    }
+}
+
+#[test]
+fn bad_operands_are_named() {
+    let (_, context) = contexts().swap_remove(0);
+    let (long, short) = (upload(&context, &[0.0; 64]), upload(&context, &[0.0; 3]));
+    let (out, lse) = (upload(&context, &[0.0; 8]), upload(&context, &[0.0; 4]));
+    let whole = wgpu::Buffer::as_entire_buffer_binding;
+    let operands = |outs: &'_ wgpu::Buffer, out: &'_ wgpu::Buffer| {
+        let operands: [Operand<'_>; 2] = [whole(outs), whole(out)];
+        let [outs, out] = operands;
+        context
+            .merge(2, 4, 2)
+            .bind(&MergeOperands {
+                outs,
+                lses: whole(&long),
+                out,
+                lse: whole(&lse),
+            })
+            .map(|_| ())
+    };
+    assert_eq!(operands(&long, &out), Ok(()));
+    assert_eq!(
+        operands(&short, &out),
+        Err(Error::BufferTooSmall {
+            tensor: Tensor::PartOut,
+            found: 12,
+            needed: 64
+        })
+    );
+    assert_eq!(
+        operands(&long, &long),
+        Err(Error::SharedBuffer {
+            read: Tensor::PartOut,
+            written: Tensor::Out
+        })
+    );
+    let huge = context.merge(u32::MAX, 4, 2).bind(&MergeOperands {
+        outs: whole(&long),
+        lses: whole(&long),
+        out: whole(&out),
+        lse: whole(&lse),
+    });
+    assert!(matches!(
+        huge.map(|_| ()),
+        Err(Error::Problem(ProblemError::TooLarge { .. }))
+    ));
+}
