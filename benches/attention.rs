@@ -69,6 +69,10 @@ fn check_buckets(words: &[u32], case: &Case, format: IndexFormat) {
     let bytes = words.iter().flat_map(|word| word.to_le_bytes());
     let found: Vec<u32> = match format {
         IndexFormat::U32 => words.to_vec(),
+        IndexFormat::U16 => words
+            .iter()
+            .flat_map(|word| [word & 0xffff, word >> 16])
+            .collect(),
         IndexFormat::U8 => bytes.map(u32::from).collect(),
     };
     let n = i64::from(case.n);

@@ -1,6 +1,6 @@
 // The matrix of bucket indices, from integer thresholds.
 //   out[i, j] = base + #{thresholds ≤ distance},  offset = j − i − query_offset
-// An invocation writes one word: one index, or PER_WORD = 4 indices of a byte each, the first in the lowest byte.
+// An invocation writes one word: one index, or PER_WORD of 32 / PER_WORD bits each, the first in the lowest.
 struct IndexParams {
     q_len: u32,
     k_len: u32,
@@ -44,7 +44,7 @@ fn bucket_index(
     for (var n = 0u; n < min(PER_WORD, elements - first); n++) {
         let i = (first + n) / params.k_len;
         let j = (first + n) % params.k_len;
-        packed |= bucket(i32(j) - i32(i) - params.query_offset) << (8u * n);
+        packed |= bucket(i32(j) - i32(i) - params.query_offset) << (32u / PER_WORD * n);
     }
     indices[word] = packed;
 }

@@ -37,11 +37,14 @@ pub enum Bias {
         /// The width of the sinusoidal embedding whose inner products these are, even; 128 in the paper.
         dimensions: u32,
     },
-    /// `table[index[i][j]][head]` with the caller's `[Nq, Nk]` indices; the table is `[rows, H]`. An index of `rows` or
-    /// more adds 0.
+    /// `table[index[i][j]][head]` with the caller's indices, `[Nq, Nk]` or `[B, Nq, Nk]`; the table is `[rows, H]`. An index of
+    /// `rows` or more adds 0. For what is no function of the offset: windows of an image (Swin, BEiT), boxes on a page
+    /// (LayoutLMv3, UDOP), blocks (LongT5).
     Indexed {
         /// Rows of the table.
         rows: u32,
+        /// Whether each sequence of the batch has indices of its own, or all share them.
+        each_sequence: bool,
         /// How the indices lie in device memory.
         format: IndexFormat,
     },
@@ -86,11 +89,8 @@ impl Bias {
     /// Checks the parameters that do not depend on the shape.
     pub(crate) fn validate(&self) -> Result<(), ProblemError> {
         match *self {
-            Self::Indexed { rows, format } => {
-                let maximum = match format {
-                    IndexFormat::U8 => 256,
-                    IndexFormat::U32 => Self::MAX_TABLE_ROWS,
-                };
+            Self::Indexed { rows, format, .. } => {
+                let maximum = format.most().min(Self::MAX_TABLE_ROWS);
                 if rows == 0 || rows > maximum {
                     return Err(ProblemError::TableRows {
                         found: rows,
@@ -142,16 +142,29 @@ pub fn alibi_slopes(heads: u32) -> Vec<f32> {
 pub enum IndexFormat {
     /// A word each.
     U32,
+    /// Half a word each, rows unpadded, the first index in the lower half; for at most 65,536 rows.
+    U16,
     /// A byte each, rows unpadded, the first index in the lowest byte of a word; for at most 256 rows.
     U8,
 }
 
 impl IndexFormat {
+    /// How many different indices there are, as far as 32 bits count.
+    #[must_use]
+    pub const fn most(self) -> u32 {
+        match self {
+            Self::U32 => u32::MAX,
+            Self::U16 => 1 << 16,
+            Self::U8 => 1 << 8,
+        }
+    }
+
     /// Indices in a word.
     #[must_use]
     pub const fn per_word(self) -> u32 {
         match self {
             Self::U32 => 1,
+            Self::U16 => 2,
             Self::U8 => 4,
         }
     }

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::IndexFormat;
+
 /// The name of a tensor in an attention problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -201,10 +203,14 @@ pub enum InputError {
         expected: u64,
     },
     /// An index that its format cannot hold.
-    #[error("an index is {found}; at most 255 fits IndexFormat::U8")]
-    IndexPastByte {
+    #[error("an index is {found}; at most {maximum} fits IndexFormat::{format:?}")]
+    IndexPastFormat {
         /// The index.
         found: u32,
+        /// The format.
+        format: IndexFormat,
+        /// The largest that it holds.
+        maximum: u32,
     },
     /// More keys or queries than there are.
     #[error("one of {tensor} is {found}; at most {maximum} is allowed")]

@@ -190,7 +190,12 @@ impl Problem {
         let rows = self.bias.table_rows().map_or(0, u64::from);
         match tensor {
             Tensor::Table => rows * heads,
-            Tensor::Indices if matches!(self.bias, Bias::Indexed { .. }) => q_len * k_len,
+            Tensor::Indices => match self.bias {
+                Bias::Indexed { each_sequence, .. } => {
+                    q_len * k_len * if each_sequence { batch } else { 1 }
+                }
+                _ => 0,
+            },
             Tensor::Bias => match self.bias {
                 Bias::Dense(layout) => {
                     layout.span([shape.batch, shape.heads, shape.q_len], shape.k_len)
@@ -329,6 +334,7 @@ impl ProblemBuilder {
         let scale = self.resolve_scale()?;
         self.bias.validate()?;
         self.validate_bits()?;
+        self.validate_indices()?;
         let thresholds = match self.bias {
             Bias::Relative(buckets) => Some(buckets.thresholds()?),
             Bias::Dense(layout) => {
@@ -348,6 +354,24 @@ impl ProblemBuilder {
             query_offset: self.query_offset,
             layouts: self.resolve_layouts()?,
         })
+    }
+
+    /// Refuses indices past 32 bits.
+    fn validate_indices(&self) -> Result<(), ProblemError> {
+        let shape = &self.shape;
+        let Bias::Indexed { each_sequence, .. } = self.bias else {
+            return Ok(());
+        };
+        let sequences = u128::from(if each_sequence { shape.batch } else { 1 });
+        let elements = sequences * u128::from(shape.q_len) * u128::from(shape.k_len);
+        if elements > u128::from(u32::MAX) {
+            return Err(ProblemError::TooLarge {
+                tensor: Tensor::Indices,
+                elements,
+                maximum: u32::MAX.into(),
+            });
+        }
+        Ok(())
     }
 
     /// Refuses a mask of bits past 32 bits of words.

@@ -7,7 +7,7 @@ use wgpu::util::DeviceExt;
 
 use crate::cpu::{Attention, Inputs, Outputs};
 use crate::plan::{ForwardOperands, Operand};
-use crate::{Bias, Context, Dtype, Error, IndexFormat, Problem, Tensor};
+use crate::{Bias, Context, Dtype, Error, Problem, Tensor};
 
 /// Attention on a device, from host slices.
 #[derive(Clone, Debug)]
@@ -236,11 +236,12 @@ fn restored(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
 
 /// Indices in the format of the bias.
 fn packed(bias: Bias, indices: &[u32]) -> Vec<u8> {
-    match bias {
-        Bias::Indexed {
-            format: IndexFormat::U8,
-            ..
-        } => indices.iter().map(|index| index.to_le_bytes()[0]).collect(),
-        _ => bytemuck::cast_slice(indices).to_vec(),
-    }
+    let kept = match bias {
+        Bias::Indexed { format, .. } => 4 / format.per_word() as usize,
+        _ => 4,
+    };
+    let bytes = indices.iter().map(|index| index.to_le_bytes());
+    bytes
+        .flat_map(|bytes| bytes.into_iter().take(kept))
+        .collect()
 }

@@ -71,6 +71,14 @@ fn equals_the_thresholds() {
                 let (guard, found) = words.split_last().expect("a guard");
                 assert_eq!(found, expected, "{adapter}: {name}");
                 assert_eq!(*guard, GUARD, "{adapter}: {name}");
+                let words = build(&context, &index(IndexFormat::U16));
+                let (guard, found) = words.split_last().expect("a guard");
+                let halves = found.iter().flat_map(|word| [word & 0xffff, word >> 16]);
+                assert!(
+                    halves.take(expected.len()).eq(expected.iter().copied()),
+                    "{adapter}: {name} in halves"
+                );
+                assert_eq!(*guard, GUARD, "{adapter}: {name} in halves");
                 if buckets.num_buckets > 256 {
                     continue;
                 }

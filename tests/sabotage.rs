@@ -111,8 +111,8 @@ const SHARED: [Planted; 23] = [
     ),
     (
         "index matrix transposed",
-        "table_row(i * params.k_len + j)",
-        "table_row(j * params.q_len + i)",
+        "var at = i * params.k_len + j;",
+        "var at = j * params.q_len + i;",
     ),
     (
         "bias of head 0",

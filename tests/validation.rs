@@ -92,7 +92,7 @@ fn every_case_is_valid_under_default_limits() {
 fn the_bucket_matrix_is_valid_under_default_limits() {
     let context = noop();
     let thresholds = RelativeBuckets::t5_encoder().thresholds().expect("valid");
-    for format in [IndexFormat::U32, IndexFormat::U8] {
+    for format in [IndexFormat::U32, IndexFormat::U16, IndexFormat::U8] {
         let index = context.bucket_index(&thresholds, [100, 100], 0, format);
         let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
             label: None,

@@ -71,7 +71,7 @@ Tensors of IN, little-endian f32 unless noted:
   table        [num_buckets, H]   for --bias t5
                [2R + 1, H]        for --bias offset; row R is offset 0
                [rows, H]          for --bias index
-  index        [Nq, Nk] u8, u32, i32   rows of the table; past it the bias is 0
+  index        [Nq, Nk] or [B, Nq, Nk] u8, u32, i32   rows of the table; past it the bias is 0
   slopes       [H]                for --bias alibi, optional: else the paper's
   p, a         [H]                for --bias kerple-log and kerple-power
   bias         [B or 1, H or 1, Nq, Nk]   for --bias dense

@@ -24,6 +24,7 @@ pub(crate) fn bias(args: &AttendArgs, file: &TensorFile<'_>, shape: &Shape) -> R
             let [rows, _] = file.sizes(TABLE)?;
             Bias::Indexed {
                 rows,
+                each_sequence: file.rank(INDEX)? == 3,
                 format: IndexFormat::U32,
             }
         }
@@ -72,8 +73,14 @@ impl Parameters {
             ..Self::default()
         };
         match problem.bias() {
-            Bias::Indexed { .. } => {
-                parameters.indices = Some(file.indices(INDEX, &[shape.q_len, shape.k_len])?);
+            Bias::Indexed { each_sequence, .. } => {
+                let sizes = [shape.batch, shape.q_len, shape.k_len];
+                let sizes = if each_sequence {
+                    &sizes[..]
+                } else {
+                    &sizes[1..]
+                };
+                parameters.indices = Some(file.indices(INDEX, sizes)?);
             }
             Bias::Dense(_) => {
                 let [each_sequence, each_head] = own_bias(file, shape)?;

@@ -191,6 +191,10 @@ const fn too_large(tensor: Tensor, needed: u64, maximum: u64) -> Fault {
 fn unpack(bytes: &[u8], format: IndexFormat) -> Vec<u32> {
     match format {
         IndexFormat::U8 => bytes.iter().map(|&byte| byte.into()).collect(),
+        IndexFormat::U16 => bytes
+            .chunks_exact(2)
+            .map(|half| u16::from_le_bytes([half[0], half[1]]).into())
+            .collect(),
         IndexFormat::U32 => bytes
             .chunks_exact(4)
             .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))

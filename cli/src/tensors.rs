@@ -44,7 +44,7 @@ pub(crate) const A: Wanted = Wanted {
 };
 pub(crate) const INDEX: Wanted = Wanted {
     name: "index",
-    form: "[Nq, Nk]",
+    form: "[Nq, Nk] or [B, Nq, Nk]",
 };
 pub(crate) const BIAS: Wanted = Wanted {
     name: "bias",
@@ -89,6 +89,11 @@ impl<'a> TensorFile<'a> {
 
     pub(crate) fn has(&self, wanted: Wanted) -> bool {
         self.tensors.tensor(wanted.name).is_ok()
+    }
+
+    /// The number of dimensions of a tensor.
+    pub(crate) fn rank(&self, wanted: Wanted) -> Result<usize, Fault> {
+        Ok(self.view(wanted)?.shape().len())
     }
 
     /// The sizes of a tensor that must have `RANK` dimensions.

@@ -1,7 +1,7 @@
 // Slot `bias`: table[index[i, j]][head]; the literal form, which serves indices that are no function of j − i.
-// An index past the table adds 0. INDEX_BYTES tells whether four indices share a word.
+// An index past the table adds 0. INDEX_BITS of a word hold an index, the first lowest.
 @group(0) @binding(6) var<storage, read> table: array<f32>;   // [TABLE_ROWS, H]
-@group(0) @binding(8) var<storage, read> indices: array<u32>; // [Nq, Nk]
+@group(0) @binding(8) var<storage, read> indices: array<u32>; // [Nq, Nk], or [B, Nq, Nk]
 const LOG2_E = 1.4426950408889634;
 
 const constant_bias = 0.0;
@@ -13,17 +13,22 @@ fn bias_constant() -> bool {
 }
 
 fn table_row(at: u32) -> u32 {
-    if INDEX_BYTES {
-        return (indices[at / 4u] >> (8u * (at % 4u))) & 0xffu;
+    if INDEX_BITS == 32u {
+        return indices[at];
     }
-    return indices[at];
+    let each = 32u / INDEX_BITS;
+    return (indices[at / each] >> (INDEX_BITS * (at % each))) & (0xffffffffu >> (32u - INDEX_BITS));
 }
 
 fn bias_at(i: u32, j: u32) -> f32 {
     if i >= params.q_len || j >= params.k_len {
         return 0.0;
     }
-    let row = table_row(i * params.k_len + j);
+    var at = i * params.k_len + j;
+    if EACH_SEQUENCE {
+        at += place.batch * params.q_len * params.k_len;
+    }
+    let row = table_row(at);
     if row >= TABLE_ROWS {
         return 0.0;
     }

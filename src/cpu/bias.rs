@@ -20,6 +20,8 @@ pub(super) enum BiasSource<'a> {
         indices: &'a [u32],
         heads: usize,
         k_len: usize,
+        /// From a sequence to the next; 0 where they share.
+        sequence: usize,
     },
     /// A number for each score.
     Dense {
@@ -32,11 +34,16 @@ impl<'a> BiasSource<'a> {
     pub(super) fn new(problem: &Problem, inputs: &Inputs<'a>) -> Self {
         let shape = problem.shape();
         match (problem.bias(), inputs.indices, inputs.bias) {
-            (Bias::Indexed { .. }, Some(indices), _) => Self::Index {
+            (Bias::Indexed { each_sequence, .. }, Some(indices), _) => Self::Index {
                 table: inputs.table.unwrap_or_default(),
                 indices,
                 heads: shape.heads as usize,
                 k_len: shape.k_len as usize,
+                sequence: if each_sequence {
+                    shape.q_len as usize * shape.k_len as usize
+                } else {
+                    0
+                },
             },
             (Bias::Dense(layout), _, Some(values)) => Self::Dense { values, layout },
             (bias, ..) if bias.is_by_offset() => {
@@ -68,8 +75,9 @@ impl<'a> BiasSource<'a> {
                 indices,
                 heads,
                 k_len,
+                sequence,
             } => {
-                let rows = &indices[i * k_len + j..][..scores.len()];
+                let rows = &indices[batch * sequence + i * k_len + j..][..scores.len()];
                 for (score, &row) in scores.iter_mut().zip(rows) {
                     let value = table.get(row as usize * heads + head);
                     *score += value.map_or(0.0, |value| value * LOG2_E);

@@ -24,7 +24,7 @@ pub struct Inputs<'a> {
     pub v: &'a [f32],
     /// The bias table, `[num_buckets, H]`, where the bias has one.
     pub table: Option<&'a [f32]>,
-    /// `[Nq, Nk]`, rows of the table, where the bias is indexed.
+    /// `[Nq, Nk]` or `[B, Nq, Nk]`, rows of the table, where the bias is indexed.
     pub indices: Option<&'a [u32]>,
     /// The dense bias, `[B, H, Nq, Nk]` with the strides of the problem's bias, where it is dense.
     pub bias: Option<&'a [f32]>,
@@ -149,7 +149,7 @@ impl Inputs<'_> {
                 (None, false) => {}
             }
         }
-        check_bytes(bias, self.indices)?;
+        check_format(bias, self.indices)?;
         let shape = problem.shape();
         check_lengths(Tensor::KeyLengths, self.key_lengths, shape.k_len)?;
         check_lengths(Tensor::QueryLengths, self.query_lengths, shape.q_len)
@@ -182,17 +182,18 @@ fn check_lengths(tensor: Tensor, lengths: Option<&[u32]>, maximum: u32) -> Resul
     }
 }
 
-/// Indices that are to be bytes must be bytes.
-fn check_bytes(bias: Bias, indices: Option<&[u32]>) -> Result<(), InputError> {
-    let bytes = matches!(
-        bias,
-        Bias::Indexed {
-            format: IndexFormat::U8,
-            ..
-        }
-    );
-    match indices.and_then(|indices| indices.iter().find(|&&index| index > 255)) {
-        Some(&found) if bytes => Err(InputError::IndexPastByte { found }),
+/// Indices must fit their format.
+fn check_format(bias: Bias, indices: Option<&[u32]>) -> Result<(), InputError> {
+    let Bias::Indexed { format, .. } = bias else {
+        return Ok(());
+    };
+    let last = format.most() - 1;
+    match indices.and_then(|indices| indices.iter().find(|&&index| index > last)) {
+        Some(&found) if format != IndexFormat::U32 => Err(InputError::IndexPastFormat {
+            found,
+            format,
+            maximum: last,
+        }),
         _ => Ok(()),
     }
 }

@@ -220,8 +220,14 @@ fn bias(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> 
             let ratio = 8.0 * (head + 1) as f64 / heads as f64;
             inner / ratio
         }
-        Bias::Indexed { rows, .. } => {
-            let at = i * problem.shape().k_len as usize + j;
+        Bias::Indexed {
+            rows,
+            each_sequence,
+            ..
+        } => {
+            let shape = problem.shape();
+            let sequence = if each_sequence { b } else { 0 };
+            let at = (sequence * shape.q_len as usize + i) * shape.k_len as usize + j;
             let row = inputs.indices.map_or(rows, |indices| indices[at]);
             if row < rows { table(row as usize) } else { 0.0 }
         }

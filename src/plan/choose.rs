@@ -31,7 +31,15 @@ pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant,
         rows,
         bias: match problem.bias() {
             Bias::None => BiasSlot::None,
-            Bias::Indexed { rows, format } => BiasSlot::Index { rows, format },
+            Bias::Indexed {
+                rows,
+                each_sequence,
+                format,
+            } => BiasSlot::Index {
+                rows,
+                each_sequence,
+                format,
+            },
             Bias::Dense(_) => BiasSlot::Dense,
             _ => BiasSlot::Offset,
         },

@@ -29,7 +29,7 @@ impl BucketIndex {
     /// Checks and binds the buffer that the matrix is written to.
     ///
     /// # Errors
-    /// A matrix past 32 bits or more than 256 buckets in bytes; a buffer that is too small, misaligned, past the
+    /// A matrix past 32 bits or more buckets than the format holds; a buffer that is too small, misaligned, past the
     /// device's limits or without `STORAGE`.
     pub fn bind(&self, indices: &BufferBinding<'_>) -> Result<Bound, Error> {
         self.validate()?;
@@ -53,11 +53,12 @@ impl BucketIndex {
 
     fn validate(&self) -> Result<(), ProblemError> {
         let buckets = self.thresholds.buckets().num_buckets;
-        if self.format == IndexFormat::U8 && buckets > 256 {
+        let maximum = self.format.most();
+        if buckets > maximum {
             return Err(ProblemError::BucketCount {
                 found: buckets,
                 minimum: 2,
-                maximum: 256,
+                maximum,
             });
         }
         let elements = u64::from(self.q_len) * u64::from(self.k_len);

@@ -180,9 +180,13 @@ mod tests {
 
     /// Every forward kernel that `choose` may reach, at several head dimensions.
     fn kernels() -> Vec<Kernel> {
-        let formats = [IndexFormat::U32, IndexFormat::U8];
+        let formats = [IndexFormat::U32, IndexFormat::U16, IndexFormat::U8];
         let mut slots = vec![BiasSlot::None, BiasSlot::Offset, BiasSlot::Dense];
-        slots.extend(formats.map(|format| BiasSlot::Index { rows: 7, format }));
+        slots.extend(formats.map(|format| BiasSlot::Index {
+            rows: 7,
+            each_sequence: format == IndexFormat::U16,
+            format,
+        }));
         let mut kernels = [
             Family::Buckets,
             Family::PerOffset,

@@ -16,6 +16,8 @@ pub enum BiasSlot {
     Index {
         /// Rows of the table.
         rows: u32,
+        /// Each sequence has indices of its own.
+        each_sequence: bool,
         /// How the indices lie in memory.
         format: IndexFormat,
     },
@@ -167,9 +169,16 @@ impl Variant {
             let bf16 = self.dtype == Dtype::Bf16;
             text += &format!("const BF16 = {bf16};\n");
         }
-        if let BiasSlot::Index { rows, format } = self.bias {
-            let bytes = format == IndexFormat::U8;
-            text += &format!("const TABLE_ROWS = {rows}u;\nconst INDEX_BYTES = {bytes};\n");
+        if let BiasSlot::Index {
+            rows,
+            each_sequence,
+            format,
+        } = self.bias
+        {
+            let bits = 32 / format.per_word();
+            text += &format!(
+                "const TABLE_ROWS = {rows}u;\nconst INDEX_BITS = {bits}u;\nconst EACH_SEQUENCE = {each_sequence};\n"
+            );
         }
         text
     }

@@ -33,7 +33,11 @@ const WAVLM: Bias = Bias::Relative(RelativeBuckets {
 
 /// Every case.
 pub(crate) fn catalogue() -> Vec<Case> {
-    let indexed = |format| Bias::Indexed { rows: 50, format };
+    let indexed = |each_sequence, format| Bias::Indexed {
+        rows: 50,
+        each_sequence,
+        format,
+    };
     let mut cases = vec![
         case(
             "one of everything",
@@ -166,14 +170,28 @@ pub(crate) fn catalogue() -> Vec<Case> {
         case(
             "indices in words",
             [2, 3, 3, 70, 45, 24],
-            indexed(IndexFormat::U32),
+            indexed(false, IndexFormat::U32),
+            Mask::NONE,
+            0,
+        ),
+        case(
+            "indices in halves, of each sequence",
+            [2, 3, 3, 70, 45, 24],
+            indexed(true, IndexFormat::U16),
+            Mask::NONE,
+            0,
+        ),
+        case(
+            "indices in bytes, of each sequence",
+            [3, 2, 1, 33, 21, 16],
+            indexed(true, IndexFormat::U8),
             Mask::NONE,
             0,
         ),
         case(
             "indices in bytes",
             [2, 3, 3, 70, 45, 24],
-            indexed(IndexFormat::U8),
+            indexed(false, IndexFormat::U8),
             BOTH,
             3,
         ),

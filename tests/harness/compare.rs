@@ -240,9 +240,11 @@ fn bias(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> 
                 .sum();
             inner * single(shape.heads.into()) / (8.0 * (1.0 + head_number(head)))
         }
-        Bias::Indexed { .. } => {
+        Bias::Indexed { each_sequence, .. } => {
             let indices = inputs.indices.expect("indices");
-            table(indices[i * shape.k_len as usize + j] as usize)
+            let sequence = if each_sequence { b } else { 0 };
+            let row = sequence * shape.q_len as usize + i;
+            table(indices[row * shape.k_len as usize + j] as usize)
         }
         Bias::Dense(layout) => inputs.bias.expect("a bias")[layout.start(b, head, i) + j],
         _ => 0.0,

@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 use relattn::cpu::Outputs;
 use relattn::plan::{Forward, ForwardOperands, Operand};
-use relattn::{Bias, Context, Dtype, IndexFormat, Problem, Tensor, wgpu};
+use relattn::{Bias, Context, Dtype, Problem, Tensor, wgpu};
 use wgpu::util::DeviceExt;
 
 use super::compare::written;
@@ -196,18 +196,17 @@ fn operand(buffer: &wgpu::Buffer) -> Operand<'_> {
 
 /// Indices in the format of the problem's bias.
 fn words(problem: &Problem, indices: &[u32]) -> Vec<u32> {
-    match problem.bias() {
-        Bias::Indexed {
-            format: IndexFormat::U8,
-            ..
-        } => packed(
-            &indices
-                .iter()
-                .map(|&index| u8::try_from(index).expect("a byte"))
-                .collect::<Vec<_>>(),
-        ),
-        _ => indices.to_vec(),
-    }
+    let Bias::Indexed { format, .. } = problem.bias() else {
+        return indices.to_vec();
+    };
+    let bits = 32 / format.per_word();
+    let words = indices.chunks(format.per_word() as usize);
+    words
+        .map(|word| {
+            let placed = (0..).step_by(bits as usize).zip(word);
+            placed.fold(0, |word, (shift, &index)| word | index << shift)
+        })
+        .collect()
 }
 
 /// Bytes in words, the first lowest.
