@@ -124,7 +124,7 @@ fn sizes_that_no_kernel_serves() {
         tensors.insert(name, Made::floats(&shape));
     }
     tensors.insert("key_mask", Made::bytes(&[1, 1]));
-    Place::new(&harness::file(&tensors)).refuses(&[], &["head_dim is 257", "256"]);
+    Place::new(&harness::file(&tensors)).refuses(&[], &["257 features", "256"]);
 }
 
 #[test]
