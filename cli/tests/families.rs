@@ -147,7 +147,7 @@ fn bad_families_are_refused() {
     std::fs::write(&input, harness::file(&tensors)).expect("written");
     refused(
         &attend(&input, &output, "cpu", &["--bias", "t5"]),
-        &["key length is 8", "at most 7"],
+        &["one of key_lengths is 8", "at most 7"],
     );
     assert!(!output.exists());
 }
