@@ -64,8 +64,19 @@ impl Context {
     ///
     /// # Errors
     /// As [`Self::forward`].
+    ///
+    /// # Safety
+    /// The text is compiled without checks: its indices must stay in range, and its loops must end.
     #[doc(hidden)]
-    pub fn forward_with_text(&self, problem: &Problem, text: &str) -> Result<Forward, Error> {
+    #[expect(
+        unsafe_code,
+        reason = "only the caller knows the text; ours is safe by the argument at the compilation"
+    )]
+    pub unsafe fn forward_with_text(
+        &self,
+        problem: &Problem,
+        text: &str,
+    ) -> Result<Forward, Error> {
         let forward = self.forward(problem)?;
         let kernel = Kernel::Forward(*forward.variant());
         Ok(Forward {
