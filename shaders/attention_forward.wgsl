@@ -1,5 +1,5 @@
 // Fused attention: one workgroup computes Q_TILE query rows of one head.
-//   for each key tile that the mask leaves:
+//   for each key tile of which the mask leaves anything:
 //       S = scale · Q Kᵀ + bias                 in fragments of ROWS × 8 scores a thread, 16 features at a time
 //       m' = max(m, rowmax S), P = exp2(S − m'), l = l · exp2(m − m') + rowsum P
 //       O = O · exp2(m − m') + P V              in fragments of ROWS rows × 4 or 8 features a thread
@@ -9,7 +9,8 @@
 //    and x + 24, so that neighbours read neighbouring keys; of each chunk of 32 features it owns 4x … 4x + 3.
 // 2. Scores carry a factor log2(e), so that every exponential is an exp2.
 // 3. 16 KiB serve any head dimension: `tile` holds a few features of Q and K, then half of P and a few keys of V.
-// 4. `sums` is only ever indexed by constants once the loops over rows are unrolled; hence the calls by pass.
+// 4. A tile that documents, bits or a key mask hide from all rows costs no more than to find that out.
+// 5. `sums` is only ever indexed by constants once the loops over rows are unrolled; hence the calls by pass.
 
 const COLUMNS = 8u;
 const WORKGROUP = 64u;
@@ -33,15 +34,18 @@ const VALUES_AT = Q_TILE * P_STRIDE;      // where V lies in `tile`, behind P
 const PADDED = HEAD_DIM % 16u != 0u;
 const VALUE_PADDED = VALUE_DIM % (4u * SPAN) != 0u;
 
+const SKIPS = KEY_MASK || PAIR_MASK;
 const TILE = max(KEYS_AT + K_TILE * SLICE_STRIDE, VALUES_AT + 4u * PIECE * SPAN);
 var<workgroup> tile: array<vec4<f32>, TILE>;
 var<workgroup> partial: array<f32, Q_TILE * COLUMNS>; // a number of each thread for each of its rows
 var<workgroup> key_visible: array<u32, K_TILE>;
+var<workgroup> seen: atomic<u32>;            // not 0 where some row sees some key of the tile
 var<workgroup> infinities: atomic<u32>;      // whether a thread met one
 
 var<private> column: u32; // of this thread in the grid
 var<private> line: u32;   // its row there
 var<private> score: array<array<vec4<f32>, 2>, ROWS>;
+var<private> visible: array<u32, ROWS>; // a bit for each score of a row, first those of the first half
 var<private> maximum: array<f32, ROWS>;
 var<private> sum: array<f32, ROWS>;
 var<private> sums: array<array<vec4<f32>, FEATURES>, ROWS * PASSES>;
@@ -79,33 +83,66 @@ fn add_scores() {
     }
 }
 
-fn hidden(score: f32, row: u32, slot: u32) -> f32 {
-    return masked(score, place.q_first + row, place.k_first + slot, key_visible[slot] != 0u);
+// The keys of a row's fragment that it sees, bit n being key x + 8 n.
+fn visible_bits(row: u32) -> u32 {
+    var bits = 0u;
+    for (var n = 0u; n < 8u; n++) {
+        let slot = column + n * COLUMNS;
+        let sees_it = key_visible[slot] != 0u && sees(place.q_first + row, place.k_first + slot);
+        bits |= select(0u, 1u, sees_it) << n;
+    }
+    return bits;
 }
 
-// Four scores of a row with keys x, x + 8, x + 16 and x + 24 of the tile: scaled, biased, and hidden where they are.
-fn finished(score: vec4<f32>, row: u32, x: u32, hides: bool) -> vec4<f32> {
-    var bias = vec4(constant_bias);
+// Finds what the rows see of a tile that hides something; whether that is anything, for the whole workgroup.
+fn look(local: u32) -> bool {
+    workgroupBarrier();
+    if local < K_TILE {
+        key_visible[local] = visible_key(place.k_first + local);
+    }
+    if local == 0u {
+        atomicStore(&seen, 0u);
+    }
+    workgroupBarrier();
+    var any = 0u;
+    for (var r = 0u; r < ROWS; r++) {
+        visible[r] = visible_bits(line * ROWS + r);
+        any |= visible[r];
+    }
+    if !SKIPS {
+        return true;
+    }
+    atomicOr(&seen, any);
+    workgroupBarrier();
+    return atomicLoad(&seen) != 0u;
+}
+
+// Four scores of a row with keys x, x + 8, x + 16 and x + 24 of the tile, scaled and biased.
+fn biased(score: vec4<f32>, row: u32, x: u32, own: RowBias) -> vec4<f32> {
+    var bias = vec4(constant_bias(own));
     if !bias_constant() {
         bias = vec4(
-            bias_of(row, x), bias_of(row, x + COLUMNS),
-            bias_of(row, x + 2u * COLUMNS), bias_of(row, x + 3u * COLUMNS));
+            bias_of(row, x, own), bias_of(row, x + COLUMNS, own),
+            bias_of(row, x + 2u * COLUMNS, own), bias_of(row, x + 3u * COLUMNS, own));
     }
-    let s = score * params.scale + bias;
-    if !hides {
-        return s;
-    }
-    return vec4(
-        hidden(s.x, row, x), hidden(s.y, row, x + COLUMNS),
-        hidden(s.z, row, x + 2u * COLUMNS), hidden(s.w, row, x + 3u * COLUMNS));
+    return score * params.scale + bias;
+}
+
+fn hidden(score: vec4<f32>, bits: u32) -> vec4<f32> {
+    return select(vec4(MASKED), score, (vec4(bits) & vec4(1u, 2u, 4u, 8u)) != vec4(0u));
 }
 
 // Finishes the scores and leaves the maximum of each row's fragment in `partial`.
 fn finish_scores(hides: bool) {
     for (var r = 0u; r < ROWS; r++) {
         let row = line * ROWS + r;
-        let first = finished(score[r][0], row, column, hides);
-        let second = finished(score[r][1], row, column + HALF, hides);
+        let own = row_bias(row);
+        var first = biased(score[r][0], row, column, own);
+        var second = biased(score[r][1], row, column + HALF, own);
+        if hides {
+            first = hidden(first, visible[r]);
+            second = hidden(second, visible[r] >> 4u);
+        }
         score[r][0] = first;
         score[r][1] = second;
         let top = max(first, second);
@@ -215,7 +252,7 @@ fn write_row(r: u32, total: f32) {
 fn add_own_infinities() {
     for (var r = 0u; r < ROWS; r++) {
         let i = place.q_first + line * ROWS + r;
-        for (var d = 4u * column; d < VALUE_DIM && i < params.q_len; d += 4u * COLUMNS) {
+        for (var d = 4u * column; d < VALUE_DIM && i < row_limit(); d += 4u * COLUMNS) {
             add_infinities(i, d);
         }
     }
@@ -226,7 +263,7 @@ fn attention_forward(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    place = Place(group.z, group.y, group.x * Q_TILE, 0u);
+    place = placed(group + params.first.xyz);
     column = local % COLUMNS;
     line = local / COLUMNS;
     for (var r = 0u; r < ROWS; r++) {
@@ -240,6 +277,9 @@ fn attention_forward(
     for (var k_first = key_begin(); k_first < end; k_first += K_TILE) {
         place.k_first = k_first;
         let hides = tile_hides();
+        if hides && !look(local) {
+            continue;
+        }
         for (var r = 0u; r < ROWS; r++) {
             score[r][0] = vec4(0.0);
             score[r][1] = vec4(0.0);
@@ -249,9 +289,6 @@ fn attention_forward(
             stage_slice(slice, local);
             if slice == 0u {
                 bias_prepare(local);
-                if local < K_TILE {
-                    key_visible[local] = visible_key(k_first + local);
-                }
             }
             workgroupBarrier();
             add_scores();
@@ -277,7 +314,7 @@ fn attention_forward(
         for (var c = 0u; c < COLUMNS; c++) {
             total += partial[row * COLUMNS + c];
         }
-        if place.q_first + row < params.q_len {
+        if place.q_first + row < row_limit() {
             write_row(r, total);
         }
     }

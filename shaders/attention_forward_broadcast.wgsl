@@ -1,5 +1,5 @@
 // Fused attention by subgroup: one invocation owns ROWS query rows, and the subgroup reads each key once for all of its lanes.
-//   for each LANES keys that the mask leaves, lane e holding the features of key e:
+//   for each LANES keys of which the mask leaves anything, lane e holding the features of key e:
 //       S[r][e] = scale · q[r] · shuffle(k, e) + bias
 //       m' = max(m, max S), P = exp2(S − m'), l = l · exp2(m − m') + sum P
 //       O[r] = O[r] · exp2(m − m') + Σ P[r][e] · shuffle(v, e)
@@ -26,7 +26,7 @@ var<private> sums: array<array<array<vec4<f32>, ROWS>, VALUE_BLOCK>, VALUE_BLOCK
 var<private> score: array<array<f32, LANES>, ROWS>; // then the weights
 var<private> maximum: array<f32, ROWS>;
 var<private> sum: array<f32, ROWS>;
-var<private> key_visible: array<bool, LANES>;
+var<private> visible: array<u32, ROWS>;              // a bit for each score of a row
 
 fn read_queries(local: u32) {
     for (var r = 0u; r < ROWS; r++) {
@@ -70,20 +70,39 @@ fn score_keys(j: u32) {
     }
 }
 
+// Finds what this invocation's rows see of a tile that hides something; whether that is anything.
+fn look(local: u32, key: u32) -> bool {
+    var keys = 0u;
+    for (var e = 0u; e < LANES; e++) {
+        keys |= select(0u, 1u, subgroupShuffle(key, e) != 0u) << e;
+    }
+    var any = 0u;
+    for (var r = 0u; r < ROWS; r++) {
+        var bits = 0u;
+        for (var e = 0u; e < LANES; e++) {
+            bits |= select(0u, 1u, sees(place.q_first + r * WORKGROUP + local, place.k_first + e)) << e;
+        }
+        visible[r] = bits & keys;
+        any |= visible[r];
+    }
+    return any != 0u;
+}
+
 // Scales, biases and hides the scores of a row.
 fn finish_scores(r: u32, row: u32, hides: bool) {
+    let own = row_bias(row);
     if bias_constant() {
         for (var e = 0u; e < LANES; e++) {
-            score[r][e] = fma(score[r][e], params.scale, constant_bias);
+            score[r][e] = fma(score[r][e], params.scale, constant_bias(own));
         }
     } else {
         for (var e = 0u; e < LANES; e++) {
-            score[r][e] = fma(score[r][e], params.scale, bias_of(row, e));
+            score[r][e] = fma(score[r][e], params.scale, bias_of(row, e, own));
         }
     }
     if hides {
         for (var e = 0u; e < LANES; e++) {
-            score[r][e] = masked(score[r][e], place.q_first + row, place.k_first + e, key_visible[e]);
+            score[r][e] = select(MASKED, score[r][e], (visible[r] >> e & 1u) != 0u);
         }
     }
 }
@@ -133,7 +152,7 @@ fn add_values(j: u32, hides: bool) {
 }
 
 fn write_row(r: u32, i: u32) {
-    if i >= params.q_len {
+    if i >= row_limit() {
         return;
     }
     let row = out_row(i);
@@ -152,7 +171,7 @@ fn attention_forward_broadcast(
     @builtin(local_invocation_index) local: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    place = Place(group.z, group.y, group.x * Q_TILE, 0u);
+    place = placed(group + params.first.xyz);
     for (var r = 0u; r < ROWS; r++) {
         maximum[r] = MASKED;
     }
@@ -163,11 +182,8 @@ fn attention_forward_broadcast(
         place.k_first = k_first;
         let j = k_first + lane % LANES;
         let hides = tile_hides();
-        if hides {
-            let visible = visible_key(j);
-            for (var e = 0u; e < LANES; e++) {
-                key_visible[e] = subgroupShuffle(visible, e) != 0u;
-            }
+        if hides && !subgroupAny(look(local, visible_key(j))) {
+            continue;
         }
         bias_prepare(local);
         score_keys(j);
@@ -182,7 +198,7 @@ fn attention_forward_broadcast(
         write_row(r, place.q_first + r * WORKGROUP + local);
     }
     if subgroupAny(infinity_met) {
-        for (var i = place.q_first + local; i < min(place.q_first + Q_TILE, params.q_len); i += WORKGROUP) {
+        for (var i = place.q_first + local; i < min(place.q_first + Q_TILE, row_limit()); i += WORKGROUP) {
             for (var d = 0u; d < VALUE_DIM; d += 4u) {
                 add_infinities(i, d);
             }

@@ -1,11 +1,14 @@
 // The bias by head and clamped offset, from the parameters of its family.
 //   for each head h and t in 0 ..= 2·radius:
-//       out[h, t] = family(h, t − radius) · log2(e)
+//       out[h, t] = family(h, t − radius) · log2(e), or that much more where another family is there already
 struct TableParams {
     heads: u32,
     radius: u32,
     count: u32,         // thresholds of the buckets, or offsets on each side that have a row of their own
     per_direction: u32, // buckets of one direction; 0 where later keys have none of their own
+    first_row: u32,     // of the family in the table of the whole sum
+    adds: u32,          // not 0 where another family is there already
+    padding: vec2<u32>,
 }
 @group(0) @binding(0) var<uniform> params: TableParams;
 @group(0) @binding(3) var<storage, read_write> offsets: array<f32>; // [H, 2·radius + 1]
@@ -18,5 +21,11 @@ fn offset_table(@builtin(global_invocation_id) id: vec3<u32>) {
     if id.x >= width || id.y >= params.heads {
         return;
     }
-    offsets[id.y * width + id.x] = family(id.y, i32(id.x) - i32(params.radius)) * LOG2_E;
+    let at = id.y * width + id.x;
+    let value = family(id.y, i32(id.x) - i32(params.radius)) * LOG2_E;
+    if params.adds != 0u {
+        offsets[at] += value;
+    } else {
+        offsets[at] = value;
+    }
 }

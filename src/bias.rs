@@ -3,6 +3,9 @@
 use crate::{Layout, ProblemError, RelativeBuckets};
 
 /// What is added to the scaled scores. Offsets are `j − i − query_offset`, `|o|` is the distance; a table is `[rows, H]`.
+///
+/// A problem may add several of these: [`crate::ProblemBuilder::add_bias`]. Their tables then lie one behind the other in one
+/// table, in the order of the sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Bias {
@@ -37,12 +40,25 @@ pub enum Bias {
         /// The width of the sinusoidal embedding whose inner products these are, even; 128 in the paper.
         dimensions: u32,
     },
-    /// `table[index[i][j]][head]` with the caller's indices, `[Nq, Nk]` or `[B, Nq, Nk]`; the table is `[rows, H]`. An index of
-    /// `rows` or more adds 0. For what is no function of the offset: windows of an image (Swin, BEiT), boxes on a page
-    /// (LayoutLMv3, UDOP), blocks (LongT5).
+    /// FIRE: `f(ψ(|o|) / (ψ(max(L, p)) + 1e-6))` with `ψ(x) = ln(|c · x| + 1)`, p the position of the query, and
+    /// `f(x) = Σ w2 · max(0, w1 · x + b1) + b2` over `width` units. The table is `[3 · width + 3, H]`: a row of c, one of L, `width` rows of
+    /// w1, as many of b1 and of w2, and one of b2. [`crate::Fire`] makes it from the weights of the paper, of which a head
+    /// has w2 and b2 for itself.
+    ///
+    /// Source: Li et al., "Functional Interpolation for Relative Positions Improves Long Context Transformers" (2024), equation 4
+    /// and the listing in its appendix.
+    Fire {
+        /// Units of the hidden layer; 32 in the paper.
+        width: u32,
+    },
+    /// `Σ table[m · rows + index[m][i][j]][head]` over the matrices m, with the caller's indices, `[matrices, Nq, Nk]` or
+    /// `[matrices, B, Nq, Nk]`; the table is `[matrices · rows, H]`. An index of `rows` or more adds 0. For what is no function of the
+    /// offset: windows of an image (Swin, BEiT), boxes on a page (LayoutLMv3 and UDOP, one matrix for each axis), blocks (LongT5).
     Indexed {
-        /// Rows of the table.
+        /// Rows of the table of one matrix.
         rows: u32,
+        /// How many matrices there are, each with a table of its own; mostly 1.
+        matrices: u32,
         /// Whether each sequence of the batch has indices of its own, or all share them.
         each_sequence: bool,
         /// How the indices lie in device memory.
@@ -50,6 +66,17 @@ pub enum Bias {
     },
     /// A number for each score, `[B, H, Nq, Nk]` with these strides; a stride of 0 shares it over batch, heads or queries.
     Dense(Layout),
+}
+
+/// The kinds of bias that kernels tell apart; a sum may have several of the first, and one of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    None,
+    /// A function of head and offset.
+    Offset,
+    Fire,
+    Index,
+    Dense,
 }
 
 /// Which of KERPLE's kernels.
@@ -66,6 +93,8 @@ impl Bias {
     pub const MAX_TABLE_ROWS: u32 = 1 << 20;
     /// The widest embedding behind [`Self::Sandwich`].
     pub const MAX_DIMENSIONS: u32 = 4096;
+    /// The most units of FIRE's hidden layer.
+    pub const MAX_FIRE_WIDTH: u32 = 256;
 
     /// Rows of the learned table, where there is one.
     #[must_use]
@@ -76,20 +105,41 @@ impl Bias {
             Self::PerOffset { max_offset } => Some(2 * *max_offset + 1),
             Self::Alibi => Some(1),
             Self::Kerple(_) => Some(2),
-            Self::Indexed { rows, .. } => Some(*rows),
+            Self::Fire { width } => Some(3 * *width + 3),
+            Self::Indexed { rows, matrices, .. } => Some(*matrices * *rows),
         }
     }
 
     /// Whether the bias is a function of head and offset alone.
     #[must_use]
     pub const fn is_by_offset(&self) -> bool {
-        !matches!(self, Self::None | Self::Indexed { .. } | Self::Dense(_))
+        matches!(self.kind(), Kind::Offset)
+    }
+
+    /// What of it the kernels have to know.
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::None => Kind::None,
+            Self::Relative(_)
+            | Self::PerOffset { .. }
+            | Self::Alibi
+            | Self::Kerple(_)
+            | Self::Sandwich { .. } => Kind::Offset,
+            Self::Fire { .. } => Kind::Fire,
+            Self::Indexed { .. } => Kind::Index,
+            Self::Dense(_) => Kind::Dense,
+        }
     }
 
     /// Checks the parameters that do not depend on the shape.
     pub(crate) fn validate(&self) -> Result<(), ProblemError> {
         match *self {
-            Self::Indexed { rows, format, .. } => {
+            Self::Indexed {
+                rows,
+                matrices,
+                format,
+                ..
+            } => {
                 let maximum = format.most().min(Self::MAX_TABLE_ROWS);
                 if rows == 0 || rows > maximum {
                     return Err(ProblemError::TableRows {
@@ -97,6 +147,19 @@ impl Bias {
                         maximum,
                     });
                 }
+                let maximum = Self::MAX_TABLE_ROWS / rows;
+                if matrices == 0 || matrices > maximum {
+                    return Err(ProblemError::Matrices {
+                        found: matrices,
+                        maximum,
+                    });
+                }
+            }
+            Self::Fire { width } if !(1..=Self::MAX_FIRE_WIDTH).contains(&width) => {
+                return Err(ProblemError::FireWidth {
+                    found: width,
+                    maximum: Self::MAX_FIRE_WIDTH,
+                });
             }
             Self::PerOffset { max_offset } if max_offset >= Self::MAX_TABLE_ROWS / 2 => {
                 return Err(ProblemError::MaxOffset {

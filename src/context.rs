@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::plan::{BucketIndex, Family, Forward, Kernel, Merge, choose};
+use crate::plan::{Algorithm, BucketIndex, Budget, Family, Forward, Kernel, Merge, choose};
 use crate::{Capabilities, Error, IndexFormat, Problem, Thresholds};
 
 /// The caller's device, and the kernels compiled for it so far.
@@ -49,13 +49,25 @@ impl Context {
     /// A device that offers less than every kernel needs.
     pub fn forward(&self, problem: &Problem) -> Result<Forward, Error> {
         let variant = choose(problem, &self.capabilities())?;
+        let decodes = variant.algorithm == Algorithm::Decode;
+        let merge = Kernel::DecodeMerge {
+            dtype: variant.dtype,
+            value_dim: variant.value_dim,
+        };
         Ok(Forward {
             device: self.device.clone(),
             problem: problem.clone(),
             variant,
             pipeline: self.pipeline(Kernel::Forward(variant)),
-            table_pipeline: Family::of(problem.bias())
-                .map(|family| self.pipeline(Kernel::OffsetTable(family))),
+            table_pipelines: problem
+                .biases()
+                .filter_map(Family::of)
+                .map(|family| self.pipeline(Kernel::OffsetTable(family)))
+                .collect(),
+            fire_pipeline: problem.fire().map(|_| self.pipeline(Kernel::FireTable)),
+            merge_pipeline: decodes.then(|| self.pipeline(merge)),
+            splits: Forward::splits_of(problem, &variant),
+            budget: Budget::default(),
         })
     }
 

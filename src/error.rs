@@ -14,7 +14,7 @@ pub enum Tensor {
     K,
     /// Values, `[B, Hkv, Nk, D]`.
     V,
-    /// The learned bias table, `[num_buckets, H]`.
+    /// The parameters of the bias, `[rows, H]`.
     Table,
     /// Which keys may be attended, `[B, Nk]`, one byte each.
     KeyMask,
@@ -28,6 +28,14 @@ pub enum Tensor {
     KeyDocuments,
     /// The mask of bits, `[B, H, Nq, ⌈Nk / 32⌉]` words.
     MaskBits,
+    /// The first query of each sequence of a packed batch, and the end, `[S + 1]`.
+    QueryStarts,
+    /// The first key of each sequence of a packed batch, and the end, `[S + 1]`.
+    KeyStarts,
+    /// The blocks of each sequence of a paged cache, `[B, ⌈Nk / block_size⌉]`.
+    BlockTable,
+    /// The factors of the bias by offset, `[B, H, Nq]`.
+    Gate,
     /// The output, `[B, H, Nq, D]`.
     Out,
     /// The log-sum-exp of each row, `[B, H, Nq]`.
@@ -42,6 +50,8 @@ pub enum Tensor {
     PartLse,
     /// The bias by head and clamped offset, `[H, 2 · radius + 1]`, which a pass makes for itself.
     OffsetTable,
+    /// FIRE's segments, `[H, 4 · width + 4]`, which a pass makes for itself.
+    FireTable,
 }
 
 impl std::fmt::Display for Tensor {
@@ -57,6 +67,10 @@ impl std::fmt::Display for Tensor {
             Self::QueryDocuments => "query_documents",
             Self::KeyDocuments => "key_documents",
             Self::MaskBits => "mask_bits",
+            Self::QueryStarts => "query_starts",
+            Self::KeyStarts => "key_starts",
+            Self::BlockTable => "block_table",
+            Self::Gate => "gate",
             Self::Out => "out",
             Self::Lse => "lse",
             Self::Indices => "indices",
@@ -64,6 +78,7 @@ impl std::fmt::Display for Tensor {
             Self::PartOut => "the outputs of the parts",
             Self::PartLse => "the lse of the parts",
             Self::OffsetTable => "the offset table",
+            Self::FireTable => "the table of FIRE",
         })
     }
 }
@@ -99,6 +114,65 @@ pub enum ProblemError {
         found: u32,
         /// The most allowed.
         maximum: u32,
+    },
+    /// No index matrices, or more than a table has rows for.
+    #[error("there are {found} index matrices; 1..={maximum} are allowed with as many rows each")]
+    Matrices {
+        /// Matrices asked for.
+        found: u32,
+        /// The most allowed.
+        maximum: u32,
+    },
+    /// An MLP without units, or with too many.
+    #[error("FIRE's hidden layer has {found} units; 1..={maximum} are allowed")]
+    FireWidth {
+        /// Units asked for.
+        found: u32,
+        /// The most allowed.
+        maximum: u32,
+    },
+    /// Two biases of which a sum can hold one.
+    #[error("a sum holds one {kind} bias; {allowed}")]
+    SecondBias {
+        /// Which kind.
+        kind: &'static str,
+        /// What to do instead.
+        allowed: &'static str,
+    },
+    /// A gate with nothing to multiply.
+    #[error(
+        "a gate multiplies the bias by offset, of which there is none; add one, or leave the gate"
+    )]
+    NothingToGate,
+    /// Two choices that contradict each other.
+    #[error("{first} and {second} cannot be combined; {allowed}")]
+    Contradiction {
+        /// One choice.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+        /// What would be allowed.
+        allowed: &'static str,
+    },
+    /// A packed batch is one row of sequences.
+    #[error(
+        "a packed batch has batch {batch} and {sequences} sequences; batch 1 and at least one sequence are required"
+    )]
+    Packed {
+        /// The batch of the shape.
+        batch: u32,
+        /// The sequences.
+        sequences: u32,
+    },
+    /// A paged cache without blocks, or with blocks of no key.
+    #[error(
+        "a paged cache has {blocks} blocks of {block_size} keys; at least one of each is required"
+    )]
+    Paged {
+        /// Blocks of the pool.
+        blocks: u32,
+        /// Keys of a block.
+        block_size: u32,
     },
     /// A table by offset that would be too long.
     #[error("max_offset is {found}; 0..={maximum} are allowed")]
@@ -222,6 +296,26 @@ pub enum InputError {
         /// Nk or Nq.
         maximum: u32,
     },
+    /// Cumulative lengths that do not begin at 0, fall, or do not end at the number of rows.
+    #[error("{tensor} has {found} behind {before}; starts rise from 0 to {end}")]
+    Starts {
+        /// Query or key starts.
+        tensor: Tensor,
+        /// The start before, or 0.
+        before: u32,
+        /// The start that is wrong.
+        found: u32,
+        /// The number of rows.
+        end: u32,
+    },
+    /// A block that the pool does not have.
+    #[error("a block of the table is {found}; the pool has {blocks}")]
+    BlockPastEnd {
+        /// The block.
+        found: u32,
+        /// Blocks of the pool.
+        blocks: u32,
+    },
     /// A tensor that the problem's bias or mask needs is absent.
     #[error("{tensor} is missing; the problem's bias or mask needs it")]
     Missing {
@@ -233,6 +327,31 @@ pub enum InputError {
     Unused {
         /// Which tensor.
         tensor: Tensor,
+    },
+}
+
+/// A position that bound work cannot be moved to; its uniforms are as before.
+#[cfg(feature = "gpu")]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PositionError {
+    /// More keys than there is room for.
+    #[error("{found} keys are asked for; the problem has room for {capacity}")]
+    Keys {
+        /// Keys asked for.
+        found: u32,
+        /// Nk of the problem.
+        capacity: u32,
+    },
+    /// An offset that the table by offset was not made for.
+    #[error(
+        "offsets to ±{found} occur there; the problem was built for ±{maximum}: build it at its last position"
+    )]
+    Offset {
+        /// The farthest offset.
+        found: u64,
+        /// The farthest that is possible.
+        maximum: u32,
     },
 }
 

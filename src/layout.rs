@@ -117,10 +117,9 @@ impl Layout {
     /// More elements than 32 bits can index.
     pub(crate) fn contiguous(
         tensor: Tensor,
-        shape: &Shape,
+        [batch, heads, rows]: [u32; 3],
         features: u32,
     ) -> Result<Self, ProblemError> {
-        let [batch, heads, rows] = shape.rows_of(tensor).unwrap_or_default();
         let head = u64::from(rows) * u64::from(features);
         let sequence = u128::from(head) * u128::from(heads);
         let elements = sequence * u128::from(batch);
@@ -219,12 +218,9 @@ impl Layout {
     pub(crate) fn validate(
         &self,
         tensor: Tensor,
-        shape: &Shape,
+        sizes: [u32; 3],
         features: u32,
     ) -> Result<(), ProblemError> {
-        let Some(sizes) = shape.rows_of(tensor) else {
-            return Err(ProblemError::NoLayout { tensor });
-        };
         let span = self.span(sizes, features);
         if span > u64::from(u32::MAX) {
             return Err(too_large(tensor, span.into()));

@@ -33,25 +33,31 @@ pub mod shader;
 
 mod bias;
 mod buckets;
+mod builder;
 mod capability;
 #[cfg(feature = "gpu")]
 mod context;
+mod cost;
 mod error;
+mod fire;
 mod layout;
 mod mask;
 mod problem;
 
 pub use bias::{Bias, IndexFormat, Kerple, alibi_slopes};
 pub use buckets::{Direction, RelativeBuckets, Thresholds};
+pub use builder::ProblemBuilder;
 pub use capability::Capabilities;
 #[cfg(feature = "gpu")]
 pub use context::Context;
+pub use cost::Cost;
 #[cfg(feature = "gpu")]
-pub use error::{Error, Limit};
+pub use error::{Error, Limit, PositionError};
 pub use error::{InputError, ProblemError, Tensor};
+pub use fire::Fire;
 pub use layout::{Dtype, Layout, Shape};
-pub use mask::{Bits, Mask, Window};
-pub use problem::{Cost, Problem, ProblemBuilder, Scale};
+pub use mask::{Bits, Mask, Packed, Paged, Window};
+pub use problem::{Problem, Scale};
 #[cfg(feature = "gpu")]
 pub use wgpu;
 

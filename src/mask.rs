@@ -17,6 +17,27 @@ pub struct Mask {
     pub bits: Option<Bits>,
     /// Hide keys farther away than a sliding window reaches.
     pub window: Option<Window>,
+    /// Hide the keys of other sequences than the query's, where several lie one behind the other.
+    pub packed: Option<Packed>,
+}
+
+/// Sequences of different lengths, one behind the other along the rows of q and out, and of k and v; the batch is then 1. Rows of
+/// sequence s are those from `starts[s]` to `starts[s + 1]`; positions, and with them offsets, begin anew in each. Unlike
+/// with [`Mask::documents`], nothing is computed for pairs of different sequences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Packed {
+    /// How many sequences there are; there is one start more, the first 0 and the last the number of rows.
+    pub sequences: u32,
+}
+
+/// A cache in blocks: k and v are pools `[blocks, Hkv, block_size, D]`, and keys `n · block_size …` of a sequence lie in block
+/// `block_table[b][n]`, the table being `[B, ⌈Nk / block_size⌉]`. The batch stride of their layouts goes from block to block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Paged {
+    /// Keys of a block.
+    pub block_size: u32,
+    /// Blocks of the pools.
+    pub blocks: u32,
 }
 
 /// A sliding window: keys with `−left ≤ offset ≤ right` are visible.
@@ -47,6 +68,7 @@ impl Mask {
         documents: false,
         bits: None,
         window: None,
+        packed: None,
     };
     /// Keys after the query are hidden.
     pub const CAUSAL: Self = Self {

@@ -1,6 +1,7 @@
 //! An attention problem, without its data: validated once, without a device.
 
-use crate::{Bias, Dtype, Layout, Mask, ProblemError, Shape, Tensor, Thresholds};
+use crate::bias::Kind;
+use crate::{Bias, Dtype, Layout, Mask, Paged, ProblemBuilder, Shape, Tensor, Thresholds};
 
 /// What the scores `q · k` are multiplied by; the bias is added after it, unscaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,65 +17,75 @@ pub enum Scale {
 /// A validated attention problem: `O = softmax(scale · Q Kᵀ + bias) V` over the visible keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
-    shape: Shape,
-    value_dim: u32,
-    dtype: Dtype,
-    scale: f32,
-    bias: Bias,
-    thresholds: Option<Thresholds>,
-    mask: Mask,
-    query_offset: i32,
-    layouts: [Layout; 4],
+    pub(crate) shape: Shape,
+    pub(crate) value_dim: u32,
+    pub(crate) dtype: Dtype,
+    pub(crate) scale: f32,
+    pub(crate) terms: Vec<Term>,
+    pub(crate) gated: bool,
+    pub(crate) mask: Mask,
+    pub(crate) paged: Option<Paged>,
+    pub(crate) query_offset: i32,
+    pub(crate) layouts: [Layout; 4],
+}
+
+/// One bias of the sum.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Term {
+    pub(crate) bias: Bias,
+    /// Where its rows begin in the table of the whole sum.
+    pub(crate) first_row: u32,
+    /// Of its buckets, where it has any.
+    pub(crate) thresholds: Option<Thresholds>,
+}
+
+/// The index matrices of a sum.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Indexed {
+    pub(crate) rows: u32,
+    pub(crate) matrices: u32,
+    pub(crate) each_sequence: bool,
+    pub(crate) format: crate::IndexFormat,
+    pub(crate) first_row: u32,
 }
 
 /// The tensors that have a layout, in the order of `Problem::layouts`.
-const STRIDED: [Tensor; 4] = [Tensor::Q, Tensor::K, Tensor::V, Tensor::Out];
-
-/// What a problem needs at the least, whatever the algorithm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cost {
-    /// Floating-point operations of the two products over the pairs that `causal` and a window leave: 2 for a multiply-add.
-    pub flops: u64,
-    /// Bytes of q, k, v and the output, each moved once.
-    pub bytes: u64,
-}
-
-/// Pairs where query row 0 has `first` keys, each later row one more, and none fewer than 0 or more than `k_len`.
-fn keys_before(first: i64, q_len: u32, k_len: u32) -> u64 {
-    let (rows, keys) = (i64::from(q_len), i64::from(k_len));
-    let blind = (-first).clamp(0, rows);
-    let full = (keys - first).clamp(blind, rows);
-    let growing = i128::from(full - blind);
-    let pairs = growing * i128::from(first + blind)
-        + growing * (growing - 1) / 2
-        + i128::from(rows - full) * i128::from(keys);
-    u64::try_from(pairs).unwrap_or(0)
-}
+pub(crate) const STRIDED: [Tensor; 4] = [Tensor::Q, Tensor::K, Tensor::V, Tensor::Out];
 
 /// Features of a row of a tensor that has a layout.
-const fn features(tensor: Tensor, head_dim: u32, value_dim: u32) -> u32 {
+pub(crate) const fn features(tensor: Tensor, head_dim: u32, value_dim: u32) -> u32 {
     match tensor {
         Tensor::V | Tensor::Out => value_dim,
         _ => head_dim,
     }
 }
 
-/// The magnitude that offsets must not exceed, so that 32 signed bits hold every sum of positions.
-const MAX_OFFSET: i64 = (1 << 30) - 1;
+/// A product that stays at the largest number where it would be larger.
+fn product(sizes: &[u64]) -> u64 {
+    if sizes.contains(&0) {
+        return 0;
+    }
+    sizes
+        .iter()
+        .fold(1, |product: u64, &size| product.saturating_mul(size))
+}
+
+impl Term {
+    /// The distance from which it no longer changes, if it is by offset.
+    fn saturation(&self) -> u32 {
+        match self.bias {
+            Bias::Relative(_) => self.thresholds.as_ref().map_or(0, Thresholds::saturation),
+            Bias::PerOffset { max_offset } => max_offset,
+            Bias::Alibi | Bias::Kerple(_) | Bias::Sandwich { .. } => u32::MAX,
+            Bias::None | Bias::Fire { .. } | Bias::Indexed { .. } | Bias::Dense(_) => 0,
+        }
+    }
+}
 
 impl Problem {
     /// Starts a problem of this shape: scale `1 / √head_dim`, no bias, every key visible, query offset 0.
     pub const fn builder(shape: Shape) -> ProblemBuilder {
-        ProblemBuilder {
-            shape,
-            value_dim: shape.head_dim,
-            dtype: Dtype::F32,
-            scale: Scale::InverseSqrt,
-            bias: Bias::None,
-            mask: Mask::NONE,
-            query_offset: 0,
-            layouts: [None; 4],
-        }
+        ProblemBuilder::new(shape)
     }
 
     /// The sizes of the tensors.
@@ -101,39 +112,118 @@ impl Problem {
         self.scale
     }
 
-    /// What is added to the scores.
-    #[must_use]
-    pub const fn bias(&self) -> Bias {
-        self.bias
+    /// What is added to the scores: the terms of a sum, none for no bias.
+    pub fn biases(&self) -> impl ExactSizeIterator<Item = Bias> + '_ {
+        self.terms.iter().map(|term| term.bias)
     }
 
-    /// The bucket thresholds, where the bias has buckets.
+    /// Whether a factor for each query, `[B, H, Nq]`, multiplies the bias by offset.
     #[must_use]
-    pub const fn thresholds(&self) -> Option<&Thresholds> {
-        self.thresholds.as_ref()
+    pub const fn gated(&self) -> bool {
+        self.gated
     }
 
-    /// The distance from which a bias by offset no longer changes with these lengths: where the last bucket begins, the
+    /// The cache in blocks, where k and v are one.
+    #[must_use]
+    pub const fn paged(&self) -> Option<Paged> {
+        self.paged
+    }
+
+    /// The terms that are functions of head and offset.
+    pub(crate) fn by_offset(&self) -> impl Iterator<Item = &Term> {
+        self.terms.iter().filter(|term| term.bias.is_by_offset())
+    }
+
+    pub(crate) fn is_by_offset(&self) -> bool {
+        self.by_offset().next().is_some()
+    }
+
+    fn term(&self, kind: Kind) -> Option<&Term> {
+        self.terms.iter().find(|term| term.bias.kind() == kind)
+    }
+
+    /// The units of FIRE's hidden layer, and the row of the table where its parameters begin.
+    pub(crate) fn fire(&self) -> Option<(u32, u32)> {
+        let term = self.term(Kind::Fire)?;
+        match term.bias {
+            Bias::Fire { width } => Some((width, term.first_row)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn indexed(&self) -> Option<Indexed> {
+        let term = self.term(Kind::Index)?;
+        let Bias::Indexed {
+            rows,
+            matrices,
+            each_sequence,
+            format,
+        } = term.bias
+        else {
+            return None;
+        };
+        Some(Indexed {
+            rows,
+            matrices,
+            each_sequence,
+            format,
+            first_row: term.first_row,
+        })
+    }
+
+    pub(crate) fn dense(&self) -> Option<Layout> {
+        match self.term(Kind::Dense)?.bias {
+            Bias::Dense(layout) => Some(layout),
+            _ => None,
+        }
+    }
+
+    /// Rows of the table that holds the parameters of every term, one behind the other.
+    #[must_use]
+    pub fn table_rows(&self) -> u32 {
+        let rows = self.terms.iter().map(|term| term.bias.table_rows());
+        rows.map(Option::unwrap_or_default).sum()
+    }
+
+    /// The bucket thresholds of the first bias that has buckets.
+    #[must_use]
+    pub fn thresholds(&self) -> Option<&Thresholds> {
+        self.terms.iter().find_map(|term| term.thresholds.as_ref())
+    }
+
+    /// The distance from which the bias by offset no longer changes with these lengths: where the last bucket begins, the
     /// last offset of its own, or the farthest that occurs. The offset table holds `2 · radius + 1` numbers a head.
     #[must_use]
     pub fn bias_radius(&self) -> u32 {
-        let saturation = match self.bias {
-            Bias::None | Bias::Indexed { .. } | Bias::Dense(_) => 0,
-            Bias::Relative(_) => self.thresholds.as_ref().map_or(0, Thresholds::saturation),
-            Bias::PerOffset { max_offset } => max_offset,
-            Bias::Alibi | Bias::Kerple(_) | Bias::Sandwich { .. } => u32::MAX,
-        };
-        let offset = i64::from(self.query_offset);
-        let last_query = offset + i64::from(self.shape.q_len) - 1;
-        let last_key = i64::from(self.shape.k_len) - 1;
-        let farthest = (last_key - offset).abs().max(last_query.abs());
-        u32::try_from(farthest).map_or(saturation, |farthest| saturation.min(farthest))
+        let saturation = self.saturation();
+        u32::try_from(self.farthest(self.query_offset, self.shape.k_len))
+            .map_or(saturation, |farthest| saturation.min(farthest))
     }
 
-    /// Bytes of the table by head and clamped offset that a pass makes for a bias by offset; 0 for others.
+    /// The distance from which no term by offset changes.
+    pub(crate) fn saturation(&self) -> u32 {
+        self.terms.iter().map(Term::saturation).max().unwrap_or(0)
+    }
+
+    /// The largest distance between a query and one of the first `keys` keys.
+    pub(crate) fn farthest(&self, query_offset: i32, keys: u32) -> u64 {
+        if self.mask.packed.is_some() {
+            // A sequence has no more rows than all together, whatever the starts are.
+            let rows = u64::from(self.shape.q_len.max(self.shape.k_len));
+            return rows + u64::from(query_offset.unsigned_abs());
+        }
+        let offset = i64::from(query_offset);
+        let last_query = offset + i64::from(self.shape.q_len) - 1;
+        let last_key = i64::from(keys) - 1;
+        (last_key - offset)
+            .unsigned_abs()
+            .max(last_query.unsigned_abs())
+    }
+
+    /// Bytes of the table by head and clamped offset that a pass makes for biases by offset; 0 for others.
     #[must_use]
     pub fn offset_table_bytes(&self) -> u64 {
-        if self.bias.is_by_offset() {
+        if self.is_by_offset() {
             4 * u64::from(self.shape.heads) * (2 * u64::from(self.bias_radius()) + 1)
         } else {
             0
@@ -141,8 +231,8 @@ impl Problem {
     }
 
     /// The inner products of Sandwich's embeddings at distances `0 ..= bias_radius`; none for another bias.
-    pub(crate) fn sandwich_basis(&self) -> Vec<f32> {
-        let Bias::Sandwich { dimensions } = self.bias else {
+    pub(crate) fn sandwich_basis(&self, bias: Bias) -> Vec<f32> {
+        let Bias::Sandwich { dimensions } = bias else {
             return Vec::new();
         };
         let frequencies: Vec<f64> = (0..dimensions / 2)
@@ -156,6 +246,13 @@ impl Problem {
         (0..=self.bias_radius())
             .map(|distance| product(distance) as f32)
             .collect()
+    }
+
+    /// Bytes of the segments that a pass makes for FIRE; 0 for other biases.
+    #[must_use]
+    pub fn fire_table_bytes(&self) -> u64 {
+        let width = self.fire().map(|(width, _)| u64::from(width));
+        width.map_or(0, |width| 4 * u64::from(self.shape.heads) * (4 * width + 4))
     }
 
     /// Which keys are visible.
@@ -181,263 +278,82 @@ impl Problem {
         self.layouts
     }
 
+    /// Sequences whose rows are indexed, heads and rows of a tensor that has a layout.
+    pub(crate) const fn rows_of(&self, tensor: Tensor) -> Option<[u32; 3]> {
+        match (tensor, self.paged) {
+            (Tensor::K | Tensor::V, Some(paged)) => {
+                Some([paged.blocks, self.shape.kv_heads, paged.block_size])
+            }
+            _ => self.shape.rows_of(tensor),
+        }
+    }
+
+    /// Whether a pass reads or writes a tensor. The log-sum-exp is always possible.
+    pub(crate) fn uses(&self, tensor: Tensor) -> bool {
+        match tensor {
+            Tensor::Table => self.table_rows() > 0,
+            Tensor::Gate => self.gated,
+            Tensor::Indices => self.indexed().is_some(),
+            Tensor::Bias => self.dense().is_some(),
+            Tensor::KeyMask => self.mask.keys,
+            Tensor::KeyLengths => self.mask.key_lengths,
+            Tensor::QueryLengths => self.mask.query_lengths,
+            Tensor::QueryDocuments | Tensor::KeyDocuments => self.mask.documents,
+            Tensor::MaskBits => self.mask.bits.is_some(),
+            Tensor::QueryStarts | Tensor::KeyStarts => self.mask.packed.is_some(),
+            Tensor::BlockTable => self.paged.is_some(),
+            Tensor::OffsetTable => self.is_by_offset(),
+            Tensor::FireTable => self.fire().is_some(),
+            Tensor::PartOut | Tensor::PartLse => false,
+            Tensor::Q | Tensor::K | Tensor::V | Tensor::Out | Tensor::Lse => true,
+        }
+    }
+
     /// The elements that a tensor takes, gaps included; 0 for one that the problem does not use.
     #[must_use]
     pub fn elements(&self, tensor: Tensor) -> u64 {
+        if !self.uses(tensor) {
+            return 0;
+        }
         let shape = &self.shape;
         let [batch, heads, q_len, k_len] =
             [shape.batch, shape.heads, shape.q_len, shape.k_len].map(u64::from);
-        let rows = self.bias.table_rows().map_or(0, u64::from);
+        let each = |each: bool, size: u64| if each { size } else { 1 };
         match tensor {
-            Tensor::Table => rows * heads,
-            Tensor::Indices => match self.bias {
-                Bias::Indexed { each_sequence, .. } => {
-                    q_len * k_len * if each_sequence { batch } else { 1 }
-                }
-                _ => 0,
-            },
-            Tensor::Bias => match self.bias {
-                Bias::Dense(layout) => {
-                    layout.span([shape.batch, shape.heads, shape.q_len], shape.k_len)
-                }
-                _ => 0,
-            },
-            Tensor::QueryLengths if self.mask.query_lengths => batch,
-            Tensor::QueryDocuments if self.mask.documents => batch * q_len,
-            Tensor::KeyDocuments if self.mask.documents => batch * k_len,
-            Tensor::MaskBits => self.mask.bits.map_or(0, |bits| {
-                let size = |each: bool, size: u64| if each { size } else { 1 };
-                size(bits.each_sequence, batch)
-                    * size(bits.each_head, heads)
-                    * q_len
-                    * k_len.div_ceil(32)
+            Tensor::Table => product(&[self.table_rows().into(), heads]),
+            Tensor::Indices => self.indexed().map_or(0, |indexed| {
+                let planes = each(indexed.each_sequence, batch);
+                product(&[indexed.matrices.into(), planes, q_len, k_len])
             }),
-            Tensor::KeyLengths if self.mask.key_lengths => batch,
-            Tensor::KeyMask if self.mask.keys => batch * k_len,
-            Tensor::Lse => batch * heads * q_len,
-            _ => match (self.layout(tensor), shape.rows_of(tensor)) {
-                (Some(layout), Some(sizes)) => {
-                    layout.span(sizes, features(tensor, shape.head_dim, self.value_dim))
+            Tensor::Bias => self.dense().map_or(0, |layout| {
+                layout.span([shape.batch, shape.heads, shape.q_len], shape.k_len)
+            }),
+            Tensor::QueryLengths | Tensor::KeyLengths => batch,
+            Tensor::QueryStarts | Tensor::KeyStarts => self
+                .mask
+                .packed
+                .map_or(0, |packed| u64::from(packed.sequences) + 1),
+            Tensor::QueryDocuments => product(&[batch, q_len]),
+            Tensor::KeyDocuments | Tensor::KeyMask => product(&[batch, k_len]),
+            Tensor::BlockTable => self.paged.map_or(0, |paged| {
+                product(&[batch, k_len.div_ceil(paged.block_size.into())])
+            }),
+            Tensor::MaskBits => self.mask.bits.map_or(0, |bits| {
+                let planes = [each(bits.each_sequence, batch), each(bits.each_head, heads)];
+                product(&[planes[0], planes[1], q_len, k_len.div_ceil(32)])
+            }),
+            Tensor::Lse | Tensor::Gate => product(&[batch, heads, q_len]),
+            Tensor::OffsetTable => self.offset_table_bytes() / 4,
+            Tensor::FireTable => self.fire_table_bytes() / 4,
+            Tensor::PartOut | Tensor::PartLse => 0,
+            Tensor::Q | Tensor::K | Tensor::V | Tensor::Out => {
+                match (self.layout(tensor), self.rows_of(tensor)) {
+                    (Some(layout), Some(sizes)) => {
+                        layout.span(sizes, features(tensor, shape.head_dim, self.value_dim))
+                    }
+                    _ => 0,
                 }
-                _ => 0,
-            },
-        }
-    }
-
-    /// Operations and compulsory bytes.
-    #[must_use]
-    pub fn cost(&self) -> Cost {
-        let shape = &self.shape;
-        let before = |reach: i64| {
-            let first = i64::from(self.query_offset) + reach;
-            keys_before(first, shape.q_len, shape.k_len)
-        };
-        let all = u64::from(shape.q_len) * u64::from(shape.k_len);
-        let pairs = match (self.mask.causal, self.mask.window) {
-            (false, None) => all,
-            (true, None) => before(1),
-            (causal, Some(window)) => {
-                let right = if causal { 0 } else { window.right };
-                before(i64::from(right) + 1) - before(-i64::from(window.left))
             }
-        };
-        let size = |size: u32| u128::from(size);
-        let features = size(shape.head_dim) + size(self.value_dim);
-        let sequences = size(shape.batch) * features;
-        let rows = size(shape.heads) * size(shape.q_len) + size(shape.kv_heads) * size(shape.k_len);
-        let flops = 2 * sequences * size(shape.heads) * u128::from(pairs);
-        Cost {
-            flops: u64::try_from(flops).unwrap_or(u64::MAX),
-            bytes: u64::try_from(u128::from(self.dtype.bytes()) * sequences * rows)
-                .unwrap_or(u64::MAX),
-        }
-    }
-}
-
-/// Collects the choices that make a [`Problem`].
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct ProblemBuilder {
-    shape: Shape,
-    value_dim: u32,
-    dtype: Dtype,
-    scale: Scale,
-    bias: Bias,
-    mask: Mask,
-    query_offset: i32,
-    layouts: [Option<Layout>; 4],
-}
-
-impl ProblemBuilder {
-    /// Sets how q, k, v or the output lies in memory; contiguous where this is not called.
-    ///
-    /// # Errors
-    /// A tensor that has no layout.
-    pub fn layout(mut self, tensor: Tensor, layout: Layout) -> Result<Self, ProblemError> {
-        let position = STRIDED.iter().position(|&strided| strided == tensor);
-        let position = position.ok_or(ProblemError::NoLayout { tensor })?;
-        self.layouts[position] = Some(layout);
-        Ok(self)
-    }
-
-    /// Sets the features of a row of v and of the output; those of q and k where this is not called.
-    pub const fn value_dim(mut self, value_dim: u32) -> Self {
-        self.value_dim = value_dim;
-        self
-    }
-
-    /// Sets how q, k, v, the output and a dense bias are stored on a device; f32 where this is not called. Host slices are
-    /// f32 all the same.
-    pub const fn dtype(mut self, dtype: Dtype) -> Self {
-        self.dtype = dtype;
-        self
-    }
-
-    /// Sets the factor of the scores.
-    pub const fn scale(mut self, scale: Scale) -> Self {
-        self.scale = scale;
-        self
-    }
-
-    /// Sets what is added to the scores.
-    pub const fn bias(mut self, bias: Bias) -> Self {
-        self.bias = bias;
-        self
-    }
-
-    /// Sets which keys are visible.
-    pub const fn mask(mut self, mask: Mask) -> Self {
-        self.mask = mask;
-        self
-    }
-
-    /// Sets the position of query row 0.
-    pub const fn query_offset(mut self, query_offset: i32) -> Self {
-        self.query_offset = query_offset;
-        self
-    }
-
-    /// Checks everything.
-    ///
-    /// # Errors
-    /// Sizes, buckets, scale or offsets that no kernel could serve.
-    pub fn build(self) -> Result<Problem, ProblemError> {
-        self.shape.validate()?;
-        if !(1..=Shape::MAX_HEAD_DIM).contains(&self.value_dim) {
-            return Err(ProblemError::HeadDim {
-                tensor: Tensor::V,
-                found: self.value_dim,
-                maximum: Shape::MAX_HEAD_DIM,
-            });
-        }
-        self.validate_offsets()?;
-        let scale = self.resolve_scale()?;
-        self.bias.validate()?;
-        self.validate_bits()?;
-        self.validate_indices()?;
-        let thresholds = match self.bias {
-            Bias::Relative(buckets) => Some(buckets.thresholds()?),
-            Bias::Dense(layout) => {
-                layout.validate_dense(&self.shape)?;
-                None
-            }
-            _ => None,
-        };
-        Ok(Problem {
-            shape: self.shape,
-            value_dim: self.value_dim,
-            dtype: self.dtype,
-            scale,
-            bias: self.bias,
-            thresholds,
-            mask: self.mask,
-            query_offset: self.query_offset,
-            layouts: self.resolve_layouts()?,
-        })
-    }
-
-    /// Refuses indices past 32 bits.
-    fn validate_indices(&self) -> Result<(), ProblemError> {
-        let shape = &self.shape;
-        let Bias::Indexed { each_sequence, .. } = self.bias else {
-            return Ok(());
-        };
-        let sequences = u128::from(if each_sequence { shape.batch } else { 1 });
-        let elements = sequences * u128::from(shape.q_len) * u128::from(shape.k_len);
-        if elements > u128::from(u32::MAX) {
-            return Err(ProblemError::TooLarge {
-                tensor: Tensor::Indices,
-                elements,
-                maximum: u32::MAX.into(),
-            });
-        }
-        Ok(())
-    }
-
-    /// Refuses a mask of bits past 32 bits of words.
-    fn validate_bits(&self) -> Result<(), ProblemError> {
-        let (shape, bits) = (&self.shape, self.mask.bits);
-        let words = bits.map_or(0, |bits| {
-            let size = |each: bool, size: u32| u128::from(if each { size } else { 1 });
-            let planes = size(bits.each_sequence, shape.batch) * size(bits.each_head, shape.heads);
-            planes * u128::from(shape.q_len) * u128::from(shape.k_len.div_ceil(32))
-        });
-        if words > u128::from(u32::MAX) {
-            return Err(ProblemError::TooLarge {
-                tensor: Tensor::MaskBits,
-                elements: words,
-                maximum: u32::MAX.into(),
-            });
-        }
-        Ok(())
-    }
-
-    fn validate_offsets(&self) -> Result<(), ProblemError> {
-        let first = i64::from(self.query_offset);
-        let last = first + i64::from(self.shape.q_len);
-        let farthest = first
-            .abs()
-            .max(last.abs())
-            .max(i64::from(self.shape.k_len) - first);
-        if farthest > MAX_OFFSET {
-            return Err(ProblemError::QueryOffset {
-                found: first,
-                maximum: MAX_OFFSET,
-            });
-        }
-        Ok(())
-    }
-
-    fn resolve_layouts(&self) -> Result<[Layout; 4], ProblemError> {
-        let mut layouts = [Layout::default(); 4];
-        for ((slot, tensor), chosen) in layouts.iter_mut().zip(STRIDED).zip(self.layouts) {
-            let features = features(tensor, self.shape.head_dim, self.value_dim);
-            *slot = match chosen {
-                Some(layout) => layout,
-                None => Layout::contiguous(tensor, &self.shape, features)?,
-            };
-            slot.validate(tensor, &self.shape, features)?;
-            if self.dtype.bytes() == 2 {
-                slot.validate_words(tensor, features)?;
-            }
-        }
-        Ok(layouts)
-    }
-
-    fn resolve_scale(&self) -> Result<f32, ProblemError> {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "validate() keeps head_dim within 256"
-        )]
-        let scale = match self.scale {
-            Scale::Unit => 1.0,
-            Scale::InverseSqrt => (self.shape.head_dim as f32).sqrt().recip(),
-            Scale::Value(value) => value,
-        };
-        if scale.is_finite() {
-            Ok(scale)
-        } else {
-            Err(ProblemError::Scale { found: scale })
         }
     }
 }

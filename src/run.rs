@@ -7,7 +7,7 @@ use wgpu::util::DeviceExt;
 
 use crate::cpu::{Attention, Inputs, Outputs};
 use crate::plan::{ForwardOperands, Operand};
-use crate::{Bias, Context, Dtype, Error, Problem, Tensor};
+use crate::{Context, Dtype, Error, Problem, Tensor};
 
 /// Attention on a device, from host slices.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ impl OnDevice {
             .map(|table| self.upload(bytemuck::cast_slice(table)));
         let indices = inputs
             .indices
-            .map(|indices| self.upload(&packed(problem.bias(), indices)));
+            .map(|indices| self.upload(&packed(problem, indices)));
         let bias = inputs.bias.map(stored);
         let key_mask = inputs.key_mask.map(|mask| self.upload(mask));
         let words =
@@ -77,6 +77,11 @@ impl OnDevice {
         let query_documents = words(inputs.query_documents);
         let key_documents = words(inputs.key_documents);
         let mask_bits = words(inputs.mask_bits);
+        let (query_starts, key_starts) = (words(inputs.query_starts), words(inputs.key_starts));
+        let block_table = words(inputs.block_table);
+        let gate = inputs
+            .gate
+            .map(|gate| self.upload(bytemuck::cast_slice(gate)));
         let [out, lse] = [Tensor::Out, Tensor::Lse].map(|tensor| {
             let dtype = if tensor == Tensor::Out {
                 dtype
@@ -95,6 +100,10 @@ impl OnDevice {
             k: whole(&k),
             v: whole(&v),
             table: table.as_ref().map(whole),
+            gate: gate.as_ref().map(whole),
+            query_starts: query_starts.as_ref().map(whole),
+            key_starts: key_starts.as_ref().map(whole),
+            block_table: block_table.as_ref().map(whole),
             indices: indices.as_ref().map(whole),
             bias: bias.as_ref().map(whole),
             key_mask: key_mask.as_ref().map(whole),
@@ -235,11 +244,9 @@ fn restored(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
 }
 
 /// Indices in the format of the bias.
-fn packed(bias: Bias, indices: &[u32]) -> Vec<u8> {
-    let kept = match bias {
-        Bias::Indexed { format, .. } => 4 / format.per_word() as usize,
-        _ => 4,
-    };
+fn packed(problem: &Problem, indices: &[u32]) -> Vec<u8> {
+    let format = problem.indexed().map(|indexed| indexed.format);
+    let kept = format.map_or(4, |format| 4 / format.per_word() as usize);
     let bytes = indices.iter().map(|index| index.to_le_bytes());
     bytes
         .flat_map(|bytes| bytes.into_iter().take(kept))

@@ -3,98 +3,116 @@
 //! Module scope has no order in WGSL, so linking is concatenation: the prelude, the entry, its parts, one file a slot.
 
 use crate::Dtype;
-use crate::plan::{Algorithm, BiasSlot, Family, Variant};
+use crate::plan::{Algorithm, Family, Lengths, Variant};
 
-/// The kernel that makes the bias by clamped offset; its slot `family` is left open.
-const OFFSET_TABLE: &str = include_str!("../shaders/offset_table.wgsl");
-const FAMILY_BUCKETS: &str = include_str!("../shaders/part/family_buckets.wgsl");
-const FAMILY_PER_OFFSET: &str = include_str!("../shaders/part/family_per_offset.wgsl");
-const FAMILY_ALIBI: &str = include_str!("../shaders/part/family_alibi.wgsl");
-const FAMILY_KERPLE_LOG: &str = include_str!("../shaders/part/family_kerple_log.wgsl");
-const FAMILY_KERPLE_POWER: &str = include_str!("../shaders/part/family_kerple_power.wgsl");
-const FAMILY_SANDWICH: &str = include_str!("../shaders/part/family_sandwich.wgsl");
+/// A file of the folder of parts.
+macro_rules! part {
+    ($name:literal) => {
+        include_str!(concat!("../shaders/part/", $name, ".wgsl"))
+    };
+}
+
+/// A file that stands by itself, or that parts are added to.
+macro_rules! entry {
+    ($name:literal) => {
+        include_str!(concat!("../shaders/", $name, ".wgsl"))
+    };
+}
 
 /// The kernel that builds the bucket-index matrix; `PER_WORD` is left open.
-pub(crate) const BUCKET_INDEX: &str = include_str!("../shaders/bucket_index.wgsl");
+pub(crate) const BUCKET_INDEX: &str = entry!("bucket_index");
 
 /// The kernel that merges attention over parts of the keys.
-pub(crate) const MERGE: &str = include_str!("../shaders/merge.wgsl");
-
-const FRAGMENTS: &str = include_str!("../shaders/attention_forward.wgsl");
-const BROADCAST: &str = include_str!("../shaders/attention_forward_broadcast.wgsl");
-const TENSORS: &str = include_str!("../shaders/part/tensors.wgsl");
-const INFINITY: &str = include_str!("../shaders/part/infinity.wgsl");
-const MASK: &str = include_str!("../shaders/part/mask.wgsl");
-const PARAMS: &str = include_str!("../shaders/part/params.wgsl");
-const MASK_KEYS: &str = include_str!("../shaders/part/mask_keys.wgsl");
-const MASK_NONE: &str = include_str!("../shaders/part/mask_none.wgsl");
-const BIAS_NONE: &str = include_str!("../shaders/part/bias_none.wgsl");
-const BIAS_INDEX: &str = include_str!("../shaders/part/bias_index.wgsl");
-const STORAGE_F32: &str = include_str!("../shaders/part/storage_f32.wgsl");
-const STORAGE_PACKED: &str = include_str!("../shaders/part/storage_packed.wgsl");
-const BIAS_DENSE: &str = include_str!("../shaders/part/bias_dense.wgsl");
-const LENGTHS_FULL: &str = include_str!("../shaders/part/lengths_full.wgsl");
-const LENGTHS_QUERIES: &str = include_str!("../shaders/part/lengths_queries.wgsl");
-const LENGTHS_BOTH: &str = include_str!("../shaders/part/lengths_both.wgsl");
-const DOCUMENTS_NONE: &str = include_str!("../shaders/part/documents_none.wgsl");
-const DOCUMENTS: &str = include_str!("../shaders/part/documents.wgsl");
-const BITS_NONE: &str = include_str!("../shaders/part/bits_none.wgsl");
-const BITS: &str = include_str!("../shaders/part/bits.wgsl");
-const LENGTHS_KEYS: &str = include_str!("../shaders/part/lengths_keys.wgsl");
-const BIAS_OFFSET: &str = include_str!("../shaders/part/bias_offset.wgsl");
-const BIAS_STRIP: &str = include_str!("../shaders/part/bias_strip.wgsl");
+pub(crate) const MERGE: &str = entry!("merge");
 
 /// The complete WGSL of a variant.
 #[must_use]
 pub fn link(variant: &Variant) -> String {
-    let (entry, offset) = match variant.algorithm {
-        Algorithm::Fragments => (FRAGMENTS, BIAS_STRIP),
-        Algorithm::Broadcast => (BROADCAST, BIAS_OFFSET),
+    let (bias, mask) = (&variant.bias, &variant.mask);
+    let entry = match variant.algorithm {
+        Algorithm::Fragments => entry!("attention_forward"),
+        Algorithm::Broadcast => entry!("attention_forward_broadcast"),
+        Algorithm::Decode => entry!("attention_decode"),
     };
-    let bias = match variant.bias {
-        BiasSlot::None => BIAS_NONE,
-        BiasSlot::Offset => offset,
-        BiasSlot::Index { .. } => BIAS_INDEX,
-        BiasSlot::Dense => BIAS_DENSE,
+    let offset = match (bias.offset, variant.algorithm) {
+        (false, _) => part!("offset_none"),
+        (true, Algorithm::Fragments) => part!("offset_strip"),
+        (true, Algorithm::Broadcast | Algorithm::Decode) => part!("offset_direct"),
     };
-    let keys = if variant.key_mask {
-        MASK_KEYS
-    } else {
-        MASK_NONE
-    };
-    let lengths = match (variant.key_lengths, variant.query_lengths) {
-        (false, false) => LENGTHS_FULL,
-        (true, false) => LENGTHS_KEYS,
-        (false, true) => LENGTHS_QUERIES,
-        (true, true) => LENGTHS_BOTH,
-    };
-    let documents = if variant.documents {
-        DOCUMENTS
-    } else {
-        DOCUMENTS_NONE
-    };
-    let bits = if variant.bits { BITS } else { BITS_NONE };
-    let storage = match variant.dtype {
-        Dtype::F32 => STORAGE_F32,
-        Dtype::F16 | Dtype::Bf16 => STORAGE_PACKED,
-    };
+    let either =
+        |used: bool, some: &'static str, none: &'static str| if used { some } else { none };
     let prelude = variant.prelude();
     [
-        &prelude, entry, PARAMS, storage, TENSORS, MASK, INFINITY, lengths, documents, bits, keys,
-        bias,
+        prelude.as_str(),
+        entry,
+        part!("params"),
+        storage(variant.dtype),
+        part!("tensors"),
+        part!("mask"),
+        part!("infinity"),
+        part!("bias"),
+        offset,
+        either(bias.gate, part!("gate"), part!("gate_none")),
+        either(
+            bias.index.is_some(),
+            part!("index_matrix"),
+            part!("index_none"),
+        ),
+        either(bias.dense, part!("dense"), part!("dense_none")),
+        either(bias.fire_width.is_some(), part!("fire"), part!("fire_none")),
+        match mask.lengths {
+            Lengths::Full => part!("lengths_full"),
+            Lengths::Keys => part!("lengths_keys"),
+            Lengths::Queries => part!("lengths_queries"),
+            Lengths::Both => part!("lengths_both"),
+            Lengths::Packed => part!("lengths_packed"),
+        },
+        either(mask.documents, part!("documents"), part!("documents_none")),
+        either(mask.bits, part!("bits"), part!("bits_none")),
+        either(mask.keys, part!("mask_keys"), part!("mask_none")),
+        either(
+            variant.block_size.is_some(),
+            part!("keys_paged"),
+            part!("keys_contiguous"),
+        ),
     ]
     .join("\n")
 }
 
+const fn storage(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::F32 => part!("storage_f32"),
+        Dtype::F16 | Dtype::Bf16 => part!("storage_packed"),
+    }
+}
+
 /// The complete WGSL that makes the offset table of a family.
 pub(crate) fn link_offset_table(family: Family) -> String {
-    let part = match family {
-        Family::Buckets => FAMILY_BUCKETS,
-        Family::PerOffset => FAMILY_PER_OFFSET,
-        Family::Alibi => FAMILY_ALIBI,
-        Family::KerpleLog => FAMILY_KERPLE_LOG,
-        Family::KerplePower => FAMILY_KERPLE_POWER,
-        Family::Sandwich => FAMILY_SANDWICH,
+    let formula = match family {
+        Family::Buckets => part!("family_buckets"),
+        Family::PerOffset => part!("family_per_offset"),
+        Family::Alibi => part!("family_alibi"),
+        Family::KerpleLog => part!("family_kerple_log"),
+        Family::KerplePower => part!("family_kerple_power"),
+        Family::Sandwich => return [entry!("offset_table"), part!("family_sandwich")].join("\n"),
     };
-    [OFFSET_TABLE, part].join("\n")
+    [entry!("offset_table"), part!("table"), formula].join("\n")
+}
+
+/// The complete WGSL that makes FIRE's segments.
+pub(crate) fn link_fire_table() -> String {
+    [entry!("fire_table"), part!("table")].join("\n")
+}
+
+/// The complete WGSL that merges the parts of a decoding step, with the constants that it leaves open.
+pub(crate) fn link_decode_merge(dtype: Dtype, constants: &str) -> String {
+    [
+        constants,
+        entry!("attention_decode_merge"),
+        part!("params"),
+        storage(dtype),
+        part!("tensors"),
+        part!("keys_contiguous"),
+    ]
+    .join("\n")
 }

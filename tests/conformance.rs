@@ -5,7 +5,7 @@
 mod harness;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use harness::adapters::{Adapter, adapters};
 use harness::catalogue::{Case, catalogue};
@@ -14,6 +14,7 @@ use harness::data::Data;
 use harness::{Recorded, T5_CASES};
 use libtest_mimic::{Arguments, Failed, Trial};
 use relattn::Context;
+use relattn::plan::choose;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -30,6 +31,9 @@ fn trials_of(adapter: &Adapter) -> Vec<Trial> {
             return vec![trial.with_kind(&adapter.name)];
         }
     };
+    // An OpenGL context is one thread's at a time, and wgpu gives up on waiting for it after a second: less than a compilation
+    // may take.
+    let turn = adapter.one_at_a_time.then(|| Arc::new(Mutex::new(())));
     let generated = catalogue().into_iter().map(|Case { name, problem }| {
         let data = Data::generate(&problem, 7);
         (name.to_owned(), problem, data, None)
@@ -42,9 +46,17 @@ fn trials_of(adapter: &Adapter) -> Vec<Trial> {
     generated
         .chain(recorded)
         .map(|(name, problem, data, expected)| {
-            let context = context.clone();
+            if let Err(reason) = choose(&problem, &context.capabilities()) {
+                let name = format!("{name}: unsupported: {reason}");
+                let trial = Trial::test(name, || Ok(())).with_ignored_flag(true);
+                return trial.with_kind(&adapter.name);
+            }
+            let (context, turn) = (context.clone(), turn.clone());
             let kind = Arc::<str>::from(&*adapter.name);
             Trial::test(name, move || {
+                let _turn = turn
+                    .as_ref()
+                    .map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
                 check(&context, &problem, &data, expected.as_deref())
             })
             .with_kind(&*kind)

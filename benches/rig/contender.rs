@@ -13,6 +13,7 @@ use crate::unfused::{Operands, Sizes, TILES, Unfused};
 
 const INDEXED: Bias = Bias::Indexed {
     rows: 32,
+    matrices: 1,
     each_sequence: false,
     format: IndexFormat::U8,
 };

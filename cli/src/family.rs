@@ -24,6 +24,7 @@ pub(crate) fn bias(args: &AttendArgs, file: &TensorFile<'_>, shape: &Shape) -> R
             let [rows, _] = file.sizes(TABLE)?;
             Bias::Indexed {
                 rows,
+                matrices: 1,
                 each_sequence: file.rank(INDEX)? == 3,
                 format: IndexFormat::U32,
             }
@@ -57,7 +58,8 @@ impl Parameters {
     pub(crate) fn load(file: &TensorFile<'_>, problem: &Problem) -> Result<Self, Fault> {
         let shape = problem.shape();
         let heads = shape.heads;
-        let table = match (problem.bias(), problem.bias().table_rows()) {
+        let bias = problem.biases().next().unwrap_or(Bias::None);
+        let table = match (bias, bias.table_rows()) {
             (Bias::Alibi, _) if !file.has(SLOPES) => Some(alibi_slopes(heads)),
             (Bias::Alibi, _) => Some(file.floats(SLOPES, &[heads])?),
             (Bias::Kerple(_), _) => {
@@ -72,7 +74,7 @@ impl Parameters {
             table,
             ..Self::default()
         };
-        match problem.bias() {
+        match bias {
             Bias::Indexed { each_sequence, .. } => {
                 let sizes = [shape.batch, shape.q_len, shape.k_len];
                 let sizes = if each_sequence {

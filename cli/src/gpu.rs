@@ -58,7 +58,7 @@ impl Gpu {
                 return Err(too_large(tensor, found, maximum));
             }
         }
-        if problem.bias().is_by_offset() {
+        if problem.offset_table_bytes() > 0 {
             let radius = problem.bias_radius();
             let bytes = problem.offset_table_bytes();
             let widest = u64::from(self.limits().max_compute_workgroups_per_dimension) * 64;

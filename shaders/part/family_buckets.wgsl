@@ -1,6 +1,5 @@
 // Slot `family`: T5, table[bucket(offset)][head] with bucket = base + #{thresholds ≤ distance}.
 @group(0) @binding(1) var<storage, read> thresholds: array<u32>; // [count], ascending
-@group(0) @binding(2) var<storage, read> table: array<f32>;      // [num_buckets, H]
 
 fn family(head: u32, offset: i32) -> f32 {
     let both = params.per_direction != 0u;
@@ -9,5 +8,5 @@ fn family(head: u32, offset: i32) -> f32 {
     for (var s = 0u; s < params.count; s++) {
         bucket += select(0u, 1u, thresholds[s] <= distance);
     }
-    return table[bucket * params.heads + head];
+    return parameter(bucket, head);
 }

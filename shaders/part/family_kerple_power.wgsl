@@ -3,7 +3,6 @@
 // whose error grows with the exponent:
 //   |offset|^p = 2^k · 2^f,  k + f = p · (high + low),  |f| ≤ 1/2
 @group(0) @binding(1) var<storage, read> logarithms: array<vec2<f32>>; // [radius + 1]: log2 of the distance, and what f32 leaves of it
-@group(0) @binding(2) var<storage, read> table: array<f32>;            // [2, H]: p, then a
 
 const LN_2 = 0.6931471805599453;
 
@@ -17,8 +16,8 @@ fn family(head: u32, offset: i32) -> f32 {
     if offset == 0 {
         return 0.0;
     }
-    let p = table[head];
-    let a = table[params.heads + head];
+    let p = parameter(0u, head);
+    let a = parameter(1u, head);
     let logarithm = logarithms[abs(offset)];
     let product = p * logarithm.x;
     let rest = fma(p, logarithm.x, -product) + p * logarithm.y;

@@ -1,6 +1,6 @@
-// Slot `family`: a number for each offset, table[offset + count][head].
-@group(0) @binding(2) var<storage, read> table: array<f32>; // [2·count + 1, H]
+// Slot `family`: a number for each offset, table[clamp(offset, −count, count) + count][head].
 
 fn family(head: u32, offset: i32) -> f32 {
-    return table[u32(offset + i32(params.count)) * params.heads + head];
+    let count = i32(params.count);
+    return parameter(u32(clamp(offset, -count, count) + count), head);
 }

@@ -21,7 +21,7 @@ fn without_infinity(value: vec4<f32>, hides: bool) -> vec4<f32> {
 fn add_infinities(i: u32, d: u32) {
     let row = out_row(i);
     for (var j = key_begin(); j < key_end(); j++) {
-        if masked(0.0, i, j, visible_key(j) != 0u) != 0.0 {
+        if visible_key(j) == 0u || !sees(i, j) {
             continue;
         }
         let value = load_v(v_row(j), d);

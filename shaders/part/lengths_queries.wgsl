@@ -1,10 +1,26 @@
 // Slot `lengths`: the number of queries of each sequence.
 @group(0) @binding(11) var<storage, read> query_lengths: array<u32>; // [B]
 
-fn key_count() -> u32 {
-    return params.k_len;
+fn placed(group: vec3<u32>) -> Place {
+    return Place(group.z, group.y, group.x * Q_TILE, 0u, params.query_offset);
 }
 
-fn query_count() -> u32 {
+// The keys of the sequence begin here,
+fn key_start() -> u32 {
+    return 0u;
+}
+
+// and end here.
+fn key_limit() -> u32 {
+    return params.filled;
+}
+
+// Rows from here on see no key,
+fn query_limit() -> u32 {
     return query_lengths[place.batch];
+}
+
+// and from here on are not the sequence's.
+fn row_limit() -> u32 {
+    return params.q_len;
 }

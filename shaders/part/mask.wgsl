@@ -3,24 +3,26 @@ const MASKED = -3.4e38; // below every score; finite, so that no difference of t
 
 // The first key tile that some row of the tile may see.
 fn key_begin() -> u32 {
+    let start = key_start();
     if WINDOW {
-        let first = i32(place.q_first) + params.query_offset - params.window_left;
-        return u32(max(first, 0)) / K_TILE * K_TILE;
+        let first = i32(place.q_first) + place.shift - params.window_left - i32(start);
+        return start + u32(max(first, 0)) / K_TILE * K_TILE;
     }
-    return 0u;
+    return start;
 }
 
 // Where the keys end that some row of the tile may see.
 fn key_end() -> u32 {
-    if place.q_first >= query_count() {
+    let rows = min(query_limit(), row_limit());
+    if place.q_first >= rows {
         return 0u;
     }
     if CAUSAL || WINDOW {
         let reach = select(params.window_right, 0, CAUSAL);
-        let last = i32(min(place.q_first + Q_TILE, params.q_len)) + params.query_offset + reach;
-        return min(u32(max(last, 0)), key_count());
+        let last = i32(min(place.q_first + Q_TILE, rows)) + place.shift + reach;
+        return min(u32(max(last, 0)), key_limit());
     }
-    return key_count();
+    return key_limit();
 }
 
 // Whether the mask hides what is at this offset.
@@ -32,15 +34,15 @@ fn hidden_offset(offset: i32) -> bool {
 // Whether a row of the tile may not see every key of it, for the mask or because there are fewer.
 fn tile_hides() -> bool {
     let last = place.k_first + K_TILE - 1u;
-    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - params.query_offset;
-    let last_offset = i32(last) - i32(place.q_first) - params.query_offset;
-    let rows = place.q_first + Q_TILE > query_count();
-    return KEY_MASK || PAIR_MASK || rows || hidden_offset(first_offset) || hidden_offset(last_offset) || last >= key_count();
+    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
+    let last_offset = i32(last) - i32(place.q_first) - place.shift;
+    let rows = place.q_first + Q_TILE > query_limit();
+    return KEY_MASK || PAIR_MASK || rows || hidden_offset(first_offset) || hidden_offset(last_offset) || last >= key_limit();
 }
 
-fn masked(score: f32, i: u32, j: u32, key_visible: bool) -> f32 {
-    let hidden = hidden_offset(i32(j) - i32(i) - params.query_offset);
-    return select(score, MASKED, hidden || !key_visible || i >= query_count() || !same_document(i, j) || !bit_set(i, j));
+// Whether a query sees a key that is visible to some.
+fn sees(i: u32, j: u32) -> bool {
+    return !hidden_offset(i32(j) - i32(i) - place.shift) && i < query_limit() && same_document(i, j) && bit_set(i, j);
 }
 
 // The exponentials; compared as bits, because a score that is not a number must not pass for a hidden one.

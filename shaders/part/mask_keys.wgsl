@@ -2,7 +2,7 @@
 @group(0) @binding(7) var<storage, read> key_mask: array<u32>; // [B, Nk] bytes, four to a word
 
 fn visible_key(j: u32) -> u32 {
-    if j >= key_count() {
+    if j >= key_limit() {
         return 0u;
     }
     let at = place.batch * params.k_len + j;

@@ -1,5 +1,6 @@
 // Where in the tensors the workgroup is, and their rows, four features at a time through the slot `storage`. Features past the
-// head are 0 where an entry asks for any (PADDED, VALUE_PADDED). Rows past the end repeat the last, so that no read needs a branch: such keys are hidden, and weigh 0.
+// head are 0 where an entry asks for any (PADDED, VALUE_PADDED). Rows past the end repeat the last, so that no read needs a
+// branch: such keys are hidden, and weigh 0.
 @group(0) @binding(5) var<storage, read_write> lse: array<f32>;  // [B, H, Nq], or one element that nobody reads
 
 const LN_2 = 0.6931471805599453;
@@ -9,6 +10,7 @@ struct Place {
     head: u32,
     q_first: u32, // first query of the tile
     k_first: u32, // first key of the tile
+    shift: i32,   // an offset is j − i − shift
 }
 var<private> place: Place;
 
@@ -23,17 +25,20 @@ fn within(d: u32, values: vec4<f32>, dim: u32, padded: bool) -> vec4<f32> {
 // Where a row begins.
 fn q_row(i: u32) -> u32 {
     let s = params.q_strides;
-    return place.batch * s.x + place.head * s.y + min(i, params.q_len - 1u) * s.z;
+    return place.batch * s.x + place.head * s.y + min(i, params.q_len - 1u) * s.z - params.q_base;
 }
 
 fn k_row(j: u32) -> u32 {
-    let s = params.k_strides;
-    return place.batch * s.x + place.head / params.group_size * s.y + min(j, params.k_len - 1u) * s.z;
+    return key_row(params.k_strides, min(j, params.k_len - 1u)) - params.k_base;
 }
 
 fn v_row(j: u32) -> u32 {
-    let s = params.v_strides;
-    return place.batch * s.x + place.head / params.group_size * s.y + min(j, params.k_len - 1u) * s.z;
+    return key_row(params.v_strides, min(j, params.k_len - 1u)) - params.v_base;
+}
+
+fn out_row(i: u32) -> u32 {
+    let s = params.out_strides;
+    return place.batch * s.x + place.head * s.y + i * s.z - params.out_base;
 }
 
 fn load_q(row: u32, d: u32) -> vec4<f32> {
@@ -46,11 +51,6 @@ fn load_k(row: u32, d: u32) -> vec4<f32> {
 
 fn load_v(row: u32, d: u32) -> vec4<f32> {
     return within(d, read_v(row, d), VALUE_DIM, VALUE_PADDED);
-}
-
-fn out_row(i: u32) -> u32 {
-    let s = params.out_strides;
-    return place.batch * s.x + place.head * s.y + i * s.z;
 }
 
 // The log-sum-exp of a row from its maximum, in base 2, and its sum.

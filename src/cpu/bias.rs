@@ -3,154 +3,225 @@
 use std::f32::consts::LOG2_E;
 
 use super::Inputs;
+use super::fire::FireSource;
+use crate::problem::{Indexed, Term};
 use crate::{Bias, Kerple, Layout, Problem};
 
-/// The bias, times log2(e).
-pub(super) enum BiasSource<'a> {
-    None,
-    /// By head and clamped offset, `[H, 2·radius + 1]`.
-    Offset {
-        radius: i64,
-        width: usize,
-        values: Vec<f32>,
-    },
-    /// By the caller's index of each query and key.
-    Index {
-        table: &'a [f32],
-        indices: &'a [u32],
-        heads: usize,
-        k_len: usize,
-        /// From a sequence to the next; 0 where they share.
-        sequence: usize,
-    },
-    /// A number for each score.
-    Dense {
-        values: &'a [f32],
-        layout: Layout,
-    },
+/// What is added to scores, times log2(e): one source for each kind of bias in the sum.
+pub(super) struct BiasSource<'a> {
+    offset: Option<OffsetSource<'a>>,
+    index: Option<IndexSource<'a>>,
+    dense: Option<(&'a [f32], Layout)>,
+    fire: Option<FireSource>,
+}
+
+/// By head and clamped offset, `[H, 2·radius + 1]`.
+struct OffsetSource<'a> {
+    radius: i64,
+    width: usize,
+    values: Vec<f32>,
+    gate: Option<&'a [f32]>,
+    heads: usize,
+    q_len: usize,
+}
+
+/// By the caller's index of each query and key.
+struct IndexSource<'a> {
+    table: &'a [f32],
+    indices: &'a [u32],
+    indexed: Indexed,
+    heads: usize,
+    k_len: usize,
+    /// From a sequence to the next; 0 where they share.
+    sequence: usize,
+    /// From a matrix to the next.
+    matrix: usize,
+}
+
+/// The scores of a query with keys from `j` on, the first at this offset from it.
+pub(super) struct Run {
+    pub(super) batch: usize,
+    pub(super) head: usize,
+    pub(super) i: usize,
+    pub(super) j: usize,
+    pub(super) offset: i64,
+    /// The position of the query in its sequence.
+    pub(super) position: i64,
 }
 
 impl<'a> BiasSource<'a> {
     pub(super) fn new(problem: &Problem, inputs: &Inputs<'a>) -> Self {
-        let shape = problem.shape();
-        match (problem.bias(), inputs.indices, inputs.bias) {
-            (Bias::Indexed { each_sequence, .. }, Some(indices), _) => Self::Index {
-                table: inputs.table.unwrap_or_default(),
-                indices,
-                heads: shape.heads as usize,
-                k_len: shape.k_len as usize,
-                sequence: if each_sequence {
-                    shape.q_len as usize * shape.k_len as usize
-                } else {
-                    0
-                },
-            },
-            (Bias::Dense(layout), _, Some(values)) => Self::Dense { values, layout },
-            (bias, ..) if bias.is_by_offset() => {
-                let values = offset_values(problem, inputs.table.unwrap_or_default());
-                Self::Offset {
-                    radius: problem.bias_radius().into(),
-                    width: values.len() / (shape.heads as usize).max(1),
-                    values,
-                }
-            }
-            _ => Self::None,
+        let table = inputs.table.unwrap_or_default();
+        Self {
+            offset: problem
+                .is_by_offset()
+                .then(|| OffsetSource::new(problem, table, inputs.gate)),
+            index: problem
+                .indexed()
+                .zip(inputs.indices)
+                .map(|(indexed, indices)| IndexSource::new(problem, indexed, table, indices)),
+            dense: inputs.bias.zip(problem.dense()),
+            fire: problem
+                .fire()
+                .map(|fire| FireSource::new(fire, problem.shape().heads, table)),
         }
     }
 
-    /// Adds the bias of a head of a sequence at query `i` to the scores of keys from `j` on, the first at this offset.
-    pub(super) fn add(&self, [batch, head, i, j]: [usize; 4], offset: i64, scores: &mut [f32]) {
-        match self {
-            Self::None => {}
-            Self::Offset {
-                radius,
-                width,
-                values,
-            } => {
-                let row = &values[head * width..][..*width];
-                add_by_offset(row, *radius, offset, scores);
-            }
-            Self::Index {
-                table,
-                indices,
-                heads,
-                k_len,
-                sequence,
-            } => {
-                let rows = &indices[batch * sequence + i * k_len + j..][..scores.len()];
-                for (score, &row) in scores.iter_mut().zip(rows) {
-                    let value = table.get(row as usize * heads + head);
-                    *score += value.map_or(0.0, |value| value * LOG2_E);
-                }
-            }
-            Self::Dense { values, layout } => {
-                let row = &values[layout.start(batch, head, i) + j..][..scores.len()];
-                for (score, value) in scores.iter_mut().zip(row) {
-                    *score += value * LOG2_E;
-                }
-            }
+    /// Adds the bias to the scores of a run.
+    pub(super) fn add(&self, run: &Run, scores: &mut [f32]) {
+        if let Some(offset) = &self.offset {
+            offset.add(run, scores);
         }
-    }
-}
-
-/// Adds what `row` has for offsets from this one on; at and past the radius that is one number.
-fn add_by_offset(row: &[f32], radius: i64, offset: i64, scores: &mut [f32]) {
-    #[expect(clippy::cast_possible_wrap, reason = "a tile is short")]
-    let last = offset + scores.len() as i64 - 1;
-    let column = usize::try_from(offset + radius);
-    match column {
-        Ok(column) if last <= radius => {
-            let row = &row[column..][..scores.len()];
+        if let Some(index) = &self.index {
+            index.add(run, scores);
+        }
+        if let Some((values, layout)) = self.dense {
+            let row = &values[layout.start(run.batch, run.head, run.i) + run.j..];
             for (score, value) in scores.iter_mut().zip(row) {
-                *score += value;
+                *score += value * LOG2_E;
             }
         }
-        _ if offset >= radius || last <= -radius => {
-            let value = row[if offset >= radius { row.len() - 1 } else { 0 }];
-            for score in scores {
-                *score += value;
-            }
+        if let Some(fire) = &self.fire {
+            fire.add(run, scores);
         }
-        _ => {
-            for (offset, score) in (offset..).zip(scores) {
-                let column = usize::try_from(offset.clamp(-radius, radius) + radius);
-                *score += row[column.unwrap_or(0)];
+    }
+}
+
+impl<'a> IndexSource<'a> {
+    fn new(problem: &Problem, indexed: Indexed, table: &'a [f32], indices: &'a [u32]) -> Self {
+        let shape = problem.shape();
+        let plane = shape.q_len as usize * shape.k_len as usize;
+        let heads = shape.heads as usize;
+        Self {
+            table: &table[(indexed.first_row as usize * heads).min(table.len())..],
+            indices,
+            indexed,
+            heads,
+            k_len: shape.k_len as usize,
+            sequence: if indexed.each_sequence { plane } else { 0 },
+            matrix: if indexed.each_sequence {
+                plane * shape.batch as usize
+            } else {
+                plane
+            },
+        }
+    }
+
+    fn add(&self, run: &Run, scores: &mut [f32]) {
+        let rows = self.indexed.rows as usize;
+        for m in 0..self.indexed.matrices as usize {
+            let at = m * self.matrix + run.batch * self.sequence + run.i * self.k_len + run.j;
+            for (score, &row) in scores.iter_mut().zip(&self.indices[at..]) {
+                let row = row as usize;
+                if row < rows {
+                    *score += self.table[(m * rows + row) * self.heads + run.head] * LOG2_E;
+                }
             }
         }
     }
 }
 
-/// `[H, 2·radius + 1]`, times log2(e).
+impl<'a> OffsetSource<'a> {
+    fn new(problem: &Problem, table: &[f32], gate: Option<&'a [f32]>) -> Self {
+        let shape = problem.shape();
+        let values = offset_values(problem, table);
+        let heads = shape.heads as usize;
+        Self {
+            radius: problem.bias_radius().into(),
+            width: values.len() / heads.max(1),
+            values,
+            gate,
+            heads,
+            q_len: shape.q_len as usize,
+        }
+    }
+
+    fn add(&self, run: &Run, scores: &mut [f32]) {
+        let row = &self.values[run.head * self.width..][..self.width];
+        let gate = self.gate.map_or(1.0, |gate| {
+            gate[(run.batch * self.heads + run.head) * self.q_len + run.i]
+        });
+        self.add_row(row, gate, run.offset, scores);
+    }
+
+    /// Adds what `row` has for offsets from this one on; at and past the radius that is one number.
+    fn add_row(&self, row: &[f32], gate: f32, offset: i64, scores: &mut [f32]) {
+        let radius = self.radius;
+        #[expect(clippy::cast_possible_wrap, reason = "a tile is short")]
+        let last = offset + scores.len() as i64 - 1;
+        let column = usize::try_from(offset + radius);
+        match column {
+            Ok(column) if last <= radius => {
+                let row = &row[column..][..scores.len()];
+                for (score, value) in scores.iter_mut().zip(row) {
+                    *score += gate * value;
+                }
+            }
+            _ if offset >= radius || last <= -radius => {
+                let value = gate * row[if offset >= radius { row.len() - 1 } else { 0 }];
+                for score in scores {
+                    *score += value;
+                }
+            }
+            _ => {
+                for (offset, score) in (offset..).zip(scores) {
+                    let column = usize::try_from(offset.clamp(-radius, radius) + radius);
+                    *score += gate * row[column.unwrap_or(0)];
+                }
+            }
+        }
+    }
+}
+
+/// `[H, 2·radius + 1]`, times log2(e), the sum of the biases by offset.
 fn offset_values(problem: &Problem, table: &[f32]) -> Vec<f32> {
     let heads = problem.shape().heads as usize;
     let radius = i64::from(problem.bias_radius());
-    let basis = problem.sandwich_basis();
-    (0..heads)
-        .flat_map(|head| (-radius..=radius).map(move |offset| (head, offset)))
-        .map(|(head, offset)| {
-            let row = |row: usize| table[row * heads + head];
-            let distance = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "distances and heads that tables are made for"
-            )]
-            let (d, h) = (distance as f32, (head + 1) as f32);
-            let value = match problem.bias() {
-                Bias::Relative(_) => problem
-                    .thresholds()
-                    .map_or(0.0, |thresholds| row(thresholds.bucket(offset) as usize)),
-                Bias::PerOffset { max_offset } => {
-                    let at = offset + i64::from(max_offset);
-                    row(usize::try_from(at).unwrap_or(0))
-                }
-                Bias::Alibi => -row(0) * d,
-                Bias::Kerple(Kerple::Log) => -row(0) * (row(1) * d).ln_1p(),
-                Bias::Kerple(Kerple::Power) => -row(1) * d.powf(row(0)),
-                #[expect(clippy::cast_precision_loss, reason = "heads are few")]
-                Bias::Sandwich { .. } => basis[distance] * (heads as f32 / (8.0 * h)),
-                Bias::None | Bias::Indexed { .. } | Bias::Dense(_) => 0.0,
-            };
-            value * LOG2_E
-        })
-        .collect()
+    let width = usize::try_from(2 * radius + 1).unwrap_or(0);
+    let mut values = vec![0.0; heads * width];
+    for term in problem.by_offset() {
+        let basis = problem.sandwich_basis(term.bias);
+        for (head, row) in values.chunks_exact_mut(width).enumerate() {
+            let at = |row: usize| table[(term.first_row as usize + row) * heads + head];
+            for (value, offset) in row.iter_mut().zip(-radius..) {
+                let sandwich = |distance: usize| {
+                    #[expect(clippy::cast_precision_loss, reason = "heads are few")]
+                    let ratio = heads as f32 / (8.0 * (head + 1) as f32);
+                    basis[distance] * ratio
+                };
+                *value += offset_value(term, offset, at, sandwich) * LOG2_E;
+            }
+        }
+    }
+    values
+}
+
+/// One bias at an offset, from the rows of its table or the basis of Sandwich.
+fn offset_value(
+    term: &Term,
+    offset: i64,
+    row: impl Fn(usize) -> f32,
+    sandwich: impl Fn(usize) -> f32,
+) -> f32 {
+    let distance = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "distances that tables are made for"
+    )]
+    let d = distance as f32;
+    match term.bias {
+        Bias::Relative(_) => term
+            .thresholds
+            .as_ref()
+            .map_or(0.0, |thresholds| row(thresholds.bucket(offset) as usize)),
+        Bias::PerOffset { max_offset } => {
+            let end = i64::from(max_offset);
+            row(usize::try_from(offset.clamp(-end, end) + end).unwrap_or(0))
+        }
+        Bias::Alibi => -row(0) * d,
+        Bias::Kerple(Kerple::Log) => -row(0) * (row(1) * d).ln_1p(),
+        Bias::Kerple(Kerple::Power) => -row(1) * d.powf(row(0)),
+        Bias::Sandwich { .. } => sandwich(distance),
+        Bias::None | Bias::Fire { .. } | Bias::Indexed { .. } | Bias::Dense(_) => 0.0,
+    }
 }

@@ -1,5 +1,7 @@
 //! What `cpu::Tiled` hides, beside keys and queries past the lengths.
 
+use std::ops::Range;
+
 use super::Inputs;
 use crate::{Mask, Problem};
 
@@ -48,6 +50,19 @@ impl<'a> MaskSource<'a> {
             && self.bits.is_none()
     }
 
+    /// Whether documents and bits leave anything of a tile.
+    pub(super) fn may_see(&self, rows: &Range<usize>, keys: &Range<usize>) -> bool {
+        let pairs = self.documents.is_some() || self.bits.is_some();
+        let mut all = rows.clone().flat_map(|i| keys.clone().map(move |j| (i, j)));
+        !pairs || all.any(|(i, j)| self.pair_visible(i, j))
+    }
+
+    fn pair_visible(&self, i: usize, j: usize) -> bool {
+        let same = |[queries, keys]: [&[u32]; 2]| queries[i] == keys[j];
+        let set = |(words, width): (&[u32], usize)| words[i * width + j / 32] >> (j % 32) & 1 != 0;
+        self.documents.is_none_or(same) && self.bits.is_none_or(set)
+    }
+
     /// Whether query `i` may not see key `j`, which is at this offset from it.
     pub(super) fn hides(&self, i: usize, j: usize, offset: i64) -> bool {
         self.mask.causal && offset > 0
@@ -55,11 +70,6 @@ impl<'a> MaskSource<'a> {
             || self.mask.window.is_some_and(|window| {
                 !(-i64::from(window.left)..=i64::from(window.right)).contains(&offset)
             })
-            || self
-                .documents
-                .is_some_and(|[queries, keys]| queries[i] != keys[j])
-            || self
-                .bits
-                .is_some_and(|(words, width)| words[i * width + j / 32] >> (j % 32) & 1 == 0)
+            || !self.pair_visible(i, j)
     }
 }

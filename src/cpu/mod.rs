@@ -1,6 +1,7 @@
 //! Attention on the CPU: the definition, and the fast form.
 
 mod bias;
+mod fire;
 mod mask;
 mod oracle;
 mod product;
@@ -11,7 +12,7 @@ pub use tiled::Tiled;
 
 use rayon::prelude::*;
 
-use crate::{Bias, IndexFormat, InputError, Layout, Problem, Tensor};
+use crate::{IndexFormat, InputError, Layout, Problem, Tensor};
 
 /// Host slices that an attention problem reads, in the shapes of [`crate::Shape`] and the problem's layouts.
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +23,11 @@ pub struct Inputs<'a> {
     pub k: &'a [f32],
     /// Values, `[B, Hkv, Nk, D]`.
     pub v: &'a [f32],
-    /// The bias table, `[num_buckets, H]`, where the bias has one.
+    /// The parameters of the biases, `[rows, H]`, where they have any; of a sum, one table behind the other.
     pub table: Option<&'a [f32]>,
-    /// `[Nq, Nk]` or `[B, Nq, Nk]`, rows of the table, where the bias is indexed.
+    /// `[B, H, Nq]`, factors of the bias by offset, where it is gated.
+    pub gate: Option<&'a [f32]>,
+    /// `[matrices, Nq, Nk]` or `[matrices, B, Nq, Nk]`, rows of the table, where the bias is indexed.
     pub indices: Option<&'a [u32]>,
     /// The dense bias, `[B, H, Nq, Nk]` with the strides of the problem's bias, where it is dense.
     pub bias: Option<&'a [f32]>,
@@ -40,6 +43,12 @@ pub struct Inputs<'a> {
     pub key_documents: Option<&'a [u32]>,
     /// `[B, H, Nq, ⌈Nk / 32⌉]`, 1 where a key is visible, where the mask asks for bits.
     pub mask_bits: Option<&'a [u32]>,
+    /// `[S + 1]`, the first query of each sequence and the end, where the batch is packed.
+    pub query_starts: Option<&'a [u32]>,
+    /// `[S + 1]`, the first key of each sequence and the end, where the batch is packed.
+    pub key_starts: Option<&'a [u32]>,
+    /// `[B, ⌈Nk / block_size⌉]`, the blocks of each sequence, where k and v are a paged cache.
+    pub block_table: Option<&'a [u32]>,
 }
 
 impl<'a> Inputs<'a> {
@@ -51,6 +60,7 @@ impl<'a> Inputs<'a> {
             k,
             v,
             table: None,
+            gate: None,
             indices: None,
             bias: None,
             key_mask: None,
@@ -59,6 +69,9 @@ impl<'a> Inputs<'a> {
             query_documents: None,
             key_documents: None,
             mask_bits: None,
+            query_starts: None,
+            key_starts: None,
+            block_table: None,
         }
     }
 }
@@ -85,74 +98,44 @@ pub trait Attention {
 }
 
 impl Inputs<'_> {
-    /// Checks every length against the problem.
+    /// Checks every length against the problem, and every number that points at something.
     ///
     /// # Errors
-    /// A slice of another length, a missing one, or one that the problem does not use.
+    /// A slice of another length, a missing one, one that the problem does not use, or a length, start, block or index out of
+    /// range.
     pub fn validate(&self, problem: &Problem) -> Result<(), InputError> {
         for (tensor, found) in [
-            (Tensor::Q, self.q.len()),
-            (Tensor::K, self.k.len()),
-            (Tensor::V, self.v.len()),
+            (Tensor::Q, Some(self.q.len())),
+            (Tensor::K, Some(self.k.len())),
+            (Tensor::V, Some(self.v.len())),
+            (Tensor::Table, self.table.map(<[_]>::len)),
+            (Tensor::Gate, self.gate.map(<[_]>::len)),
+            (Tensor::Indices, self.indices.map(<[_]>::len)),
+            (Tensor::Bias, self.bias.map(<[_]>::len)),
+            (Tensor::KeyMask, self.key_mask.map(<[_]>::len)),
+            (Tensor::KeyLengths, self.key_lengths.map(<[_]>::len)),
+            (Tensor::QueryLengths, self.query_lengths.map(<[_]>::len)),
+            (Tensor::QueryDocuments, self.query_documents.map(<[_]>::len)),
+            (Tensor::KeyDocuments, self.key_documents.map(<[_]>::len)),
+            (Tensor::MaskBits, self.mask_bits.map(<[_]>::len)),
+            (Tensor::QueryStarts, self.query_starts.map(<[_]>::len)),
+            (Tensor::KeyStarts, self.key_starts.map(<[_]>::len)),
+            (Tensor::BlockTable, self.block_table.map(<[_]>::len)),
         ] {
-            check(problem, tensor, found)?;
-        }
-        let bias = problem.bias();
-        let indexed = matches!(bias, Bias::Indexed { .. });
-        for (tensor, found, used) in [
-            (
-                Tensor::Table,
-                self.table.map(<[_]>::len),
-                bias.table_rows().is_some(),
-            ),
-            (Tensor::Indices, self.indices.map(<[_]>::len), indexed),
-            (
-                Tensor::Bias,
-                self.bias.map(<[_]>::len),
-                matches!(bias, Bias::Dense(_)),
-            ),
-            (
-                Tensor::KeyLengths,
-                self.key_lengths.map(<[_]>::len),
-                problem.mask().key_lengths,
-            ),
-            (
-                Tensor::QueryLengths,
-                self.query_lengths.map(<[_]>::len),
-                problem.mask().query_lengths,
-            ),
-            (
-                Tensor::QueryDocuments,
-                self.query_documents.map(<[_]>::len),
-                problem.mask().documents,
-            ),
-            (
-                Tensor::KeyDocuments,
-                self.key_documents.map(<[_]>::len),
-                problem.mask().documents,
-            ),
-            (
-                Tensor::MaskBits,
-                self.mask_bits.map(<[_]>::len),
-                problem.mask().bits.is_some(),
-            ),
-            (
-                Tensor::KeyMask,
-                self.key_mask.map(<[_]>::len),
-                problem.mask().keys,
-            ),
-        ] {
-            match (found, used) {
+            match (found, problem.uses(tensor)) {
                 (Some(found), true) => check(problem, tensor, found)?,
                 (None, true) => return Err(InputError::Missing { tensor }),
                 (Some(_), false) => return Err(InputError::Unused { tensor }),
                 (None, false) => {}
             }
         }
-        check_format(bias, self.indices)?;
+        check_format(problem, self.indices)?;
         let shape = problem.shape();
         check_lengths(Tensor::KeyLengths, self.key_lengths, shape.k_len)?;
-        check_lengths(Tensor::QueryLengths, self.query_lengths, shape.q_len)
+        check_lengths(Tensor::QueryLengths, self.query_lengths, shape.q_len)?;
+        check_starts(Tensor::KeyStarts, self.key_starts, shape.k_len)?;
+        check_starts(Tensor::QueryStarts, self.query_starts, shape.q_len)?;
+        check_blocks(problem, self.block_table)
     }
 }
 
@@ -182,9 +165,38 @@ fn check_lengths(tensor: Tensor, lengths: Option<&[u32]>, maximum: u32) -> Resul
     }
 }
 
+/// Starts rise from 0 to the number of rows.
+fn check_starts(tensor: Tensor, starts: Option<&[u32]>, end: u32) -> Result<(), InputError> {
+    let starts = starts.unwrap_or_default();
+    let mut before = 0;
+    for (n, &found) in starts.iter().enumerate() {
+        let out_of_place = n == 0 && found != 0 || n + 1 == starts.len() && found != end;
+        if found < before || found > end || out_of_place {
+            return Err(InputError::Starts {
+                tensor,
+                before,
+                found,
+                end,
+            });
+        }
+        before = found;
+    }
+    Ok(())
+}
+
+/// The pool has every block.
+fn check_blocks(problem: &Problem, table: Option<&[u32]>) -> Result<(), InputError> {
+    let blocks = problem.paged().map_or(u32::MAX, |paged| paged.blocks);
+    let mut table = table.into_iter().flatten();
+    match table.find(|&&block| block >= blocks) {
+        Some(&found) => Err(InputError::BlockPastEnd { found, blocks }),
+        None => Ok(()),
+    }
+}
+
 /// Indices must fit their format.
-fn check_format(bias: Bias, indices: Option<&[u32]>) -> Result<(), InputError> {
-    let Bias::Indexed { format, .. } = bias else {
+fn check_format(problem: &Problem, indices: Option<&[u32]>) -> Result<(), InputError> {
+    let Some(format) = problem.indexed().map(|indexed| indexed.format) else {
         return Ok(());
     };
     let last = format.most() - 1;
@@ -229,10 +241,11 @@ fn for_each_tile<T: Copy + Default + Send + Sync>(
 /// Moves contiguous rows to where the layout of the output has them.
 fn scatter<T: Copy + Default>(problem: &Problem, rows: Vec<T>) -> Vec<T> {
     let shape = problem.shape();
-    let Some(layout) = problem.layout(Tensor::Out) else {
+    let (Some(layout), Some(sizes)) = (problem.layout(Tensor::Out), problem.rows_of(Tensor::Out))
+    else {
         return rows;
     };
-    if Layout::contiguous(Tensor::Out, shape, problem.value_dim()) == Ok(layout) {
+    if Layout::contiguous(Tensor::Out, sizes, problem.value_dim()) == Ok(layout) {
         return rows;
     }
     let span = usize::try_from(problem.elements(Tensor::Out)).unwrap_or(usize::MAX);

@@ -107,7 +107,8 @@ fn attend_row(
     let scores: Vec<(usize, f64)> = (0..shape.k_len as usize)
         .filter(|&j| visible(problem, inputs, [b, head, i, j]))
         .map(|j| {
-            let key = &inputs.k[k_layout.start(b, kv_head, j)..][..d];
+            let [block, row] = key_place(problem, inputs, b, j);
+            let key = &inputs.k[k_layout.start(block, kv_head, row)..][..d];
             let product: f64 = query
                 .iter()
                 .zip(key)
@@ -130,7 +131,8 @@ fn attend_row(
         .sum();
     for &(j, score) in &scores {
         let weight = (score - maximum).exp() / sum;
-        let values = &inputs.v[v_layout.start(b, kv_head, j)..];
+        let [block, row] = key_place(problem, inputs, b, j);
+        let values = &inputs.v[v_layout.start(block, kv_head, row)..];
         for (o, &value) in out.iter_mut().zip(values) {
             *o += weight * f64::from(value);
         }
@@ -138,17 +140,45 @@ fn attend_row(
     maximum + sum.ln()
 }
 
+/// Where a key lies: its block and row in a paged cache, else its sequence and row.
+fn key_place(problem: &Problem, inputs: &Inputs<'_>, b: usize, j: usize) -> [usize; 2] {
+    match (problem.paged(), inputs.block_table) {
+        (Some(paged), Some(table)) => {
+            let size = paged.block_size as usize;
+            let width = (problem.shape().k_len as usize).div_ceil(size);
+            [table[b * width + j / size] as usize, j % size]
+        }
+        _ => [b, j],
+    }
+}
+
+/// The sequence of a packed batch that a row belongs to, and its place there.
+fn unpacked(starts: Option<&[u32]>, row: usize) -> (usize, usize) {
+    let starts = starts.unwrap_or(&[0]);
+    let begun = starts.iter().filter(|&&start| start as usize <= row);
+    let sequence = begun.count() - 1;
+    (sequence, row - starts[sequence] as usize)
+}
+
+/// The position of a query, and of a key, in their sequence.
 #[expect(
     clippy::cast_possible_wrap,
     reason = "lengths are 32-bit, so they fit i64"
 )]
-fn offset(problem: &Problem, i: usize, j: usize) -> i64 {
-    j as i64 - i as i64 - i64::from(problem.query_offset())
+fn positions(problem: &Problem, inputs: &Inputs<'_>, i: usize, j: usize) -> [i64; 2] {
+    let (_, i) = unpacked(inputs.query_starts, i);
+    let (_, j) = unpacked(inputs.key_starts, j);
+    [i as i64 + i64::from(problem.query_offset()), j as i64]
+}
+
+fn offset(problem: &Problem, inputs: &Inputs<'_>, i: usize, j: usize) -> i64 {
+    let [query, key] = positions(problem, inputs, i, j);
+    key - query
 }
 
 fn visible(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> bool {
     let shape = problem.shape();
-    let (mask, offset) = (problem.mask(), offset(problem, i, j));
+    let (mask, offset) = (problem.mask(), offset(problem, inputs, i, j));
     let after = mask.causal && offset > 0;
     let outside = mask
         .window
@@ -183,27 +213,56 @@ fn visible(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) 
         }
         _ => false,
     };
-    !(after || outside || beyond || hidden || no_query || foreign || barred)
+    let apart = unpacked(inputs.query_starts, i).0 != unpacked(inputs.key_starts, j).0;
+    !(apart || after || outside || beyond || hidden || no_query || foreign || barred)
 }
 
-fn bias(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> f64 {
+/// The sum of the biases of a score.
+fn bias(problem: &Problem, inputs: &Inputs<'_>, place: [usize; 4]) -> f64 {
+    let [b, head, i, _] = place;
+    let shape = problem.shape();
+    let row = (b * shape.heads as usize + head) * shape.q_len as usize + i;
+    let gate = inputs.gate.map_or(1.0, |gate| f64::from(gate[row]));
+    let mut first_row = 0;
+    let mut sum = 0.0;
+    for bias in problem.biases() {
+        let value = term(problem, inputs, bias, first_row, place);
+        let gated = !matches!(
+            bias,
+            Bias::Fire { .. } | Bias::Indexed { .. } | Bias::Dense(_)
+        );
+        sum += if gated { gate * value } else { value };
+        first_row += bias.table_rows().unwrap_or(0) as usize;
+    }
+    sum
+}
+
+/// One bias of the sum, whose parameters begin in this row of the table.
+fn term(
+    problem: &Problem,
+    inputs: &Inputs<'_>,
+    bias: Bias,
+    first_row: usize,
+    [b, head, i, j]: [usize; 4],
+) -> f64 {
     let heads = problem.shape().heads as usize;
     let table = |row: usize| {
-        inputs
-            .table
-            .map_or(0.0, |table| f64::from(table[row * heads + head]))
+        inputs.table.map_or(0.0, |table| {
+            f64::from(table[(first_row + row) * heads + head])
+        })
     };
+    let offset = offset(problem, inputs, i, j);
     #[expect(
         clippy::cast_precision_loss,
         reason = "distances are below 2^53 by far"
     )]
-    let distance = offset(problem, i, j).abs() as f64;
-    match problem.bias() {
+    let distance = offset.abs() as f64;
+    match bias {
         Bias::None => 0.0,
-        Bias::Relative(buckets) => table(Oracle::bucket(&buckets, offset(problem, i, j)) as usize),
+        Bias::Relative(buckets) => table(Oracle::bucket(&buckets, offset) as usize),
         Bias::PerOffset { max_offset } => {
             let end = i64::from(max_offset);
-            let row = offset(problem, i, j).clamp(-end, end) + end;
+            let row = offset.clamp(-end, end) + end;
             table(usize::try_from(row).unwrap_or(0))
         }
         Bias::Alibi => -table(0) * distance,
@@ -220,19 +279,50 @@ fn bias(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> 
             let ratio = 8.0 * (head + 1) as f64 / heads as f64;
             inner / ratio
         }
+        Bias::Fire { width } => {
+            let [query, _] = positions(problem, inputs, i, j);
+            fire(width as usize, table, distance, query)
+        }
         Bias::Indexed {
             rows,
+            matrices,
             each_sequence,
             ..
         } => {
             let shape = problem.shape();
-            let sequence = if each_sequence { b } else { 0 };
-            let at = (sequence * shape.q_len as usize + i) * shape.k_len as usize + j;
-            let row = inputs.indices.map_or(rows, |indices| indices[at]);
-            if row < rows { table(row as usize) } else { 0.0 }
+            let (batch, sequence) = if each_sequence {
+                (shape.batch as usize, b)
+            } else {
+                (1, 0)
+            };
+            let row = |m: usize| {
+                let plane = m * batch + sequence;
+                let at = (plane * shape.q_len as usize + i) * shape.k_len as usize + j;
+                inputs.indices.map_or(rows, |indices| indices[at])
+            };
+            (0..matrices as usize)
+                .filter(|&m| row(m) < rows)
+                .map(|m| table(m * rows as usize + row(m) as usize))
+                .sum()
         }
         Bias::Dense(layout) => inputs
             .bias
             .map_or(0.0, |bias| f64::from(bias[layout.start(b, head, i) + j])),
     }
+}
+
+/// FIRE by its MLP, with the rows of its table.
+fn fire(width: usize, table: impl Fn(usize) -> f64, distance: f64, query: i64) -> f64 {
+    let psi = |x: f64| ((table(0) * x).abs() + 1.0).ln();
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "positions are below 2^53 by far"
+    )]
+    let position = query as f64;
+    let x = psi(distance) / (psi(position.max(table(1).abs())) + 1e-6);
+    let unit = |u: usize| {
+        let active = table(2 + u) * x + table(2 + width + u);
+        table(2 + 2 * width + u) * active.max(0.0)
+    };
+    (0..width).map(unit).sum::<f64>() + table(2 + 3 * width)
 }

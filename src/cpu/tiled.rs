@@ -5,7 +5,7 @@
 use std::f32::consts::{LN_2, LOG2_E};
 use std::ops::Range;
 
-use super::bias::BiasSource;
+use super::bias::{BiasSource, Run};
 use super::mask::MaskSource;
 use super::product::{Matrix, add_times, times_transposed};
 use super::{Attention, Inputs, Outputs, for_each_tile};
@@ -43,21 +43,57 @@ impl Attention for Tiled {
 struct Rows<'a> {
     values: &'a [f32],
     columns: usize,
-    stride: usize,
+    layout: Layout,
+    batch: usize,
+    head: usize,
+    pages: Option<Pages<'a>>,
+}
+
+/// Where the rows of a sequence lie in a paged cache.
+#[derive(Clone, Copy)]
+struct Pages<'a> {
+    table: &'a [u32],
+    block_size: usize,
 }
 
 impl<'a> Rows<'a> {
-    fn slice(&self, rows: &Range<usize>) -> Matrix<'a> {
+    fn row(&self, row: usize) -> usize {
+        match self.pages {
+            Some(Pages { table, block_size }) => {
+                let block = table[row / block_size] as usize;
+                self.layout.start(block, self.head, row % block_size)
+            }
+            None => self.layout.start(self.batch, self.head, row),
+        }
+    }
+
+    /// Some rows as a matrix; copied where they are scattered over blocks.
+    fn slice<'b>(&self, rows: &Range<usize>, copy: &'b mut Vec<f32>) -> Matrix<'b>
+    where
+        'a: 'b,
+    {
+        if self.pages.is_none() {
+            return Matrix {
+                values: &self.values[self.row(rows.start)..],
+                rows: rows.len(),
+                columns: self.columns,
+                stride: self.layout.row as usize,
+            };
+        }
+        copy.clear();
+        for row in rows.clone() {
+            copy.extend_from_slice(&self.values[self.row(row)..][..self.columns]);
+        }
         Matrix {
-            values: &self.values[rows.start * self.stride..],
+            values: copy,
             rows: rows.len(),
             columns: self.columns,
-            stride: self.stride,
+            stride: self.columns,
         }
     }
 }
 
-/// One head of one sequence.
+/// One head of one row of the batch.
 struct Head<'a> {
     problem: &'a Problem,
     bias: &'a BiasSource<'a>,
@@ -66,10 +102,20 @@ struct Head<'a> {
     q: Rows<'a>,
     k: Rows<'a>,
     v: Rows<'a>,
-    /// Keys and queries of the sequence.
+    /// Keys and queries that are visible at most.
     k_len: usize,
     q_len: usize,
+    /// Of the queries and of the keys, where sequences are packed.
+    starts: Option<[&'a [u32]; 2]>,
     mask: MaskSource<'a>,
+}
+
+/// Query rows of one sequence, and what they may meet.
+struct Piece {
+    rows: Range<usize>,
+    keys: Range<usize>,
+    /// An offset is `j − i − shift`.
+    shift: i64,
 }
 
 /// The running state of a query tile.
@@ -89,88 +135,112 @@ impl<'a> Head<'a> {
         let kv_head = head / (shape.heads as usize / shape.kv_heads as usize);
         let k_len = shape.k_len as usize;
         let [q, k, v, _] = problem.layouts();
-        let rows = |values: &'a [f32], features: u32, layout: Layout, head: usize, len: u32| Rows {
-            values: match len {
-                0 => &[],
-                _ => &values[layout.start(batch, head, 0)..],
-            },
+        let pages = problem
+            .paged()
+            .zip(inputs.block_table)
+            .map(|(paged, table)| {
+                let block_size = paged.block_size as usize;
+                let width = k_len.div_ceil(block_size);
+                Pages {
+                    table: &table[batch * width..][..width],
+                    block_size,
+                }
+            });
+        let rows = |values: &'a [f32], features: u32, layout, head, pages| Rows {
+            values,
             columns: features as usize,
-            stride: layout.row as usize,
+            layout,
+            batch,
+            head,
+            pages,
         };
         Self {
             problem,
             bias,
             batch,
             head,
-            q: rows(inputs.q, shape.head_dim, q, head, shape.q_len),
-            k: rows(inputs.k, shape.head_dim, k, kv_head, shape.k_len),
-            v: rows(inputs.v, problem.value_dim(), v, kv_head, shape.k_len),
+            q: rows(inputs.q, shape.head_dim, q, head, None),
+            k: rows(inputs.k, shape.head_dim, k, kv_head, pages),
+            v: rows(inputs.v, problem.value_dim(), v, kv_head, pages),
             k_len: inputs
                 .key_lengths
                 .map_or(k_len, |lengths| lengths[batch] as usize),
             q_len: inputs
                 .query_lengths
                 .map_or(shape.q_len as usize, |lengths| lengths[batch] as usize),
+            starts: inputs
+                .query_starts
+                .zip(inputs.key_starts)
+                .map(|(queries, keys)| [queries, keys]),
             mask: MaskSource::new(problem, inputs, [batch, head]),
         }
     }
 
-    /// The offset of a key from a query.
+    /// The rows from this one on that belong to its sequence, up to `end`.
     #[expect(
         clippy::cast_possible_wrap,
         reason = "lengths are 32-bit, so they fit i64"
     )]
-    fn offset(&self, i: usize, j: usize) -> i64 {
-        j as i64 - i as i64 - i64::from(self.problem.query_offset())
-    }
-
-    /// The keys that some row of a tile may see.
-    fn keys_of(&self, rows: &Range<usize>) -> Range<usize> {
-        let mask = self.problem.mask();
-        // Keys before that of offset 0 of the first row, and up to that of the last row.
-        let (first, last) = (-self.offset(rows.start, 0), -self.offset(rows.end - 1, 0));
-        let right = match (mask.causal, mask.window) {
-            (true, _) => Some(0),
-            (false, Some(window)) => Some(i64::from(window.right)),
-            (false, None) => None,
+    fn piece(&self, first: usize, end: usize) -> Piece {
+        let query_offset = i64::from(self.problem.query_offset());
+        let Some([queries, keys]) = self.starts else {
+            return Piece {
+                rows: first..end,
+                keys: 0..self.k_len,
+                shift: query_offset,
+            };
         };
-        if rows.start >= self.q_len {
-            return 0..0;
+        let next = queries.partition_point(|&start| start as usize <= first);
+        let at = |starts: &[u32], n: usize| starts[n] as usize;
+        Piece {
+            rows: first..end.min(at(queries, next)),
+            keys: at(keys, next - 1)..at(keys, next),
+            shift: query_offset + at(keys, next - 1) as i64 - at(queries, next - 1) as i64,
         }
-        let end = right.map_or(self.k_len, |right| {
-            usize::try_from(last + right + 1)
-                .unwrap_or(0)
-                .min(self.k_len)
-        });
-        let begin = mask.window.map_or(0, |window| {
-            usize::try_from(first - i64::from(window.left)).unwrap_or(0)
-        });
-        begin.min(end)..end
     }
 
     fn q_tile(&self, q_first: usize, out: &mut [f32], lse: &mut [f32]) {
         let d = self.problem.value_dim() as usize;
-        let rows = q_first..q_first + lse.len();
-        let q = self.q.slice(&rows);
+        let end = q_first + lse.len();
+        let mut first = q_first;
+        while first < end {
+            let piece = self.piece(first, end);
+            let (begin, length) = (first - q_first, piece.rows.len());
+            first = piece.rows.end;
+            self.attend(
+                &piece,
+                &mut out[begin * d..][..length * d],
+                &mut lse[begin..][..length],
+            );
+        }
+    }
+
+    fn attend(&self, piece: &Piece, out: &mut [f32], lse: &mut [f32]) {
+        let d = self.problem.value_dim() as usize;
+        let [mut q_copy, mut k_copy, mut v_copy] = [const { Vec::new() }; 3];
+        let q = self.q.slice(&piece.rows, &mut q_copy);
         let mut softmax = Softmax {
             maximum: [MASKED; Q_TILE],
             sum: [0.0; Q_TILE],
         };
         let mut scores = [0.0; Q_TILE * K_TILE];
-        let all = self.keys_of(&rows);
+        let all = self.keys_of(piece);
         for k_first in all.clone().step_by(K_TILE) {
             let keys = k_first..all.end.min(k_first + K_TILE);
-            let k = self.k.slice(&keys);
+            if !self.mask.may_see(&piece.rows, &keys) {
+                continue;
+            }
+            let k = self.k.slice(&keys, &mut k_copy);
             times_transposed(&mut scores, K_TILE, self.problem.scale() * LOG2_E, q, k);
-            let hidden = self.add_bias(&rows, &keys, &mut scores);
+            let hidden = self.add_bias(piece, &keys, &mut scores);
             softmax.update(&mut scores, keys.len(), out, d);
             let p = Matrix {
                 values: &scores,
-                rows: rows.len(),
+                rows: piece.rows.len(),
                 columns: keys.len(),
                 stride: K_TILE,
             };
-            let v = self.v.slice(&keys);
+            let v = self.v.slice(&keys, &mut v_copy);
             if hidden && !v.is_finite() {
                 add_visible(out, d, p, v);
             } else {
@@ -180,14 +250,50 @@ impl<'a> Head<'a> {
         softmax.finish(out, lse, d);
     }
 
+    /// The keys that some row of a piece may see.
+    fn keys_of(&self, piece: &Piece) -> Range<usize> {
+        let mask = self.problem.mask();
+        if piece.rows.start >= self.q_len {
+            return 0..0;
+        }
+        // Keys before that of offset 0 of the first row, and up to that of the last row.
+        let first = -piece.offset(piece.rows.start, 0);
+        let last = -piece.offset(piece.rows.end - 1, 0);
+        let right = match (mask.causal, mask.window) {
+            (true, _) => Some(0),
+            (false, Some(window)) => Some(i64::from(window.right)),
+            (false, None) => None,
+        };
+        let end = right.map_or(piece.keys.end, |right| {
+            usize::try_from(last + right + 1)
+                .unwrap_or(0)
+                .min(piece.keys.end)
+        });
+        let begin = mask.window.map_or(0, |window| {
+            usize::try_from(first - i64::from(window.left)).unwrap_or(0)
+        });
+        begin.max(piece.keys.start).min(end)..end
+    }
+
     /// Adds the bias and hides what the mask hides; returns whether that is anything.
-    fn add_bias(&self, rows: &Range<usize>, keys: &Range<usize>, scores: &mut [f32]) -> bool {
+    #[expect(
+        clippy::cast_possible_wrap,
+        reason = "lengths are 32-bit, so they fit i64"
+    )]
+    fn add_bias(&self, piece: &Piece, keys: &Range<usize>, scores: &mut [f32]) -> bool {
         let mut any = false;
-        for (i, row) in rows.clone().zip(scores.chunks_exact_mut(K_TILE)) {
+        for (i, row) in piece.rows.clone().zip(scores.chunks_exact_mut(K_TILE)) {
             let row = &mut row[..keys.len()];
-            let first = self.offset(i, keys.start);
-            self.bias
-                .add([self.batch, self.head, i, keys.start], first, row);
+            let first = piece.offset(i, keys.start);
+            let run = Run {
+                batch: self.batch,
+                head: self.head,
+                i,
+                j: keys.start,
+                offset: first,
+                position: i as i64 + piece.shift - piece.keys.start as i64,
+            };
+            self.bias.add(&run, row);
             if self.mask.hides_nothing() && i < self.q_len {
                 continue;
             }
@@ -199,6 +305,17 @@ impl<'a> Head<'a> {
             }
         }
         any
+    }
+}
+
+impl Piece {
+    /// The offset of a key from a query.
+    #[expect(
+        clippy::cast_possible_wrap,
+        reason = "lengths are 32-bit, so they fit i64"
+    )]
+    const fn offset(&self, i: usize, j: usize) -> i64 {
+        j as i64 - i as i64 - self.shift
     }
 }
 

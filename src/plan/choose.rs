@@ -1,9 +1,12 @@
 //! From a problem and a device's capabilities to a kernel; sees no device.
 
-use super::{Algorithm, BiasSlot, Variant};
-use crate::{Bias, Capabilities, Error, Limit, Problem};
+use super::{Algorithm, Variant};
+use crate::{Capabilities, Error, Limit, Problem};
 
 /// Chooses the forward kernel.
+///
+/// A few rows against many keys would leave most of a tile of rows idle, and most of the device: there invocations own keys, and
+/// workgroups parts of them, with as many rows as sums fit registers.
 ///
 /// Where a processor plays the GPU, every access to workgroup memory is a gather and every barrier a switch of contexts,
 /// but registers lie in its first cache, in any number: there keys go round by subgroup, with as many rows an invocation as
@@ -13,44 +16,8 @@ use crate::{Bias, Capabilities, Error, Limit, Problem};
 /// # Errors
 /// A device below WebGPU's default limits.
 pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant, Error> {
-    let head_dim = problem.shape().head_dim;
-    let broadcast = capabilities.cpu && capabilities.subgroup_size >= Algorithm::LANES;
-    let value_dim = problem.value_dim();
-    let (algorithm, rows) = match (broadcast, head_dim.max(value_dim)) {
-        (true, 0..=64) => (Algorithm::Broadcast, 4),
-        (true, 65..=128) => (Algorithm::Broadcast, 2),
-        (true, _) => (Algorithm::Broadcast, 1),
-        (false, 0..=64) => (Algorithm::Fragments, 8),
-        (false, _) => (Algorithm::Fragments, 4),
-    };
-    let variant = Variant {
-        algorithm,
-        dtype: problem.dtype(),
-        head_dim,
-        value_dim,
-        rows,
-        bias: match problem.bias() {
-            Bias::None => BiasSlot::None,
-            Bias::Indexed {
-                rows,
-                each_sequence,
-                format,
-            } => BiasSlot::Index {
-                rows,
-                each_sequence,
-                format,
-            },
-            Bias::Dense(_) => BiasSlot::Dense,
-            _ => BiasSlot::Offset,
-        },
-        causal: problem.mask().causal,
-        key_mask: problem.mask().keys,
-        key_lengths: problem.mask().key_lengths,
-        query_lengths: problem.mask().query_lengths,
-        documents: problem.mask().documents,
-        bits: problem.mask().bits.is_some(),
-        window: problem.mask().window.is_some(),
-    };
+    let (algorithm, rows) = algorithm(problem, capabilities);
+    let variant = Variant::new(problem, algorithm, rows);
     let buffers = u32::try_from(variant.bindings().len()).unwrap_or(u32::MAX);
     for (limit, found, needed) in [
         (
@@ -74,4 +41,26 @@ pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant,
         }
     }
     Ok(variant)
+}
+
+fn algorithm(problem: &Problem, capabilities: &Capabilities) -> (Algorithm, u32) {
+    let shape = problem.shape();
+    let features = shape.head_dim.max(problem.value_dim());
+    let few = shape.q_len <= Algorithm::DECODE_ROWS && problem.mask().packed.is_none();
+    if few {
+        let most = match features {
+            0..=64 => 4,
+            65..=128 => 2,
+            _ => 1,
+        };
+        return (Algorithm::Decode, shape.q_len.next_power_of_two().min(most));
+    }
+    let broadcast = capabilities.cpu && capabilities.subgroup_size >= Algorithm::LANES;
+    match (broadcast, features) {
+        (true, 0..=64) => (Algorithm::Broadcast, 4),
+        (true, 65..=128) => (Algorithm::Broadcast, 2),
+        (true, _) => (Algorithm::Broadcast, 1),
+        (false, 0..=64) => (Algorithm::Fragments, 8),
+        (false, _) => (Algorithm::Fragments, 4),
+    }
 }

@@ -2,7 +2,8 @@
 
 use wgpu::BufferBinding;
 
-use super::bind::{Bound, Step, check, entry, spread, storage, uniform};
+use super::bound::{Bound, Step, entry, storage, uniform};
+use super::check::{check, check_size, spread};
 use super::params::IndexParams;
 use crate::{Error, IndexFormat, ProblemError, Tensor, Thresholds};
 
@@ -34,9 +35,10 @@ impl BucketIndex {
     pub fn bind(&self, indices: &BufferBinding<'_>) -> Result<Bound, Error> {
         self.validate()?;
         check(&self.device, Tensor::Indices, indices, self.bytes())?;
+        check_size(&self.device, Tensor::Indices, self.bytes())?;
         let groups = self.bytes().div_ceil(4 * 64);
         if groups == 0 {
-            return Ok(Bound { steps: Vec::new() });
+            return Ok(Bound::new(Vec::new()));
         }
         let workgroups = spread(&self.device, groups)?;
         let params = IndexParams::new(self, workgroups[0]);
@@ -48,7 +50,7 @@ impl BucketIndex {
             entry(2, indices.clone()),
         ];
         let step = Step::new(&self.device, &self.pipeline, &entries, workgroups);
-        Ok(Bound { steps: vec![step] })
+        Ok(Bound::new(vec![step]))
     }
 
     fn validate(&self) -> Result<(), ProblemError> {

@@ -1,7 +1,8 @@
 //! Every kernel that may be compiled, as the key of the pipelines.
 
-use super::{Family, Variant};
-use crate::{IndexFormat, shader};
+use super::variant::dtype_prelude;
+use super::{Family, Variant, decode, fire_table};
+use crate::{Dtype, IndexFormat, shader};
 
 /// A kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,8 +13,12 @@ pub(crate) enum Kernel {
     OffsetTable(Family),
     /// The matrix of bucket indices.
     BucketIndex(IndexFormat),
+    /// FIRE's segments.
+    FireTable,
     /// The merge of parts.
     Merge,
+    /// The merge of the parts of a decoding step.
+    DecodeMerge { dtype: Dtype, value_dim: u32 },
 }
 
 impl Kernel {
@@ -22,7 +27,11 @@ impl Kernel {
             Self::Forward(variant) => variant.to_string(),
             Self::OffsetTable(family) => format!("offset_table {family:?}"),
             Self::BucketIndex(format) => format!("bucket_index {format:?}"),
+            Self::FireTable => "fire_table".into(),
             Self::Merge => "merge".into(),
+            Self::DecodeMerge { dtype, value_dim } => {
+                format!("decode_merge {dtype:?} d{value_dim}")
+            }
         }
     }
 
@@ -35,7 +44,13 @@ impl Kernel {
                 format.per_word(),
                 shader::BUCKET_INDEX
             ),
+            Self::FireTable => shader::link_fire_table(),
             Self::Merge => shader::MERGE.into(),
+            Self::DecodeMerge { dtype, value_dim } => {
+                let prelude = dtype_prelude(dtype);
+                let constants = format!("{prelude}const VALUE_DIM = {value_dim}u;\n");
+                shader::link_decode_merge(dtype, &constants)
+            }
         }
     }
 
@@ -45,7 +60,9 @@ impl Kernel {
             Self::Forward(variant) => variant.bindings(),
             Self::OffsetTable(family) => family.bindings(),
             Self::BucketIndex(_) => vec![(1, true), (2, false)],
+            Self::FireTable => fire_table::bindings(),
             Self::Merge => vec![(1, true), (2, true), (3, false), (4, false)],
+            Self::DecodeMerge { .. } => decode::merge_bindings(),
         }
     }
 }

@@ -3,7 +3,8 @@
 use wgpu::BufferBinding;
 
 use super::Operand;
-use super::bind::{Bound, Step, check, check_aliases, entry, spread, uniform};
+use super::bound::{Bound, Step, entry, uniform};
+use super::check::{check, check_aliases, check_size, spread};
 use super::params::MergeParams;
 use crate::{Error, ProblemError, Tensor};
 
@@ -59,11 +60,12 @@ impl Merge {
         .map(|(number, tensor, operand, count)| (number, tensor, operand.clone(), 4 * count));
         for (_, tensor, binding, bytes) in &slots {
             check(&self.device, *tensor, binding, *bytes)?;
+            check_size(&self.device, *tensor, *bytes)?;
         }
         check_aliases(&slots)?;
         let groups = (rows * features).div_ceil(64);
         if groups == 0 || parts == 0 {
-            return Ok(Bound { steps: Vec::new() });
+            return Ok(Bound::new(Vec::new()));
         }
         let workgroups = spread(&self.device, groups)?;
         let params = MergeParams::new(self, workgroups[0]);
@@ -74,6 +76,6 @@ impl Merge {
             entry(number, BufferBinding { size, ..binding })
         }));
         let step = Step::new(&self.device, &self.pipeline, &entries, workgroups);
-        Ok(Bound { steps: vec![step] })
+        Ok(Bound::new(vec![step]))
     }
 }

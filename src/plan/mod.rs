@@ -1,19 +1,31 @@
 //! From a problem to work recorded in the caller's encoder.
 
 mod bind;
+mod bound;
+mod budget;
+mod check;
 mod choose;
+mod decode;
+mod fire_table;
 mod index;
 mod kernel;
 mod merge;
 mod offset_table;
+mod operands;
 mod params;
+mod position;
+mod slots;
+mod split;
 mod variant;
 
-pub use bind::{Bound, ForwardOperands, Operand};
+pub use bound::Bound;
+pub use budget::Budget;
 pub use choose::choose;
 pub use index::BucketIndex;
 pub use merge::{Merge, MergeOperands};
-pub use variant::{Algorithm, BiasSlot, Variant};
+pub use operands::{ForwardOperands, Operand};
+pub use slots::{BiasSlots, IndexSlot, Lengths, MaskSlots};
+pub use variant::{Algorithm, Variant};
 
 pub(crate) use kernel::Kernel;
 pub(crate) use offset_table::Family;
@@ -27,15 +39,51 @@ pub struct Forward {
     pub(crate) problem: Problem,
     pub(crate) variant: Variant,
     pub(crate) pipeline: wgpu::ComputePipeline,
-    /// Fills the offset table, where the bias has one.
-    pub(crate) table_pipeline: Option<wgpu::ComputePipeline>,
+    /// Fill the offset table, one for each bias by offset.
+    pub(crate) table_pipelines: Vec<wgpu::ComputePipeline>,
+    /// Fills FIRE's segments.
+    pub(crate) fire_pipeline: Option<wgpu::ComputePipeline>,
+    /// Merges the parts of [`Algorithm::Decode`].
+    pub(crate) merge_pipeline: Option<wgpu::ComputePipeline>,
+    /// Parts that the keys are split into.
+    pub(crate) splits: u32,
+    pub(crate) budget: Budget,
 }
 
 impl Forward {
+    pub(crate) fn splits_of(problem: &Problem, variant: &Variant) -> u32 {
+        match variant.algorithm {
+            Algorithm::Decode => decode::splits(problem),
+            Algorithm::Fragments | Algorithm::Broadcast => 1,
+        }
+    }
+
     /// Which kernel this is.
     #[must_use]
     pub const fn variant(&self) -> &Variant {
         &self.variant
+    }
+
+    /// How many parts the keys are computed in, each by workgroups of its own; 1 unless the algorithm is [`Algorithm::Decode`].
+    #[must_use]
+    pub const fn splits(&self) -> u32 {
+        self.splits
+    }
+
+    /// Splits the keys into this many parts where the algorithm is [`Algorithm::Decode`]; at least one.
+    #[must_use]
+    pub fn with_splits(mut self, splits: u32) -> Self {
+        if self.variant.algorithm == Algorithm::Decode {
+            self.splits = splits.max(1);
+        }
+        self
+    }
+
+    /// Keeps each dispatch to a budget of work.
+    #[must_use]
+    pub const fn with_budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
     }
 
     /// Checks that the device can hold the problem, before any buffer of it is made.

@@ -3,8 +3,9 @@
 use wgpu::BufferBinding;
 
 use super::Forward;
-use super::bind::{Step, entry, storage, uniform};
+use super::bound::{Step, entry, storage, uniform, workspace};
 use super::params::{TableParams, later_buckets};
+use crate::problem::Term;
 use crate::{Bias, Kerple, Problem};
 
 /// Which function of the offset fills the table.
@@ -22,7 +23,7 @@ impl Family {
     /// The family of a bias by offset.
     pub(crate) const fn of(bias: Bias) -> Option<Self> {
         match bias {
-            Bias::None | Bias::Indexed { .. } | Bias::Dense(_) => None,
+            Bias::None | Bias::Fire { .. } | Bias::Indexed { .. } | Bias::Dense(_) => None,
             Bias::Relative(_) => Some(Self::Buckets),
             Bias::PerOffset { .. } => Some(Self::PerOffset),
             Bias::Alibi => Some(Self::Alibi),
@@ -45,34 +46,33 @@ impl Family {
     }
 }
 
-/// Allocates the table, `H · (2R + 1)` numbers, and records the kernel that fills it.
+/// Allocates the table, `H · (2R + 1)` numbers, and records the kernels that fill it: one for each bias by offset, of which all
+/// but the first add to what is there.
 pub(super) fn fill(
     forward: &Forward,
-    pipeline: &wgpu::ComputePipeline,
     table: Option<&BufferBinding<'_>>,
     steps: &mut Vec<Step>,
 ) -> wgpu::Buffer {
     let (device, problem) = (&forward.device, &forward.problem);
-    let params = params(problem);
-    let uniform = uniform(device, bytemuck::bytes_of(&params));
-    let numbers = numbers(problem).map(|numbers| storage(device, &numbers));
-    let offsets = device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("relattn::offset_table"),
-        size: problem.offset_table_bytes(),
-        usage: wgpu::BufferUsages::STORAGE,
-        mapped_at_creation: false,
-    });
-    let mut entries = vec![
-        entry(0, uniform.as_entire_buffer_binding()),
-        entry(3, offsets.as_entire_buffer_binding()),
-    ];
-    if let Some(numbers) = &numbers {
-        entries.push(entry(1, numbers.as_entire_buffer_binding()));
+    let size = problem.offset_table_bytes();
+    let offsets = workspace(device, "relattn::offset_table", size);
+    let terms = problem.by_offset().zip(&forward.table_pipelines);
+    for (n, (term, pipeline)) in terms.enumerate() {
+        let params = params(problem, term, n > 0);
+        let uniform = uniform(device, bytemuck::bytes_of(&params));
+        let numbers = numbers(problem, term).map(|numbers| storage(device, &numbers));
+        let mut entries = vec![
+            entry(0, uniform.as_entire_buffer_binding()),
+            entry(3, offsets.as_entire_buffer_binding()),
+        ];
+        if let Some(numbers) = &numbers {
+            entries.push(entry(1, numbers.as_entire_buffer_binding()));
+        }
+        if let (Some(table), Some(_)) = (table, term.bias.table_rows()) {
+            entries.push(entry(2, table.clone()));
+        }
+        steps.push(Step::new(device, pipeline, &entries, workgroups(problem)));
     }
-    if let Some(table) = table {
-        entries.push(entry(2, table.clone()));
-    }
-    steps.push(Step::new(device, pipeline, &entries, workgroups(problem)));
     offsets
 }
 
@@ -82,9 +82,9 @@ pub(super) fn workgroups(problem: &Problem) -> [u32; 3] {
     [width.div_ceil(64), problem.shape().heads, 1]
 }
 
-fn params(problem: &Problem) -> TableParams {
-    let thresholds = problem.thresholds();
-    let count = match problem.bias() {
+fn params(problem: &Problem, term: &Term, adds: bool) -> TableParams {
+    let thresholds = term.thresholds.as_ref();
+    let count = match term.bias {
         Bias::PerOffset { max_offset } => max_offset,
         _ => thresholds.map_or(0, |thresholds| {
             u32::try_from(thresholds.steps().len()).unwrap_or(0)
@@ -95,17 +95,21 @@ fn params(problem: &Problem) -> TableParams {
         radius: problem.bias_radius(),
         count,
         per_direction: thresholds.map_or(0, later_buckets),
+        first_row: term.first_row,
+        adds: adds.into(),
+        padding: [0; 2],
     }
 }
 
 /// What the kernel cannot compute exactly enough by itself, as bits.
-fn numbers(problem: &Problem) -> Option<Vec<u32>> {
-    match problem.bias() {
-        Bias::Relative(_) => problem
-            .thresholds()
+fn numbers(problem: &Problem, term: &Term) -> Option<Vec<u32>> {
+    match term.bias {
+        Bias::Relative(_) => term
+            .thresholds
+            .as_ref()
             .map(|thresholds| thresholds.steps().to_vec()),
         Bias::Sandwich { .. } => {
-            let basis = problem.sandwich_basis();
+            let basis = problem.sandwich_basis(term.bias);
             Some(basis.into_iter().map(f32::to_bits).collect())
         }
         Bias::Kerple(Kerple::Power) => Some(

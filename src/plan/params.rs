@@ -2,8 +2,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::split::{Chunk, Ranges};
 use super::{BucketIndex, Merge};
-use crate::{Bias, Direction, Problem, Thresholds};
+use crate::{Direction, Problem, Thresholds};
 
 /// `Params` of `shaders/part/params.wgsl`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -15,8 +16,18 @@ pub(crate) struct Params {
     out_strides: [u32; 4],
     bias_strides: [u32; 4],
     bits_strides: [u32; 4],
+    index_strides: [u32; 4],
+    first: [u32; 4],
+    q_base: u32,
+    k_base: u32,
+    v_base: u32,
+    out_base: u32,
+    bias_base: u32,
+    bits_base: u32,
+    index_base: u32,
     q_len: u32,
     k_len: u32,
+    filled: u32,
     heads: u32,
     group_size: u32,
     query_offset: i32,
@@ -26,27 +37,45 @@ pub(crate) struct Params {
     write_lse: u32,
     window_left: i32,
     window_right: i32,
-    padding: u32,
+    table_first: u32,
+    sequences: u32,
+    blocks: u32,
+    table_width: u32,
+    batch: u32,
+    q_tile: u32,
+    splits: u32,
+    padding: [u32; 2],
 }
 
 impl Params {
-    pub(crate) fn new(problem: &Problem, write_lse: bool) -> Self {
+    /// Of the whole problem, for one dispatch of it.
+    pub(crate) fn new(problem: &Problem, write_lse: bool, [q_tile, splits]: [u32; 2]) -> Self {
         let shape = problem.shape();
         let [q_strides, k_strides, v_strides, out_strides] = problem
             .layouts()
             .map(|layout| [layout.batch, layout.head, layout.row, 0]);
+        let (mask, paged) = (problem.mask(), problem.paged());
         Self {
             q_strides,
             k_strides,
             v_strides,
             out_strides,
-            bias_strides: match problem.bias() {
-                Bias::Dense(layout) => [layout.batch, layout.head, layout.row, 0],
-                _ => [0; 4],
-            },
+            bias_strides: problem
+                .dense()
+                .map_or([0; 4], |layout| [layout.batch, layout.head, layout.row, 0]),
             bits_strides: bits_strides(problem),
+            index_strides: index_strides(problem),
+            first: [0; 4],
+            q_base: 0,
+            k_base: 0,
+            v_base: 0,
+            out_base: 0,
+            bias_base: 0,
+            bits_base: 0,
+            index_base: 0,
             q_len: shape.q_len,
             k_len: shape.k_len,
+            filled: shape.k_len,
             heads: shape.heads,
             group_size: shape.heads / shape.kv_heads.max(1),
             query_offset: problem.query_offset(),
@@ -54,15 +83,49 @@ impl Params {
             scale: problem.scale() * std::f32::consts::LOG2_E,
             empty_lse: f32::NEG_INFINITY,
             write_lse: u32::from(write_lse),
-            window_left: reach(problem.mask().window.map(|window| window.left)),
-            window_right: reach(problem.mask().window.map(|window| window.right)),
-            padding: 0,
+            window_left: reach(mask.window.map(|window| window.left)),
+            window_right: reach(mask.window.map(|window| window.right)),
+            table_first: problem.indexed().map_or(0, |indexed| indexed.first_row),
+            sequences: mask.packed.map_or(0, |packed| packed.sequences),
+            blocks: paged.map_or(0, |paged| paged.blocks),
+            table_width: paged.map_or(0, |paged| shape.k_len.div_ceil(paged.block_size)),
+            batch: shape.batch,
+            q_tile,
+            splits,
+            padding: [0; 2],
         }
+    }
+
+    /// With query row 0 at this position and so many keys there.
+    pub(super) const fn at(mut self, query_offset: i32, keys: u32) -> Self {
+        self.query_offset = query_offset;
+        self.filled = keys;
+        self
+    }
+
+    /// For the workgroups of a chunk, whose tensors are bound from these elements on.
+    pub(super) const fn within(mut self, chunk: &Chunk, ranges: &Ranges) -> Self {
+        let end = chunk.tiles.end.saturating_mul(self.q_tile);
+        let rows_end = if end < self.q_len { end } else { self.q_len };
+        self.first = [
+            chunk.tiles.start * self.splits,
+            chunk.heads.start,
+            chunk.batch.start,
+            rows_end,
+        ];
+        self.q_base = ranges.q.base();
+        self.k_base = ranges.k.base();
+        self.v_base = ranges.v.base();
+        self.out_base = ranges.out.base();
+        self.bias_base = ranges.bias.base();
+        self.bits_base = ranges.bits.base();
+        self.index_base = ranges.indices.base();
+        self
     }
 }
 
 /// Words from a sequence, a head and a row of the mask of bits to the next; 0 where it is shared.
-fn bits_strides(problem: &Problem) -> [u32; 4] {
+pub(super) fn bits_strides(problem: &Problem) -> [u32; 4] {
     let shape = problem.shape();
     let Some(bits) = problem.mask().bits else {
         return [0; 4];
@@ -83,6 +146,22 @@ fn bits_strides(problem: &Problem) -> [u32; 4] {
     ]
 }
 
+/// Indices from a sequence, a matrix and a row to the next; 0 where sequences share them.
+pub(super) fn index_strides(problem: &Problem) -> [u32; 4] {
+    let shape = problem.shape();
+    let Some(indexed) = problem.indexed() else {
+        return [0; 4];
+    };
+    // `Problem::build` keeps the whole within 32 bits.
+    let plane = shape.k_len.saturating_mul(shape.q_len);
+    let (sequence, matrix) = if indexed.each_sequence {
+        (plane, plane.saturating_mul(shape.batch))
+    } else {
+        (0, plane)
+    };
+    [sequence, matrix, shape.k_len, 0]
+}
+
 /// How far a window reaches, kept so small that its sum with a position fits 32 signed bits; no offset is larger.
 fn reach(distance: Option<u32>) -> i32 {
     const FARTHEST: i32 = (1 << 30) - 1;
@@ -99,6 +178,19 @@ pub(crate) struct TableParams {
     pub(crate) radius: u32,
     pub(crate) count: u32,
     pub(crate) per_direction: u32,
+    pub(crate) first_row: u32,
+    pub(crate) adds: u32,
+    pub(crate) padding: [u32; 2],
+}
+
+/// `FireParams` of `shaders/fire_table.wgsl`.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct FireParams {
+    pub(crate) heads: u32,
+    pub(crate) width: u32,
+    pub(crate) first_row: u32,
+    pub(crate) padding: u32,
 }
 
 /// `IndexParams` of `shaders/bucket_index.wgsl`.
@@ -162,218 +254,5 @@ pub(crate) const fn later_buckets(thresholds: &Thresholds) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::mem::{offset_of, size_of};
-
-    use naga::TypeInner;
-
-    use super::{IndexParams, MergeParams, Params, TableParams};
-    use crate::plan::{Algorithm, BiasSlot, Family, Kernel, Variant};
-    use crate::{Capabilities, Dtype, IndexFormat};
-
-    /// The name and the byte of each member of a Rust struct.
-    macro_rules! members {
-        ($type:ty: $($name:ident),+) => {
-            vec![$((stringify!($name).to_owned(), offset_of!($type, $name))),+]
-        };
-    }
-
-    /// Every forward kernel that `choose` may reach, at several head dimensions.
-    fn kernels() -> Vec<Kernel> {
-        let formats = [IndexFormat::U32, IndexFormat::U16, IndexFormat::U8];
-        let mut slots = vec![BiasSlot::None, BiasSlot::Offset, BiasSlot::Dense];
-        slots.extend(formats.map(|format| BiasSlot::Index {
-            rows: 7,
-            each_sequence: format == IndexFormat::U16,
-            format,
-        }));
-        let mut kernels = [
-            Family::Buckets,
-            Family::PerOffset,
-            Family::Alibi,
-            Family::KerpleLog,
-            Family::KerplePower,
-            Family::Sandwich,
-        ]
-        .map(Kernel::OffsetTable)
-        .to_vec();
-        kernels.extend(formats.map(Kernel::BucketIndex));
-        kernels.push(Kernel::Merge);
-        for head_dim in [1, 3, 32, 33, 64, 65, 96, 128, 130, 255, 256] {
-            for bias in slots.iter().copied() {
-                // Every combination of masks at one dimension, none and all at the others.
-                for mask in (0..16).filter(|mask| head_dim == 96 || [0, 15].contains(mask)) {
-                    let bit = |n: u32| mask >> n & 1 != 0;
-                    for (algorithm, rows) in algorithms(head_dim.max(value_dim(head_dim, mask))) {
-                        kernels.push(Kernel::Forward(Variant {
-                            algorithm,
-                            dtype: dtype(head_dim, mask),
-                            head_dim,
-                            value_dim: value_dim(head_dim, mask),
-                            rows,
-                            bias,
-                            causal: bit(0),
-                            key_mask: bit(1),
-                            key_lengths: bit(2),
-                            query_lengths: bit(1) != bit(2),
-                            documents: bit(2) && bit(3),
-                            bits: bit(0) != bit(3),
-                            window: bit(3),
-                        }));
-                    }
-                }
-            }
-        }
-        kernels
-    }
-
-    /// The same, or half or twice as many where some masks are in use.
-    fn value_dim(head_dim: u32, mask: u32) -> u32 {
-        match mask % 3 {
-            1 if head_dim >= 4 => head_dim / 4 * 2,
-            2 if head_dim <= 128 => 2 * head_dim,
-            _ => head_dim,
-        }
-    }
-
-    /// f32, and both types of 16 bits in turn where the dimension is even.
-    fn dtype(head_dim: u32, mask: u32) -> Dtype {
-        match (head_dim % 2, (head_dim / 32 + mask) % 3) {
-            (1, _) | (_, 0) => Dtype::F32,
-            (_, 1) => Dtype::F16,
-            _ => Dtype::Bf16,
-        }
-    }
-
-    fn algorithms(head_dim: u32) -> [(Algorithm, u32); 2] {
-        match head_dim {
-            0..=64 => [(Algorithm::Fragments, 8), (Algorithm::Broadcast, 4)],
-            65..=128 => [(Algorithm::Fragments, 4), (Algorithm::Broadcast, 2)],
-            _ => [(Algorithm::Fragments, 4), (Algorithm::Broadcast, 1)],
-        }
-    }
-
-    fn parse(kernel: Kernel) -> naga::Module {
-        let text = kernel.text();
-        naga::front::wgsl::parse_str(&text)
-            .unwrap_or_else(|error| panic!("{}: {}", kernel.label(), error.emit_to_string(&text)))
-    }
-
-    #[test]
-    fn every_reachable_shader_is_valid_and_has_the_bindings_of_the_table() {
-        for kernel in kernels() {
-            let module = parse(kernel);
-            let flags = naga::valid::ValidationFlags::all();
-            // unpack2x16float is part of WebGPU; naga names it for the sake of old OpenGL.
-            let mut capabilities = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-            if let Kernel::Forward(Variant {
-                algorithm: Algorithm::Broadcast,
-                ..
-            }) = kernel
-            {
-                capabilities |= naga::valid::Capabilities::SUBGROUP;
-            }
-            let mut validator = naga::valid::Validator::new(flags, capabilities);
-            validator
-                .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
-                .subgroup_operations(naga::valid::SubgroupOperationSet::all());
-            validator
-                .validate(&module)
-                .unwrap_or_else(|error| panic!("{}: {error:?}", kernel.label()));
-            let mut found: Vec<(u32, bool)> = module
-                .global_variables
-                .iter()
-                .filter_map(|(_, variable)| {
-                    let naga::AddressSpace::Storage { access } = variable.space else {
-                        return None;
-                    };
-                    let binding = variable.binding.as_ref()?.binding;
-                    Some((binding, !access.contains(naga::StorageAccess::STORE)))
-                })
-                .collect();
-            found.sort_unstable();
-            assert_eq!(found, kernel.bindings(), "{}", kernel.label());
-        }
-    }
-
-    #[test]
-    fn workgroup_memory_is_what_the_variant_says() {
-        for kernel in kernels() {
-            let Kernel::Forward(variant) = kernel else {
-                continue;
-            };
-            let module = parse(kernel);
-            let bytes: u32 = module
-                .global_variables
-                .iter()
-                .filter(|(_, variable)| variable.space == naga::AddressSpace::WorkGroup)
-                .map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()))
-                .sum();
-            assert_eq!(bytes, variant.workgroup_bytes(), "{variant}");
-            assert!(
-                bytes <= Capabilities::WEBGPU_DEFAULT.workgroup_storage,
-                "{variant}"
-            );
-        }
-    }
-
-    #[test]
-    fn uniforms_lie_as_the_shaders_declare_them() {
-        let variant = Variant {
-            algorithm: Algorithm::Fragments,
-            dtype: Dtype::F32,
-            head_dim: 8,
-            value_dim: 8,
-            rows: 8,
-            bias: BiasSlot::Offset,
-            causal: true,
-            key_mask: true,
-            key_lengths: true,
-            query_lengths: true,
-            documents: true,
-            bits: true,
-            window: true,
-        };
-        let mut expected = members!(Params: q_strides, k_strides, v_strides, out_strides, bias_strides, bits_strides, q_len, k_len, heads, group_size,
-            query_offset, radius, scale, empty_lse, write_lse, window_left, window_right);
-        assert_eq!(
-            uniform(Kernel::Forward(variant), size_of::<Params>()),
-            expected
-        );
-        expected = members!(TableParams: heads, radius, count, per_direction);
-        assert_eq!(
-            uniform(
-                Kernel::OffsetTable(Family::Buckets),
-                size_of::<TableParams>()
-            ),
-            expected
-        );
-        expected = members!(MergeParams: parts, rows, value_dim, groups, empty_lse);
-        assert_eq!(uniform(Kernel::Merge, size_of::<MergeParams>()), expected);
-        expected = members!(IndexParams: q_len, k_len, query_offset, steps, per_direction, groups);
-        assert_eq!(
-            uniform(
-                Kernel::BucketIndex(IndexFormat::U8),
-                size_of::<IndexParams>()
-            ),
-            expected
-        );
-    }
-
-    /// The name and the byte of each member of a kernel's uniforms, which must fit this many bytes.
-    fn uniform(kernel: Kernel, size: usize) -> Vec<(String, usize)> {
-        let module = parse(kernel);
-        let mut globals = module.global_variables.iter();
-        let (_, params) = globals
-            .find(|(_, variable)| variable.space == naga::AddressSpace::Uniform)
-            .expect("uniforms");
-        let TypeInner::Struct { members, span } = &module.types[params.ty].inner else {
-            panic!("the uniforms are no struct");
-        };
-        assert!(*span as usize <= size, "{}", kernel.label());
-        let place = |member: &naga::StructMember| {
-            (member.name.clone().expect("a name"), member.offset as usize)
-        };
-        members.iter().map(place).collect()
-    }
-}
+#[path = "params_tests.rs"]
+mod tests;

@@ -2,28 +2,8 @@
 
 use std::fmt;
 
-use crate::{Dtype, IndexFormat};
-
-/// Where the bias of a score comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum BiasSlot {
-    /// Nowhere.
-    None,
-    /// A table by head and clamped offset.
-    Offset,
-    /// A table of this many rows, by an index for each query and key.
-    Index {
-        /// Rows of the table.
-        rows: u32,
-        /// Each sequence has indices of its own.
-        each_sequence: bool,
-        /// How the indices lie in memory.
-        format: IndexFormat,
-    },
-    /// A number for each score.
-    Dense,
-}
+use super::{BiasSlots, MaskSlots};
+use crate::{Dtype, Problem};
 
 /// How the products are shared out over invocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,11 +13,15 @@ pub enum Algorithm {
     Fragments,
     /// An invocation owns whole rows, and subgroup operations pass keys and values around.
     Broadcast,
+    /// An invocation owns keys; the keys of a few rows are split over workgroups, and a second pass merges the parts.
+    Decode,
 }
 
 impl Algorithm {
     /// The fewest invocations in a subgroup that [`Self::Broadcast`] works with, and the keys that it reads at a time.
     pub const LANES: u32 = 8;
+    /// The most query rows that [`Self::Decode`] is chosen for.
+    pub const DECODE_ROWS: u32 = 16;
 }
 
 /// What is fixed when a forward kernel is compiled; lengths, strides and offsets are not.
@@ -53,30 +37,34 @@ pub struct Variant {
     pub value_dim: u32,
     /// Query rows of one invocation.
     pub rows: u32,
-    /// Where the bias comes from.
-    pub bias: BiasSlot,
-    /// Keys after the query are hidden.
-    pub causal: bool,
-    /// A key mask is read.
-    pub key_mask: bool,
-    /// The number of keys of each sequence is read.
-    pub key_lengths: bool,
-    /// The number of queries of each sequence is read.
-    pub query_lengths: bool,
-    /// The documents of queries and keys are read.
-    pub documents: bool,
-    /// A mask of bits is read.
-    pub bits: bool,
-    /// Keys outside a sliding window are hidden.
-    pub window: bool,
+    /// What is added to a score.
+    pub bias: BiasSlots,
+    /// What hides scores.
+    pub mask: MaskSlots,
+    /// Keys of a block, where k and v are a paged cache.
+    pub block_size: Option<u32>,
 }
 
 impl Variant {
+    /// Of a problem with an algorithm and its rows.
+    pub(crate) fn new(problem: &Problem, algorithm: Algorithm, rows: u32) -> Self {
+        Self {
+            algorithm,
+            dtype: problem.dtype(),
+            head_dim: problem.shape().head_dim,
+            value_dim: problem.value_dim(),
+            rows,
+            bias: BiasSlots::of(problem),
+            mask: MaskSlots::of(problem.mask()),
+            block_size: problem.paged().map(|paged| paged.block_size),
+        }
+    }
+
     /// Invocations of a workgroup.
     #[must_use]
     pub const fn workgroup(&self) -> u32 {
         match self.algorithm {
-            Algorithm::Fragments => 64,
+            Algorithm::Fragments | Algorithm::Decode => 64,
             Algorithm::Broadcast => 32,
         }
     }
@@ -87,6 +75,7 @@ impl Variant {
         match self.algorithm {
             Algorithm::Fragments => self.workgroup() / 8 * self.rows,
             Algorithm::Broadcast => self.workgroup() * self.rows,
+            Algorithm::Decode => self.rows,
         }
     }
 
@@ -94,7 +83,7 @@ impl Variant {
     #[must_use]
     pub const fn k_tile(&self) -> u32 {
         match self.algorithm {
-            Algorithm::Fragments => 64,
+            Algorithm::Fragments | Algorithm::Decode => 64,
             Algorithm::Broadcast => Algorithm::LANES,
         }
     }
@@ -102,9 +91,18 @@ impl Variant {
     /// Bytes of workgroup memory.
     #[must_use]
     pub const fn workgroup_bytes(&self) -> u32 {
-        if matches!(self.algorithm, Algorithm::Broadcast) {
-            return 0;
+        match self.algorithm {
+            Algorithm::Fragments => self.fragment_bytes(),
+            Algorithm::Broadcast => 0,
+            // Queries, a number of each invocation for each row, and four vec4 of each invocation.
+            Algorithm::Decode => {
+                let queries = self.rows * self.head_dim.div_ceil(4) * 16;
+                queries + self.rows * 64 * 4 + 64 * 4 * 16
+            }
         }
+    }
+
+    const fn fragment_bytes(&self) -> u32 {
         let slices = (self.q_tile() + self.k_tile()) * 5;
         let weights_and_values = self.q_tile() * 9 + 256;
         let tiles = 16
@@ -115,33 +113,41 @@ impl Variant {
             };
         let partial = self.q_tile() * 8 * 4;
         let visible = self.k_tile() * 4;
-        let strip = match self.bias {
-            BiasSlot::Offset => (self.q_tile() + self.k_tile()) * 4,
-            _ => 0,
+        let strip = if self.bias.offset {
+            (self.q_tile() + self.k_tile()) * 4
+        } else {
+            0
         };
-        let infinities = 4;
-        tiles + partial + visible + infinities + strip
+        let seen_and_infinities = 8;
+        tiles + partial + visible + seen_and_infinities + strip
     }
 
     /// The storage bindings that the kernel uses, and whether each is only read; binding 0 holds the uniforms.
     pub(crate) fn bindings(&self) -> Vec<(u32, bool)> {
-        let mut bindings = vec![(1, true), (2, true), (3, true), (4, false), (5, false)];
-        for (used, number) in [
-            (
-                matches!(self.bias, BiasSlot::Offset | BiasSlot::Index { .. }),
-                6,
-            ),
-            (self.key_mask, 7),
-            (matches!(self.bias, BiasSlot::Index { .. }), 8),
-            (self.key_lengths, 9),
-            (self.bias == BiasSlot::Dense, 10),
-            (self.query_lengths, 11),
-            (self.documents, 12),
-            (self.documents, 13),
-            (self.bits, 14),
+        let parts = self.algorithm == Algorithm::Decode;
+        let (bias, mask) = (&self.bias, &self.mask);
+        let mut bindings = vec![(1, true), (2, true), (3, true)];
+        for (used, binding) in [
+            (!parts, (4, false)),
+            (!parts, (5, false)),
+            (bias.offset, (6, true)),
+            (mask.keys, (7, true)),
+            (bias.index.is_some(), (8, true)),
+            (mask.lengths.has_keys(), (9, true)),
+            (bias.dense, (10, true)),
+            (mask.lengths.has_queries(), (11, true)),
+            (mask.documents, (12, true)),
+            (mask.documents, (13, true)),
+            (mask.bits, (14, true)),
+            (bias.gate, (15, true)),
+            (bias.fire_width.is_some(), (16, true)),
+            (bias.index.is_some(), (17, true)),
+            (self.block_size.is_some(), (18, true)),
+            (parts, (19, false)),
+            (parts, (20, false)),
         ] {
             if used {
-                bindings.push((number, true));
+                bindings.push(binding);
             }
         }
         bindings
@@ -149,38 +155,43 @@ impl Variant {
 
     /// The constants that the shader text leaves open.
     pub(crate) fn prelude(&self) -> String {
-        let mut text = String::new();
-        for (name, value) in [
+        let (bias, mask) = (&self.bias, &self.mask);
+        let mut text = dtype_prelude(self.dtype);
+        let mut numbers = vec![
             ("HEAD_DIM", self.head_dim),
             ("VALUE_DIM", self.value_dim),
             ("ROWS", self.rows),
-        ] {
+        ];
+        if let Some(index) = bias.index {
+            numbers.extend([
+                ("TABLE_ROWS", index.rows),
+                ("MATRICES", index.matrices),
+                ("INDEX_BITS", 32 / index.format.per_word()),
+            ]);
+        }
+        numbers.extend(bias.fire_width.map(|width| ("FIRE_WIDTH", width)));
+        numbers.extend(self.block_size.map(|size| ("BLOCK_SIZE", size)));
+        for (name, value) in numbers {
             text += &format!("const {name} = {value}u;\n");
         }
         for (name, value) in [
-            ("CAUSAL", self.causal),
-            ("WINDOW", self.window),
-            ("KEY_MASK", self.key_mask),
-            ("PAIR_MASK", self.documents || self.bits),
+            ("CAUSAL", mask.causal),
+            ("WINDOW", mask.window),
+            ("KEY_MASK", mask.keys),
+            ("PAIR_MASK", mask.documents || mask.bits),
+            ("PAIR_BIAS", bias.by_pair()),
         ] {
             text += &format!("const {name} = {value};\n");
         }
-        if self.dtype != Dtype::F32 {
-            let bf16 = self.dtype == Dtype::Bf16;
-            text += &format!("const BF16 = {bf16};\n");
-        }
-        if let BiasSlot::Index {
-            rows,
-            each_sequence,
-            format,
-        } = self.bias
-        {
-            let bits = 32 / format.per_word();
-            text += &format!(
-                "const TABLE_ROWS = {rows}u;\nconst INDEX_BITS = {bits}u;\nconst EACH_SEQUENCE = {each_sequence};\n"
-            );
-        }
         text
+    }
+}
+
+/// What the slot `storage` leaves open.
+pub(crate) fn dtype_prelude(dtype: Dtype) -> String {
+    match dtype {
+        Dtype::F32 => String::new(),
+        Dtype::F16 | Dtype::Bf16 => format!("const BF16 = {};\n", dtype == Dtype::Bf16),
     }
 }
 
@@ -189,6 +200,7 @@ impl fmt::Display for Variant {
         let algorithm = match self.algorithm {
             Algorithm::Fragments => "fragments",
             Algorithm::Broadcast => "broadcast",
+            Algorithm::Decode => "decode",
         };
         let dtype = match self.dtype {
             Dtype::F32 => "f32",
@@ -199,24 +211,10 @@ impl fmt::Display for Variant {
         if self.value_dim != self.head_dim {
             write!(f, "/{}", self.value_dim)?;
         }
-        write!(f, " r{}", self.rows)?;
-        f.write_str(match self.bias {
-            BiasSlot::None => "",
-            BiasSlot::Offset => " offset-bias",
-            BiasSlot::Index { .. } => " index-bias",
-            BiasSlot::Dense => " dense-bias",
-        })?;
-        for (set, word) in [
-            (self.causal, " causal"),
-            (self.window, " window"),
-            (self.key_mask, " key-mask"),
-            (self.key_lengths, " key-lengths"),
-            (self.query_lengths, " query-lengths"),
-            (self.documents, " documents"),
-            (self.bits, " bits"),
-        ] {
-            f.write_str(if set { word } else { "" })?;
+        write!(f, " r{}{}{}", self.rows, self.bias, self.mask)?;
+        match self.block_size {
+            Some(size) => write!(f, " paged{size}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

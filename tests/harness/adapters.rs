@@ -10,6 +10,8 @@ pub(crate) struct Adapter {
     pub(crate) name: String,
     /// The context, or why the adapter cannot be tested.
     pub(crate) context: Result<Context, String>,
+    /// Only one thread at a time may use it.
+    pub(crate) one_at_a_time: bool,
 }
 
 /// Every adapter; panics where there is none, so that no run passes without a device.
@@ -66,5 +68,6 @@ fn open(adapter: &wgpu::Adapter, name: String, descriptor: &wgpu::DeviceDescript
         context: pollster::block_on(request)
             .map(|(device, queue)| Context::new(&device, &queue))
             .map_err(|error| error.to_string()),
+        one_at_a_time: adapter.get_info().backend == wgpu::Backend::Gl,
     }
 }

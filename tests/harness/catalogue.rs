@@ -1,6 +1,6 @@
 //! Named problems.
 
-use super::variety;
+use super::{layouts, sums, variety};
 use relattn::{
     Bias, Direction, Dtype, IndexFormat, Layout, Mask, Problem, ProblemBuilder, RelativeBuckets,
     Shape, Tensor,
@@ -35,6 +35,7 @@ const WAVLM: Bias = Bias::Relative(RelativeBuckets {
 pub(crate) fn catalogue() -> Vec<Case> {
     let indexed = |each_sequence, format| Bias::Indexed {
         rows: 50,
+        matrices: 1,
         each_sequence,
         format,
     };
@@ -200,6 +201,8 @@ pub(crate) fn catalogue() -> Vec<Case> {
     cases.extend(variety::masks());
     cases.extend(variety::types());
     cases.extend(variety::value_dims());
+    cases.extend(sums::cases());
+    cases.extend(layouts::cases());
     cases.push(strided("[B, N, H, D]", |shape, heads, _| Layout {
         batch: shape.q_len * heads * shape.head_dim,
         head: shape.head_dim,

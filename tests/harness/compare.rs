@@ -145,7 +145,8 @@ fn naive_row(
     let scores: Vec<f32> = visible
         .iter()
         .map(|&j| {
-            let key = row(inputs.k, Tensor::K, [b, kv_head, j]);
+            let [block, place] = key_place(problem, inputs, b, j);
+            let key = row(inputs.k, Tensor::K, [block, kv_head, place]);
             let product: f32 = query.iter().zip(&key).map(|(x, y)| x * y).sum();
             problem.scale() * product + bias(problem, inputs, [b, head, i, j])
         })
@@ -163,23 +164,56 @@ fn naive_row(
         .expect("a layout")
         .start(b, head, i);
     for (&j, weight) in visible.iter().zip(&weights) {
-        let value = row(inputs.v, Tensor::V, [b, kv_head, j]);
+        let [block, place] = key_place(problem, inputs, b, j);
+        let value = row(inputs.v, Tensor::V, [block, kv_head, place]);
         for (o, x) in outputs.out[start..start + dv].iter_mut().zip(&value) {
             *o += weight / sum * x;
         }
     }
 }
 
-fn offset(problem: &Problem, i: usize, j: usize) -> i64 {
-    let position = |index: usize| i64::try_from(index).expect("a small index");
-    position(j) - position(i) - i64::from(problem.query_offset())
+/// The block of a key and its place there, or its sequence and row.
+fn key_place(problem: &Problem, inputs: &Inputs<'_>, b: usize, j: usize) -> [usize; 2] {
+    let Some(paged) = problem.paged() else {
+        return [b, j];
+    };
+    let table = inputs.block_table.expect("a block table");
+    let size = paged.block_size as usize;
+    let width = (problem.shape().k_len as usize).div_ceil(size);
+    [table[b * width + j / size] as usize, j % size]
+}
+
+/// The sequence of a packed row, and where it begins.
+fn sequence(starts: Option<&[u32]>, row: usize) -> (usize, usize) {
+    let Some(starts) = starts else {
+        return (0, 0);
+    };
+    let bounds = starts
+        .windows(2)
+        .map(|pair| pair[0] as usize..pair[1] as usize);
+    let mut found = bounds.enumerate().filter(|(_, range)| range.contains(&row));
+    let (sequence, range) = found.next().expect("a sequence for every row");
+    (sequence, range.start)
+}
+
+/// The position of a query.
+fn position(problem: &Problem, inputs: &Inputs<'_>, i: usize) -> i64 {
+    let (_, start) = sequence(inputs.query_starts, i);
+    i64::try_from(i - start).expect("a small index") + i64::from(problem.query_offset())
+}
+
+fn offset(problem: &Problem, inputs: &Inputs<'_>, i: usize, j: usize) -> i64 {
+    let (_, start) = sequence(inputs.key_starts, j);
+    i64::try_from(j - start).expect("a small index") - position(problem, inputs, i)
 }
 
 fn sees(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> bool {
     let q_len = problem.shape().q_len as usize;
     let k_len = problem.shape().k_len as usize;
-    let (mask, offset) = (problem.mask(), offset(problem, i, j));
-    (!mask.causal || offset <= 0)
+    let (mask, offset) = (problem.mask(), offset(problem, inputs, i, j));
+    let apart = sequence(inputs.query_starts, i).0 != sequence(inputs.key_starts, j).0;
+    !apart
+        && (!mask.causal || offset <= 0)
         && mask.window.is_none_or(|window| {
             offset >= -i64::from(window.left) && offset <= i64::from(window.right)
         })
@@ -208,20 +242,40 @@ fn sees(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> 
         && inputs.key_mask.is_none_or(|mask| mask[b * k_len + j] != 0)
 }
 
-fn bias(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> f32 {
+fn bias(problem: &Problem, inputs: &Inputs<'_>, place: [usize; 4]) -> f32 {
+    let [b, head, i, _] = place;
+    let shape = problem.shape();
+    let gate = inputs.gate.map_or(1.0, |gate| {
+        gate[(b * shape.heads as usize + head) * shape.q_len as usize + i]
+    });
+    let mut first = 0;
+    let mut sum = 0.0;
+    for bias in problem.biases() {
+        let value = term(problem, inputs, (bias, first), place);
+        sum += if bias.is_by_offset() {
+            gate * value
+        } else {
+            value
+        };
+        first += bias.table_rows().unwrap_or(0) as usize;
+    }
+    sum
+}
+
+/// One bias of the sum, and the row of the table where its parameters begin.
+fn term(
+    problem: &Problem,
+    inputs: &Inputs<'_>,
+    (bias, first): (Bias, usize),
+    [b, head, i, j]: [usize; 4],
+) -> f32 {
     let shape = problem.shape();
     let heads = shape.heads as usize;
-    let table = |row: usize| {
-        inputs
-            .table
-            .and_then(|table| table.get(row * heads + head))
-            .copied()
-            .unwrap_or(0.0)
-    };
-    let offset = offset(problem, i, j);
+    let table = |row: usize| inputs.table.expect("a table")[(first + row) * heads + head];
+    let offset = offset(problem, inputs, i, j);
     let single = |number: i64| f32::from(i16::try_from(number).expect("a small number"));
     let distance = single(offset.abs());
-    match problem.bias() {
+    match bias {
         Bias::Relative(buckets) => table(Oracle::bucket(&buckets, offset) as usize),
         Bias::PerOffset { max_offset } => {
             let end = i64::from(max_offset);
@@ -240,11 +294,41 @@ fn bias(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> 
                 .sum();
             inner * single(shape.heads.into()) / (8.0 * (1.0 + head_number(head)))
         }
-        Bias::Indexed { each_sequence, .. } => {
+        Bias::Fire { width } => {
+            let width = width as usize;
+            let psi = |x: f32| ((table(0) * x).abs() + 1.0).ln();
+            let from = single(position(problem, inputs, i)).max(table(1).abs());
+            let x = psi(distance) / (psi(from) + 1e-6);
+            let unit = |u: usize| {
+                let active = table(2 + u) * x + table(2 + width + u);
+                table(2 + 2 * width + u) * active.max(0.0)
+            };
+            (0..width).map(unit).sum::<f32>() + table(2 + 3 * width)
+        }
+        Bias::Indexed {
+            rows,
+            matrices,
+            each_sequence,
+            ..
+        } => {
             let indices = inputs.indices.expect("indices");
-            let sequence = if each_sequence { b } else { 0 };
-            let row = sequence * shape.q_len as usize + i;
-            table(indices[row * shape.k_len as usize + j] as usize)
+            let (planes, plane) = if each_sequence {
+                (shape.batch as usize, b)
+            } else {
+                (1, 0)
+            };
+            let rows = rows as usize;
+            (0..matrices as usize)
+                .map(|m| {
+                    let row = (m * planes + plane) * shape.q_len as usize + i;
+                    let index = indices[row * shape.k_len as usize + j] as usize;
+                    if index < rows {
+                        table(m * rows + index)
+                    } else {
+                        0.0
+                    }
+                })
+                .sum()
         }
         Bias::Dense(layout) => inputs.bias.expect("a bias")[layout.start(b, head, i) + j],
         _ => 0.0,

@@ -11,6 +11,7 @@ pub(crate) struct Data {
     pub(crate) k: Vec<f32>,
     pub(crate) v: Vec<f32>,
     pub(crate) table: Option<Vec<f32>>,
+    pub(crate) gate: Option<Vec<f32>>,
     pub(crate) indices: Option<Vec<u32>>,
     pub(crate) bias: Option<Vec<f32>>,
     pub(crate) key_mask: Option<Vec<u8>>,
@@ -19,6 +20,9 @@ pub(crate) struct Data {
     pub(crate) query_documents: Option<Vec<u32>>,
     pub(crate) key_documents: Option<Vec<u32>>,
     pub(crate) mask_bits: Option<Vec<u32>>,
+    pub(crate) query_starts: Option<Vec<u32>>,
+    pub(crate) key_starts: Option<Vec<u32>>,
+    pub(crate) block_table: Option<Vec<u32>>,
 }
 
 impl Data {
@@ -26,25 +30,22 @@ impl Data {
     pub(crate) fn generate(problem: &Problem, seed: u32) -> Self {
         let floats = |tensor, seed| values(elements(problem, tensor), seed);
         let stored = |tensor, seed| round(problem.dtype(), floats(tensor, seed));
-        let rows = problem.bias().table_rows();
         let (mask, shape) = (problem.mask(), problem.shape());
         // Of the first sequence all, of the others fewer.
         let lengths =
             |all: u32| -> Vec<u32> { (0..shape.batch).map(|b| all * 2 / (2 + b)).collect() };
-        let indexed = matches!(problem.bias(), Bias::Indexed { .. });
+        let indexed = problem.biases().find_map(|bias| match bias {
+            Bias::Indexed { rows, .. } => Some(rows),
+            _ => None,
+        });
+        let dense = problem.biases().any(|bias| matches!(bias, Bias::Dense(_)));
         Self {
             q: stored(Tensor::Q, seed),
             k: stored(Tensor::K, seed + 1),
             v: stored(Tensor::V, seed + 2),
-            table: rows.map(|_| match problem.bias() {
-                // Slopes and KERPLE's parameters are positive.
-                Bias::Alibi | Bias::Kerple(_) => floats(Tensor::Table, seed + 3)
-                    .into_iter()
-                    .map(|value| 0.55 + 0.5 * value)
-                    .collect(),
-                _ => floats(Tensor::Table, seed + 3),
-            }),
-            bias: matches!(problem.bias(), Bias::Dense(_)).then(|| stored(Tensor::Bias, seed + 4)),
+            table: (problem.table_rows() > 0).then(|| table(problem, seed + 3)),
+            gate: problem.gated().then(|| floats(Tensor::Gate, seed + 6)),
+            bias: dense.then(|| stored(Tensor::Bias, seed + 4)),
             key_lengths: mask.key_lengths.then(|| lengths(shape.k_len)),
             query_lengths: mask.query_lengths.then(|| lengths(shape.q_len)),
             // Runs of 13 queries and of 17 keys, so that documents begin in the middle of tiles.
@@ -62,11 +63,23 @@ impl Data {
                     .collect()
             }),
             // Not a function of the offset, and some past the table.
-            indices: indexed.then(|| {
+            indices: indexed.map(|rows| {
                 let count = elements(problem, Tensor::Indices);
-                let rows = rows.unwrap_or(1);
                 (0..count)
                     .map(|n| u32::try_from(n * 37).expect("small") % (rows + 3))
+                    .collect()
+            }),
+            query_starts: mask
+                .packed
+                .map(|packed| starts(packed.sequences, shape.q_len, 5)),
+            key_starts: mask
+                .packed
+                .map(|packed| starts(packed.sequences, shape.k_len, 3)),
+            // Every block once, far from its neighbours.
+            block_table: problem.paged().map(|paged| {
+                let count = elements(problem, Tensor::BlockTable);
+                (0..count)
+                    .map(|n| u32::try_from(n * 7 + 3).expect("small") % paged.blocks)
                     .collect()
             }),
             key_mask: problem.mask().keys.then(|| {
@@ -87,6 +100,7 @@ impl Data {
     pub(crate) fn inputs(&self) -> Inputs<'_> {
         Inputs {
             table: self.table.as_deref(),
+            gate: self.gate.as_deref(),
             indices: self.indices.as_deref(),
             bias: self.bias.as_deref(),
             key_mask: self.key_mask.as_deref(),
@@ -95,9 +109,53 @@ impl Data {
             query_documents: self.query_documents.as_deref(),
             key_documents: self.key_documents.as_deref(),
             mask_bits: self.mask_bits.as_deref(),
+            query_starts: self.query_starts.as_deref(),
+            key_starts: self.key_starts.as_deref(),
+            block_table: self.block_table.as_deref(),
             ..Inputs::new(&self.q, &self.k, &self.v)
         }
     }
+}
+
+/// The parameters of each bias of the sum, one behind the other.
+fn table(problem: &Problem, seed: u32) -> Vec<f32> {
+    let heads = problem.shape().heads as usize;
+    let mut all = values(elements(problem, Tensor::Table), seed);
+    let mut rest = &mut all[..];
+    for bias in problem.biases() {
+        let rows = bias.table_rows().unwrap_or(0) as usize;
+        let (own, behind) = rest.split_at_mut(rows * heads);
+        match bias {
+            // Slopes and KERPLE's parameters are positive.
+            Bias::Alibi | Bias::Kerple(_) => own
+                .iter_mut()
+                .for_each(|value| *value = 0.55 + 0.5 * *value),
+            // Of FIRE c is about 0.2 and L about 20; breakpoints lie in reach on both sides of L.
+            Bias::Fire { .. } => {
+                for (row, values) in own.chunks_exact_mut(heads).enumerate() {
+                    for value in values {
+                        *value = match row {
+                            0 => 0.25 + 0.1 * *value,
+                            1 => 20.0 + 10.0 * *value,
+                            _ => 1.5 * *value,
+                        };
+                    }
+                }
+            }
+            _ => {}
+        }
+        rest = behind;
+    }
+    all
+}
+
+/// Sequences of uneven lengths, the second empty, that fill so many rows.
+fn starts(sequences: u32, rows: u32, seed: u32) -> Vec<u32> {
+    let inner = (1..sequences).map(|n| match n {
+        1 | 2 => rows * seed / 16,
+        _ => rows * seed / 16 + (rows - rows * seed / 16) * (n - 2) / (sequences - 1),
+    });
+    std::iter::once(0).chain(inner).chain([rows]).collect()
 }
 
 /// Numbers that rise by one after so many, and begin again after five.

@@ -61,14 +61,21 @@ fn run_once(
         query_documents,
         key_documents,
         mask_bits,
+        query_starts,
+        key_starts,
+        block_table,
     ] = [
         &data.key_lengths,
         &data.query_lengths,
         &data.query_documents,
         &data.key_documents,
         &data.mask_bits,
+        &data.query_starts,
+        &data.key_starts,
+        &data.block_table,
     ]
     .map(as_words);
+    let gate = data.gate.as_deref().map(floats);
     let key_mask = data
         .key_mask
         .as_deref()
@@ -82,6 +89,10 @@ fn run_once(
     let bound = forward
         .bind(&ForwardOperands {
             table: table.as_ref().map(operand),
+            gate: gate.as_ref().map(operand),
+            query_starts: query_starts.as_ref().map(operand),
+            key_starts: key_starts.as_ref().map(operand),
+            block_table: block_table.as_ref().map(operand),
             indices: indices.as_ref().map(operand),
             bias: bias.as_ref().map(operand),
             key_mask: key_mask.as_ref().map(operand),
@@ -196,9 +207,11 @@ fn operand(buffer: &wgpu::Buffer) -> Operand<'_> {
 
 /// Indices in the format of the problem's bias.
 fn words(problem: &Problem, indices: &[u32]) -> Vec<u32> {
-    let Bias::Indexed { format, .. } = problem.bias() else {
-        return indices.to_vec();
-    };
+    let format = problem.biases().find_map(|bias| match bias {
+        Bias::Indexed { format, .. } => Some(format),
+        _ => None,
+    });
+    let format = format.expect("a bias with indices");
     let bits = 32 / format.per_word();
     let words = indices.chunks(format.per_word() as usize);
     words

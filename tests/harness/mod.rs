@@ -13,7 +13,9 @@ pub(crate) mod compare;
 pub(crate) mod data;
 #[cfg(feature = "gpu")]
 pub(crate) mod device;
+pub(crate) mod layouts;
 pub(crate) mod recorded;
+pub(crate) mod sums;
 pub(crate) mod variety;
 
 pub(crate) use data::elements;

@@ -64,7 +64,7 @@ impl Layer {
             k_len: length,
             ..*other.problem.shape()
         };
-        let problem = Problem::builder(shape).bias(other.problem.bias()).build()?;
+        let problem = Problem::builder(shape).bias(other.bias()).build()?;
         let count = shape.rows() * shape.head_dim as usize;
         let mut random = SplitMix(2020);
         let mut values = || (0..count).map(|_| random.about_normal()).collect();
@@ -77,6 +77,10 @@ impl Layer {
             key_mask: None,
             expected: Vec::new(),
         })
+    }
+
+    fn bias(&self) -> Bias {
+        self.problem.biases().next().unwrap_or(Bias::None)
     }
 
     pub(super) fn inputs(&self) -> Inputs<'_> {
@@ -94,7 +98,7 @@ impl Layer {
             ..*self.problem.shape()
         };
         let problem = Problem::builder(shape)
-            .bias(self.problem.bias())
+            .bias(self.bias())
             .mask(self.problem.mask())
             .query_offset(first.try_into().unwrap_or(i32::MAX))
             .build()?;

@@ -1,8 +1,8 @@
-// Slot `bias`: one number per head and clamped offset, times log2(e), read where it lies.
+// Slot `offset`: one number per head and clamped offset, times log2(e), read where it lies.
 //   constant tile: all offsets past the radius on one side: one number for the whole tile
 @group(0) @binding(6) var<storage, read> offset_table: array<f32>; // [H, 2·radius + 1]
 var<private> constant_tile: bool;
-var<private> constant_bias: f32;
+var<private> constant_offset: f32;
 
 fn offset_bias(offset: i32) -> f32 {
     let radius = i32(params.radius);
@@ -10,18 +10,18 @@ fn offset_bias(offset: i32) -> f32 {
     return offset_table[row + u32(clamp(offset, -radius, radius) + radius)];
 }
 
-fn bias_prepare(local: u32) {
+fn offset_prepare(local: u32) {
     let radius = i32(params.radius);
-    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - params.query_offset;
+    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
     let last_offset = first_offset + i32(Q_TILE + K_TILE) - 2;
     constant_tile = first_offset >= radius || last_offset <= -radius;
-    constant_bias = offset_bias(first_offset);
+    constant_offset = offset_bias(first_offset);
 }
 
-fn bias_constant() -> bool {
+fn offset_constant() -> bool {
     return constant_tile;
 }
 
-fn bias_of(row: u32, slot: u32) -> f32 {
-    return offset_bias(i32(place.k_first + slot) - i32(place.q_first + row) - params.query_offset);
+fn offset_of(row: u32, slot: u32) -> f32 {
+    return offset_bias(i32(place.k_first + slot) - i32(place.q_first + row) - place.shift);
 }

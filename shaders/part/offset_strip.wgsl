@@ -1,19 +1,19 @@
-// Slot `bias`: one number per head and clamped offset, times log2(e), staged for the workgroup.
+// Slot `offset`: one number per head and clamped offset, times log2(e), staged for the workgroup.
 //   near tile:     stage the Q_TILE + K_TILE − 1 offsets that it meets, read them by diagonal
 //   constant tile: all offsets past the radius on one side: one number for the whole tile
 @group(0) @binding(6) var<storage, read> offset_table: array<f32>; // [H, 2·radius + 1]
 var<workgroup> strip: array<f32, Q_TILE + K_TILE>;
 var<private> constant_tile: bool;
-var<private> constant_bias: f32;
+var<private> constant_offset: f32;
 
-fn bias_prepare(local: u32) {
+fn offset_prepare(local: u32) {
     let radius = i32(params.radius);
-    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - params.query_offset;
+    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
     let last_offset = first_offset + i32(Q_TILE + K_TILE) - 2;
     constant_tile = first_offset >= radius || last_offset <= -radius;
     let row = place.head * (2u * params.radius + 1u);
     if constant_tile {
-        constant_bias = offset_table[row + u32(clamp(first_offset, -radius, radius) + radius)];
+        constant_offset = offset_table[row + u32(clamp(first_offset, -radius, radius) + radius)];
         return;
     }
     for (var t = local; t < Q_TILE + K_TILE; t += WORKGROUP) {
@@ -21,10 +21,13 @@ fn bias_prepare(local: u32) {
     }
 }
 
-fn bias_constant() -> bool {
+fn offset_constant() -> bool {
     return constant_tile;
 }
 
-fn bias_of(row: u32, slot: u32) -> f32 {
+fn offset_of(row: u32, slot: u32) -> f32 {
+    if PAIR_BIAS && constant_tile {
+        return constant_offset;
+    }
     return strip[Q_TILE - 1u - row + slot];
 }

@@ -1,0 +1,154 @@
+//! Work that is checked and bound.
+
+use wgpu::util::DeviceExt;
+use wgpu::{BufferBinding, BufferUsages};
+
+use super::params::Params;
+use super::position::Uniforms;
+use crate::PositionError;
+
+/// Checked and bound work; recording it cannot fail.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    pub(super) steps: Vec<Step>,
+    /// What [`Self::set_position`] changes; none where there is no position.
+    pub(super) uniforms: Option<Uniforms>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+impl Bound {
+    pub(super) const fn new(steps: Vec<Step>) -> Self {
+        Self {
+            steps,
+            uniforms: None,
+        }
+    }
+
+    /// Records the work as a compute pass of its own; submits nothing.
+    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
+        self.dispatch(
+            &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: Some("relattn::Forward"),
+                timestamp_writes: None,
+            }),
+        );
+    }
+
+    /// Records the work into the caller's pass.
+    pub fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>) {
+        for step in &self.steps {
+            let [x, y, z] = step.workgroups;
+            pass.set_pipeline(&step.pipeline);
+            pass.set_bind_group(0, &step.group, &[]);
+            pass.dispatch_workgroups(x, y, z);
+        }
+    }
+
+    /// How many dispatches the work is.
+    #[must_use]
+    pub const fn dispatches(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Bytes of the buffers that were made for this work: tables by offset, segments of FIRE, parts of a split.
+    #[must_use]
+    pub fn workspace_bytes(&self) -> u64 {
+        self.uniforms
+            .as_ref()
+            .map_or(0, |uniforms| uniforms.workspace)
+    }
+
+    /// Moves a forward pass on to another position, from the next submission on: query row 0 stands at `query_offset`, and the
+    /// first `keys` of the keys are there. It writes uniforms; pipelines, bind groups and recorded work stay as they are.
+    ///
+    /// # Errors
+    /// More keys than the problem has room for, or offsets past those that the problem was built for: build it at the last
+    /// position, where `query_offset` is `Nk − Nq`.
+    pub fn set_position(
+        &self,
+        queue: &wgpu::Queue,
+        query_offset: i32,
+        keys: u32,
+    ) -> Result<(), PositionError> {
+        match &self.uniforms {
+            Some(uniforms) => uniforms.set_position(queue, query_offset, keys),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(super) fn uniform(device: &wgpu::Device, contents: &[u8]) -> wgpu::Buffer {
+    device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        label: Some("relattn::params"),
+        contents,
+        usage: BufferUsages::UNIFORM,
+    })
+}
+
+/// Uniforms one behind the other, and the bytes from one to the next, so that each can be bound.
+pub(super) fn uniforms(device: &wgpu::Device, all: &[Params]) -> (wgpu::Buffer, u64) {
+    let alignment = device.limits().min_uniform_buffer_offset_alignment;
+    let stride = size_of::<Params>().next_multiple_of(alignment as usize);
+    let mut contents = Vec::new();
+    for params in all {
+        contents.extend_from_slice(bytemuck::bytes_of(params));
+        contents.resize(contents.len().next_multiple_of(stride), 0);
+    }
+    let buffer = device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        label: Some("relattn::params"),
+        contents: &contents,
+        usage: BufferUsages::UNIFORM | BufferUsages::COPY_DST,
+    });
+    (buffer, stride as u64)
+}
+
+pub(super) fn storage(device: &wgpu::Device, contents: &[u32]) -> wgpu::Buffer {
+    device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        label: Some("relattn::numbers"),
+        contents: bytemuck::cast_slice(contents),
+        usage: BufferUsages::STORAGE,
+    })
+}
+
+/// A buffer of a pass's own.
+pub(super) fn workspace(device: &wgpu::Device, label: &str, size: u64) -> wgpu::Buffer {
+    device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(label),
+        size: size.max(16),
+        usage: BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    })
+}
+
+pub(super) const fn entry(number: u32, binding: BufferBinding<'_>) -> wgpu::BindGroupEntry<'_> {
+    wgpu::BindGroupEntry {
+        binding: number,
+        resource: wgpu::BindingResource::Buffer(binding),
+    }
+}
+
+impl Step {
+    pub(super) fn new(
+        device: &wgpu::Device,
+        pipeline: &wgpu::ComputePipeline,
+        entries: &[wgpu::BindGroupEntry<'_>],
+        workgroups: [u32; 3],
+    ) -> Self {
+        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("relattn::Bound"),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries,
+        });
+        Self {
+            pipeline: pipeline.clone(),
+            group,
+            workgroups,
+        }
+    }
+}

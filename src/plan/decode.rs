@@ -1,0 +1,53 @@
+//! A few query rows against many keys: parts of the keys apart, then merged.
+
+use super::bound::workspace;
+use super::split::{Chunk, Work};
+use crate::Problem;
+
+/// What the parts leave behind.
+pub(super) struct Parts {
+    /// `[S, B, H, Nq, Dv]`.
+    pub(super) out: wgpu::Buffer,
+    /// `[S, B, H, Nq]`.
+    pub(super) lse: wgpu::Buffer,
+}
+
+/// Keys of a part at least: fewer would not repay the merge.
+const KEYS: u32 = 512;
+/// Workgroups that keep any device busy.
+const ENOUGH: u32 = 1024;
+/// Parts at most: each is read once more by the merge.
+const MOST: u32 = 128;
+
+/// How many parts the keys of a problem are split into: so many that one row of one head uses the whole device, if it has keys
+/// enough.
+pub(super) fn splits(problem: &Problem) -> u32 {
+    let shape = problem.shape();
+    let busy = shape.batch.saturating_mul(shape.heads).max(1);
+    let wanted = ENOUGH.div_ceil(busy).min(MOST);
+    shape.k_len.div_ceil(KEYS).clamp(1, wanted)
+}
+
+impl Parts {
+    pub(super) fn new(device: &wgpu::Device, problem: &Problem, splits: u32) -> Self {
+        let rows = problem.shape().rows() as u64 * u64::from(splits);
+        let features = u64::from(problem.value_dim());
+        Self {
+            out: workspace(device, "relattn::part_out", 4 * rows * features),
+            lse: workspace(device, "relattn::part_lse", 4 * rows),
+        }
+    }
+}
+
+/// The storage bindings of the merge, and whether each is only read.
+pub(crate) fn merge_bindings() -> Vec<(u32, bool)> {
+    vec![(4, false), (5, false), (19, true), (20, true)]
+}
+
+/// An invocation for four features of each row of a chunk.
+pub(super) fn merge_workgroups(work: &Work<'_>, chunk: &Chunk) -> [u32; 3] {
+    let rows = (chunk.tiles.end - chunk.tiles.start) * work.variant.q_tile();
+    let vectors = work.problem.value_dim().div_ceil(4);
+    let [_, heads, batch] = chunk.workgroups(1);
+    [(rows * vectors).div_ceil(64), heads, batch]
+}

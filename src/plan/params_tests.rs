@@ -1,0 +1,277 @@
+//! Every reachable shader against the Rust side: bindings, uniforms, workgroup memory.
+
+use std::mem::{offset_of, size_of};
+
+use naga::TypeInner;
+
+use super::{FireParams, IndexParams, MergeParams, Params, TableParams};
+use crate::plan::{Algorithm, BiasSlots, Family, IndexSlot, Kernel, Lengths, MaskSlots, Variant};
+use crate::{Capabilities, Dtype, IndexFormat};
+
+/// The name and the byte of each member of a Rust struct.
+macro_rules! members {
+    ($type:ty: $($name:ident),+) => {
+        vec![$((stringify!($name).to_owned(), offset_of!($type, $name))),+]
+    };
+}
+
+/// Every kind of bias alone, and some sums, up to every kind at once.
+fn bias_slots() -> Vec<BiasSlots> {
+    let none = BiasSlots::default();
+    let offset = BiasSlots {
+        offset: true,
+        ..none
+    };
+    let index = |format, matrices| BiasSlots {
+        index: Some(IndexSlot {
+            rows: 7,
+            matrices,
+            format,
+        }),
+        ..none
+    };
+    let all = BiasSlots {
+        offset: true,
+        gate: true,
+        dense: true,
+        fire_width: Some(32),
+        ..index(IndexFormat::U16, 2)
+    };
+    vec![
+        none,
+        offset,
+        BiasSlots {
+            gate: true,
+            ..offset
+        },
+        index(IndexFormat::U32, 1),
+        index(IndexFormat::U16, 1),
+        index(IndexFormat::U8, 3),
+        BiasSlots {
+            dense: true,
+            ..none
+        },
+        BiasSlots {
+            dense: true,
+            ..offset
+        },
+        BiasSlots {
+            fire_width: Some(5),
+            ..none
+        },
+        all,
+    ]
+}
+
+/// A combination of masks for each number below 16.
+fn mask_slots(mask: u32) -> MaskSlots {
+    let bit = |n: u32| mask >> n & 1 != 0;
+    MaskSlots {
+        causal: bit(0),
+        window: bit(3),
+        keys: bit(1),
+        lengths: match mask % 5 {
+            0 => Lengths::Full,
+            1 => Lengths::Keys,
+            2 => Lengths::Queries,
+            3 => Lengths::Both,
+            _ => Lengths::Packed,
+        },
+        documents: bit(2) && bit(3),
+        bits: bit(0) != bit(3),
+    }
+}
+
+/// Every forward kernel that `choose` may reach, at several head dimensions.
+fn kernels() -> Vec<Kernel> {
+    let formats = [IndexFormat::U32, IndexFormat::U16, IndexFormat::U8];
+    let mut kernels = [
+        Family::Buckets,
+        Family::PerOffset,
+        Family::Alibi,
+        Family::KerpleLog,
+        Family::KerplePower,
+        Family::Sandwich,
+    ]
+    .map(Kernel::OffsetTable)
+    .to_vec();
+    kernels.extend(formats.map(Kernel::BucketIndex));
+    kernels.extend([Kernel::Merge, Kernel::FireTable]);
+    for (dtype, value_dim) in [(Dtype::F32, 5), (Dtype::F16, 64), (Dtype::Bf16, 6)] {
+        kernels.push(Kernel::DecodeMerge { dtype, value_dim });
+    }
+    for head_dim in [1, 3, 32, 33, 64, 65, 96, 128, 130, 255, 256] {
+        for bias in bias_slots() {
+            // Every combination of masks at one dimension, none and all at the others.
+            for mask in (0..16).filter(|mask| head_dim == 96 || [0, 15].contains(mask)) {
+                for (algorithm, rows) in algorithms(head_dim.max(value_dim(head_dim, mask))) {
+                    kernels.push(Kernel::Forward(Variant {
+                        algorithm,
+                        dtype: dtype(head_dim, mask),
+                        head_dim,
+                        value_dim: value_dim(head_dim, mask),
+                        rows,
+                        bias,
+                        mask: mask_slots(mask),
+                        block_size: (mask % 3 == 1).then_some(16),
+                    }));
+                }
+            }
+        }
+    }
+    kernels
+}
+
+/// The same, or half or twice as many where some masks are in use.
+fn value_dim(head_dim: u32, mask: u32) -> u32 {
+    match mask % 3 {
+        1 if head_dim >= 4 => head_dim / 4 * 2,
+        2 if head_dim <= 128 => 2 * head_dim,
+        _ => head_dim,
+    }
+}
+
+/// f32, and both types of 16 bits in turn where the dimension is even.
+fn dtype(head_dim: u32, mask: u32) -> Dtype {
+    match (head_dim % 2, (head_dim / 32 + mask) % 3) {
+        (1, _) | (_, 0) => Dtype::F32,
+        (_, 1) => Dtype::F16,
+        _ => Dtype::Bf16,
+    }
+}
+
+fn algorithms(head_dim: u32) -> [(Algorithm, u32); 3] {
+    use Algorithm::{Broadcast, Decode, Fragments};
+    match head_dim {
+        0..=64 => [(Fragments, 8), (Broadcast, 4), (Decode, 1 + head_dim % 4)],
+        65..=128 => [(Fragments, 4), (Broadcast, 2), (Decode, 2)],
+        _ => [(Fragments, 4), (Broadcast, 1), (Decode, 1)],
+    }
+}
+
+fn parse(kernel: Kernel) -> naga::Module {
+    let text = kernel.text();
+    naga::front::wgsl::parse_str(&text)
+        .unwrap_or_else(|error| panic!("{}: {}", kernel.label(), error.emit_to_string(&text)))
+}
+
+#[test]
+fn every_reachable_shader_is_valid_and_has_the_bindings_of_the_table() {
+    for kernel in kernels() {
+        let module = parse(kernel);
+        let flags = naga::valid::ValidationFlags::all();
+        // unpack2x16float is part of WebGPU; naga names it for the sake of old OpenGL.
+        let mut capabilities = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+        if let Kernel::Forward(Variant {
+            algorithm: Algorithm::Broadcast,
+            ..
+        }) = kernel
+        {
+            capabilities |= naga::valid::Capabilities::SUBGROUP;
+        }
+        let mut validator = naga::valid::Validator::new(flags, capabilities);
+        validator
+            .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
+            .subgroup_operations(naga::valid::SubgroupOperationSet::all());
+        let info = validator
+            .validate(&module)
+            .unwrap_or_else(|error| panic!("{}: {error:?}", kernel.label()));
+        let used = info.get_entry_point(0);
+        let mut found: Vec<(u32, bool)> = module
+            .global_variables
+            .iter()
+            .filter(|&(handle, _)| !used[handle].is_empty())
+            .filter_map(|(_, variable)| {
+                let naga::AddressSpace::Storage { access } = variable.space else {
+                    return None;
+                };
+                let binding = variable.binding.as_ref()?.binding;
+                Some((binding, !access.contains(naga::StorageAccess::STORE)))
+            })
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, kernel.bindings(), "{}", kernel.label());
+    }
+}
+
+#[test]
+fn workgroup_memory_is_what_the_variant_says() {
+    for kernel in kernels() {
+        let Kernel::Forward(variant) = kernel else {
+            continue;
+        };
+        let module = parse(kernel);
+        let bytes: u32 = module
+            .global_variables
+            .iter()
+            .filter(|(_, variable)| variable.space == naga::AddressSpace::WorkGroup)
+            .map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()))
+            .sum();
+        assert_eq!(bytes, variant.workgroup_bytes(), "{variant}");
+        assert!(
+            bytes <= Capabilities::WEBGPU_DEFAULT.workgroup_storage,
+            "{variant}"
+        );
+    }
+}
+
+#[test]
+fn uniforms_lie_as_the_shaders_declare_them() {
+    let variant = Variant {
+        algorithm: Algorithm::Fragments,
+        dtype: Dtype::F32,
+        head_dim: 8,
+        value_dim: 8,
+        rows: 8,
+        bias: BiasSlots::default(),
+        mask: MaskSlots::default(),
+        block_size: None,
+    };
+    let mut expected = members!(Params: q_strides, k_strides, v_strides, out_strides, bias_strides, bits_strides, index_strides, first, q_base, k_base, v_base, out_base, bias_base, bits_base, index_base, q_len,
+        k_len, filled, heads, group_size,
+        query_offset, radius, scale, empty_lse, write_lse, window_left, window_right, table_first, sequences, blocks, table_width, batch, q_tile, splits);
+    assert_eq!(
+        uniform(Kernel::Forward(variant), size_of::<Params>()),
+        expected
+    );
+    expected = members!(TableParams: heads, radius, count, per_direction, first_row, adds, padding);
+    assert_eq!(
+        uniform(
+            Kernel::OffsetTable(Family::Buckets),
+            size_of::<TableParams>()
+        ),
+        expected
+    );
+    expected = members!(FireParams: heads, width, first_row, padding);
+    assert_eq!(
+        uniform(Kernel::FireTable, size_of::<FireParams>()),
+        expected
+    );
+    expected = members!(MergeParams: parts, rows, value_dim, groups, empty_lse);
+    assert_eq!(uniform(Kernel::Merge, size_of::<MergeParams>()), expected);
+    expected = members!(IndexParams: q_len, k_len, query_offset, steps, per_direction, groups);
+    assert_eq!(
+        uniform(
+            Kernel::BucketIndex(IndexFormat::U8),
+            size_of::<IndexParams>()
+        ),
+        expected
+    );
+}
+
+/// The name and the byte of each member of a kernel's uniforms, which must fit this many bytes.
+fn uniform(kernel: Kernel, size: usize) -> Vec<(String, usize)> {
+    let module = parse(kernel);
+    let mut globals = module.global_variables.iter();
+    let (_, params) = globals
+        .find(|(_, variable)| variable.space == naga::AddressSpace::Uniform)
+        .expect("uniforms");
+    let TypeInner::Struct { members, span } = &module.types[params.ty].inner else {
+        panic!("the uniforms are no struct");
+    };
+    assert!(*span as usize <= size, "{}", kernel.label());
+    let place = |member: &naga::StructMember| {
+        (member.name.clone().expect("a name"), member.offset as usize)
+    };
+    members.iter().map(place).collect()
+}

@@ -1,0 +1,320 @@
+//! Work that one dispatch cannot do, as several.
+
+use std::ops::Range;
+
+use super::params::{bits_strides, index_strides};
+use super::{Budget, Variant};
+use crate::{Dtype, Error, Layout, Problem, Tensor};
+
+/// A box of workgroups: sequences, query heads and tiles of query rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Chunk {
+    pub(super) batch: Range<u32>,
+    pub(super) heads: Range<u32>,
+    pub(super) tiles: Range<u32>,
+}
+
+/// What a dispatch may not exceed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Workgroups of a dimension.
+    pub(super) workgroups: u32,
+    /// Bytes of a binding.
+    pub(super) binding: u64,
+    /// What the offset of a binding must be a multiple of, in bytes.
+    pub(super) alignment: u64,
+    pub(super) budget: Budget,
+}
+
+/// Elements of a tensor that a chunk reads or writes, from a multiple of the alignment on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub(super) elements: Range<u64>,
+    /// Bytes of the range.
+    pub(super) bytes: Range<u64>,
+}
+
+/// The tensors of which a chunk binds a part; the others are small enough to be bound whole.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ranges {
+    pub(super) q: Extent,
+    pub(super) k: Extent,
+    pub(super) v: Extent,
+    pub(super) out: Extent,
+    pub(super) bias: Extent,
+    pub(super) bits: Extent,
+    pub(super) indices: Extent,
+}
+
+/// Work as the planner sees it.
+pub(super) struct Work<'a> {
+    pub(super) problem: &'a Problem,
+    pub(super) variant: &'a Variant,
+    pub(super) splits: u32,
+    pub(super) bounds: Bounds,
+}
+
+impl Extent {
+    /// `Problem::build` keeps every tensor within 32 bits of elements.
+    #[expect(clippy::cast_possible_truncation, reason = "32 bits by validation")]
+    pub(super) const fn base(&self) -> u32 {
+        self.elements.start as u32
+    }
+
+    const fn length(&self) -> u64 {
+        self.bytes.end - self.bytes.start
+    }
+}
+
+impl Ranges {
+    pub(super) fn of(&self, tensor: Tensor) -> Option<&Extent> {
+        match tensor {
+            Tensor::Q => Some(&self.q),
+            Tensor::K => Some(&self.k),
+            Tensor::V => Some(&self.v),
+            Tensor::Out => Some(&self.out),
+            Tensor::Bias => Some(&self.bias),
+            Tensor::MaskBits => Some(&self.bits),
+            Tensor::Indices => Some(&self.indices),
+            _ => None,
+        }
+    }
+}
+
+impl Chunk {
+    pub(super) const fn workgroups(&self, splits: u32) -> [u32; 3] {
+        [
+            (self.tiles.end - self.tiles.start).saturating_mul(splits),
+            self.heads.end - self.heads.start,
+            self.batch.end - self.batch.start,
+        ]
+    }
+
+    /// The chunk as two, by the longer part of a dimension first; none where it has one workgroup there.
+    fn halves(&self, dimension: usize) -> Option<[Self; 2]> {
+        let range = [&self.tiles, &self.heads, &self.batch][dimension];
+        if range.len() < 2 {
+            return None;
+        }
+        let middle = range.start + (range.end - range.start).div_ceil(2);
+        let with = |range: Range<u32>| {
+            let mut half = self.clone();
+            *[&mut half.tiles, &mut half.heads, &mut half.batch][dimension] = range;
+            half
+        };
+        Some([with(range.start..middle), with(middle..range.end)])
+    }
+}
+
+impl Work<'_> {
+    /// All the work as one chunk.
+    fn whole(&self) -> Chunk {
+        let shape = self.problem.shape();
+        let q_tile = self.variant.q_tile();
+        // Of a packed batch each sequence may begin a tile of its own.
+        let tiles = match self.problem.mask().packed {
+            Some(packed) => (shape.q_len / q_tile).saturating_add(packed.sequences),
+            None => shape.q_len.div_ceil(q_tile),
+        };
+        Chunk {
+            batch: 0..shape.batch,
+            heads: 0..shape.heads,
+            tiles: 0..if shape.q_len == 0 { 0 } else { tiles },
+        }
+    }
+
+    /// The work as chunks that keep to the bounds; none where there is nothing to do.
+    ///
+    /// # Errors
+    /// A tensor of which even one workgroup needs more than a binding holds.
+    pub(super) fn chunks(&self) -> Result<Vec<Chunk>, Error> {
+        let whole = self.whole();
+        let mut chunks = Vec::new();
+        if whole.workgroups(1).contains(&0) {
+            return Ok(chunks);
+        }
+        let mut rest = vec![whole];
+        while let Some(chunk) = rest.pop() {
+            match self.halve(&chunk)? {
+                Some([first, second]) => rest.extend([second, first]),
+                None => chunks.push(chunk),
+            }
+        }
+        Ok(chunks)
+    }
+
+    /// Two halves of a chunk that exceeds a bound, or nothing.
+    fn halve(&self, chunk: &Chunk) -> Result<Option<[Chunk; 2]>, Error> {
+        let workgroups = chunk.workgroups(self.splits);
+        let wide = workgroups
+            .iter()
+            .position(|&count| count > self.bounds.workgroups);
+        if let Some(dimension) = wide {
+            return match chunk.halves(dimension) {
+                None => Err(Error::DispatchTooLarge {
+                    found: workgroups[dimension],
+                    maximum: self.bounds.workgroups,
+                }),
+                halves => Ok(halves),
+            };
+        }
+        if let Some((tensor, needed)) = self.too_large(chunk) {
+            return self.shrink(chunk, tensor, needed).map(Some);
+        }
+        if self.flops(chunk) <= self.bounds.budget.flops {
+            return Ok(None);
+        }
+        // A single workgroup cannot be interrupted, however long it takes.
+        Ok([2, 1, 0]
+            .into_iter()
+            .find_map(|dimension| chunk.halves(dimension)))
+    }
+
+    /// The halves whose larger one needs least of a tensor.
+    fn shrink(&self, chunk: &Chunk, tensor: Tensor, needed: u64) -> Result<[Chunk; 2], Error> {
+        let size = |chunk: &Chunk| {
+            let ranges = self.ranges(chunk);
+            ranges.of(tensor).map_or(needed, Extent::length)
+        };
+        let halves = (0..3).filter_map(|dimension| chunk.halves(dimension));
+        let best = halves.min_by_key(|halves| halves.each_ref().map(&size).into_iter().max());
+        match best {
+            Some(halves)
+                if halves
+                    .each_ref()
+                    .map(&size)
+                    .iter()
+                    .all(|&size| size < needed) =>
+            {
+                Ok(halves)
+            }
+            _ => Err(Error::BindingTooLarge {
+                tensor,
+                needed,
+                maximum: self.bounds.binding,
+            }),
+        }
+    }
+
+    /// A tensor of which the chunk needs more than a binding holds.
+    fn too_large(&self, chunk: &Chunk) -> Option<(Tensor, u64)> {
+        let ranges = self.ranges(chunk);
+        [
+            Tensor::Q,
+            Tensor::K,
+            Tensor::V,
+            Tensor::Out,
+            Tensor::Bias,
+            Tensor::MaskBits,
+            Tensor::Indices,
+        ]
+        .into_iter()
+        .filter_map(|tensor| Some((tensor, ranges.of(tensor)?.length())))
+        .find(|&(_, length)| length > self.bounds.binding)
+    }
+
+    /// Multiplications and additions, the mask left aside but for a window.
+    fn flops(&self, chunk: &Chunk) -> u64 {
+        let shape = self.problem.shape();
+        let q_tile = self.variant.q_tile();
+        let keys = self.problem.mask().window.map_or(shape.k_len, |window| {
+            let width = window.left.saturating_add(window.right);
+            width.saturating_add(q_tile).min(shape.k_len)
+        });
+        let features = u64::from(shape.head_dim) + u64::from(self.problem.value_dim());
+        let pairs = u64::from(q_tile) * u64::from(keys);
+        let workgroups = chunk.workgroups(1).map(u64::from);
+        workgroups
+            .into_iter()
+            .fold(2 * features * pairs, u64::saturating_mul)
+    }
+
+    /// What a chunk reads and writes of the large tensors.
+    pub(super) fn ranges(&self, chunk: &Chunk) -> Ranges {
+        let problem = self.problem;
+        let shape = problem.shape();
+        let rows = match problem.mask().packed {
+            Some(_) => 0..shape.q_len,
+            None => {
+                let q_tile = self.variant.q_tile();
+                let end = chunk.tiles.end.saturating_mul(q_tile).min(shape.q_len);
+                chunk.tiles.start * q_tile..end
+            }
+        };
+        let group = (shape.heads / shape.kv_heads.max(1)).max(1);
+        let kv_heads = chunk.heads.start / group..chunk.heads.end.div_ceil(group);
+        let keys = match problem.paged() {
+            Some(paged) => [0..paged.blocks, kv_heads, 0..paged.block_size],
+            None => [chunk.batch.clone(), kv_heads, 0..shape.k_len],
+        };
+        let queries = [chunk.batch.clone(), chunk.heads.clone(), rows];
+        let [q, k, v, out] = problem.layouts();
+        let dtype = problem.dtype();
+        let (d, dv) = (shape.head_dim, problem.value_dim());
+        let strided = |layout: Layout, sizes: &[Range<u32>; 3], features: u32| {
+            self.extent(
+                span([layout.batch, layout.head, layout.row], sizes, features),
+                per_word(dtype),
+            )
+        };
+        let [batch, head, row, _] = bits_strides(problem);
+        let bits = span([batch, head, row], &queries, row);
+        Ranges {
+            q: strided(q, &queries, d),
+            k: strided(k, &keys, d),
+            v: strided(v, &keys, dv),
+            out: strided(out, &queries, dv),
+            bias: problem.dense().map_or_else(Extent::default, |layout| {
+                strided(layout, &queries, shape.k_len)
+            }),
+            bits: if problem.mask().bits.is_some() {
+                self.extent(bits, 1)
+            } else {
+                Extent::default()
+            },
+            indices: self.index_extent(&queries),
+        }
+    }
+
+    fn index_extent(&self, [batch, _, rows]: &[Range<u32>; 3]) -> Extent {
+        let Some(indexed) = self.problem.indexed() else {
+            return Extent::default();
+        };
+        let [sequence, matrix, row, _] = index_strides(self.problem);
+        let matrices = 0..indexed.matrices;
+        let sizes = [batch.clone(), matrices, rows.clone()];
+        let elements = span([sequence, matrix, row], &sizes, self.problem.shape().k_len);
+        self.extent(elements, indexed.format.per_word().into())
+    }
+
+    /// A range of elements, so many to a word, extended to bytes that can be bound.
+    fn extent(&self, elements: Range<u64>, per_word: u64) -> Extent {
+        let words = self.bounds.alignment / 4;
+        let first = elements.start / (words * per_word) * words;
+        Extent {
+            elements: first * per_word..elements.end,
+            bytes: 4 * first..4 * elements.end.div_ceil(per_word),
+        }
+    }
+}
+
+const fn per_word(dtype: Dtype) -> u64 {
+    match dtype {
+        Dtype::F32 => 1,
+        Dtype::F16 | Dtype::Bf16 => 2,
+    }
+}
+
+/// The elements from the first to the last of a box of rows.
+fn span(strides: [u32; 3], sizes: &[Range<u32>; 3], features: u32) -> Range<u64> {
+    if features == 0 || sizes.iter().any(Range::is_empty) {
+        return 0..0;
+    }
+    let at = |index: fn(&Range<u32>) -> u32| -> u64 {
+        let places = strides.iter().zip(sizes);
+        places
+            .map(|(&stride, range)| u64::from(stride) * u64::from(index(range)))
+            .sum()
+    };
+    at(|range| range.start)..at(|range| range.end - 1) + u64::from(features)
+}
