@@ -120,7 +120,18 @@ impl Layout {
         shape: &Shape,
         features: u32,
     ) -> Result<Self, ProblemError> {
-        let [batch, heads, rows] = shape.rows_of(tensor).unwrap_or_default();
+        Self::contiguous_rows(tensor, shape.rows_of(tensor).unwrap_or_default(), features)
+    }
+
+    /// `[batch, heads, rows, features]` of these sizes without gaps.
+    ///
+    /// # Errors
+    /// More elements than 32 bits can index.
+    pub(crate) fn contiguous_rows(
+        tensor: Tensor,
+        [batch, heads, rows]: [u32; 3],
+        features: u32,
+    ) -> Result<Self, ProblemError> {
         let head = u64::from(rows) * u64::from(features);
         let sequence = u128::from(head) * u128::from(heads);
         let elements = sequence * u128::from(batch);
@@ -225,11 +236,32 @@ impl Layout {
         let Some(sizes) = shape.rows_of(tensor) else {
             return Err(ProblemError::NoLayout { tensor });
         };
+        self.validate_rows(tensor, sizes, features)
+    }
+
+    /// Refuses spans past 32 bits; rows may overlap where they are only read.
+    pub(crate) fn validate_span(
+        &self,
+        tensor: Tensor,
+        sizes: [u32; 3],
+        features: u32,
+    ) -> Result<(), ProblemError> {
         let span = self.span(sizes, features);
         if span > u64::from(u32::MAX) {
             return Err(too_large(tensor, span.into()));
         }
-        if span == 0 {
+        Ok(())
+    }
+
+    /// Refuses rows that share elements and spans past 32 bits, for these sizes.
+    pub(crate) fn validate_rows(
+        &self,
+        tensor: Tensor,
+        sizes: [u32; 3],
+        features: u32,
+    ) -> Result<(), ProblemError> {
+        self.validate_span(tensor, sizes, features)?;
+        if sizes.contains(&0) {
             return Ok(());
         }
         let strides = [self.batch, self.head, self.row];

@@ -40,6 +40,8 @@ mod error;
 mod layout;
 mod mask;
 mod problem;
+mod rope;
+mod rotation;
 
 pub use bias::{Bias, IndexFormat, Kerple, alibi_slopes};
 pub use buckets::{Direction, RelativeBuckets, Thresholds};
@@ -52,6 +54,8 @@ pub use error::{InputError, ProblemError, Tensor};
 pub use layout::{Dtype, Layout, Shape};
 pub use mask::{Bits, Mask, Window};
 pub use problem::{Cost, Problem, ProblemBuilder, Scale};
+pub use rope::{Pairing, Rope, RopeScaling};
+pub use rotation::{Rotation, RotationBuilder};
 #[cfg(feature = "gpu")]
 pub use wgpu;
 

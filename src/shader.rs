@@ -3,7 +3,7 @@
 //! Module scope has no order in WGSL, so linking is concatenation: the prelude, the entry, its parts, one file a slot.
 
 use crate::Dtype;
-use crate::plan::{Algorithm, BiasSlot, Family, Variant};
+use crate::plan::{Algorithm, BiasSlot, Family, RopeVariant, Variant};
 
 /// The kernel that makes the bias by clamped offset; its slot `family` is left open.
 const OFFSET_TABLE: &str = include_str!("../shaders/offset_table.wgsl");
@@ -20,6 +20,11 @@ pub(crate) const BUCKET_INDEX: &str = include_str!("../shaders/bucket_index.wgsl
 /// The kernel that merges attention over parts of the keys.
 pub(crate) const MERGE: &str = include_str!("../shaders/merge.wgsl");
 
+const ROPE: &str = include_str!("../shaders/rope.wgsl");
+const ROPE_APART: &str = include_str!("../shaders/part/rope_apart.wgsl");
+const ROPE_IN_PLACE: &str = include_str!("../shaders/part/rope_in_place.wgsl");
+const TURN: &str = include_str!("../shaders/part/turn.wgsl");
+
 const FRAGMENTS: &str = include_str!("../shaders/attention_forward.wgsl");
 const BROADCAST: &str = include_str!("../shaders/attention_forward_broadcast.wgsl");
 const TENSORS: &str = include_str!("../shaders/part/tensors.wgsl");
@@ -32,6 +37,7 @@ const BIAS_NONE: &str = include_str!("../shaders/part/bias_none.wgsl");
 const BIAS_INDEX: &str = include_str!("../shaders/part/bias_index.wgsl");
 const STORAGE_F32: &str = include_str!("../shaders/part/storage_f32.wgsl");
 const STORAGE_PACKED: &str = include_str!("../shaders/part/storage_packed.wgsl");
+const PACKING: &str = include_str!("../shaders/part/packing.wgsl");
 const BIAS_DENSE: &str = include_str!("../shaders/part/bias_dense.wgsl");
 const LENGTHS_FULL: &str = include_str!("../shaders/part/lengths_full.wgsl");
 const LENGTHS_QUERIES: &str = include_str!("../shaders/part/lengths_queries.wgsl");
@@ -74,14 +80,14 @@ pub fn link(variant: &Variant) -> String {
         DOCUMENTS_NONE
     };
     let bits = if variant.bits { BITS } else { BITS_NONE };
-    let storage = match variant.dtype {
-        Dtype::F32 => STORAGE_F32,
-        Dtype::F16 | Dtype::Bf16 => STORAGE_PACKED,
+    let (storage, packing) = match variant.dtype {
+        Dtype::F32 => (STORAGE_F32, ""),
+        Dtype::F16 | Dtype::Bf16 => (STORAGE_PACKED, PACKING),
     };
     let prelude = variant.prelude();
     [
-        &prelude, entry, PARAMS, storage, TENSORS, MASK, INFINITY, lengths, documents, bits, keys,
-        bias,
+        &prelude, entry, PARAMS, storage, packing, TENSORS, MASK, INFINITY, lengths, documents,
+        bits, keys, bias,
     ]
     .join("\n")
 }
@@ -97,4 +103,14 @@ pub(crate) fn link_offset_table(family: Family) -> String {
         Family::Sandwich => FAMILY_SANDWICH,
     };
     [OFFSET_TABLE, part].join("\n")
+}
+
+/// The complete WGSL that rotates pairs of features.
+pub(crate) fn link_rope(variant: RopeVariant) -> String {
+    let storage = if variant.in_place {
+        ROPE_IN_PLACE
+    } else {
+        ROPE_APART
+    };
+    [&variant.prelude(), ROPE, TURN, PACKING, storage].join("\n")
 }

@@ -1,6 +1,6 @@
 //! Every kernel that may be compiled, as the key of the pipelines.
 
-use super::{Family, Variant};
+use super::{Family, RopeVariant, Variant};
 use crate::{IndexFormat, shader};
 
 /// A kernel.
@@ -14,6 +14,8 @@ pub(crate) enum Kernel {
     BucketIndex(IndexFormat),
     /// The merge of parts.
     Merge,
+    /// The rotation of pairs of features.
+    Rope(RopeVariant),
 }
 
 impl Kernel {
@@ -23,6 +25,7 @@ impl Kernel {
             Self::OffsetTable(family) => format!("offset_table {family:?}"),
             Self::BucketIndex(format) => format!("bucket_index {format:?}"),
             Self::Merge => "merge".into(),
+            Self::Rope(variant) => format!("rope {variant:?}"),
         }
     }
 
@@ -36,6 +39,7 @@ impl Kernel {
                 shader::BUCKET_INDEX
             ),
             Self::Merge => shader::MERGE.into(),
+            Self::Rope(variant) => shader::link_rope(variant),
         }
     }
 
@@ -46,6 +50,7 @@ impl Kernel {
             Self::OffsetTable(family) => family.bindings(),
             Self::BucketIndex(_) => vec![(1, true), (2, false)],
             Self::Merge => vec![(1, true), (2, true), (3, false), (4, false)],
+            Self::Rope(variant) => variant.bindings(),
         }
     }
 }

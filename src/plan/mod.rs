@@ -7,16 +7,19 @@ mod kernel;
 mod merge;
 mod offset_table;
 mod params;
+mod rope;
 mod variant;
 
 pub use bind::{Bound, ForwardOperands, Operand};
 pub use choose::choose;
 pub use index::BucketIndex;
 pub use merge::{Merge, MergeOperands};
+pub use rope::{RopeOperands, RotaryEmbedding};
 pub use variant::{Algorithm, BiasSlot, Variant};
 
 pub(crate) use kernel::Kernel;
 pub(crate) use offset_table::Family;
+pub(crate) use rope::RopeVariant;
 
 use crate::{Error, Problem};
 

@@ -168,8 +168,9 @@ mod tests {
     use naga::TypeInner;
 
     use super::{IndexParams, MergeParams, Params, TableParams};
-    use crate::plan::{Algorithm, BiasSlot, Family, Kernel, Variant};
-    use crate::{Capabilities, Dtype, IndexFormat};
+    use crate::plan::rope::RopeParams;
+    use crate::plan::{Algorithm, BiasSlot, Family, Kernel, RopeVariant, Variant};
+    use crate::{Capabilities, Dtype, IndexFormat, Pairing};
 
     /// The name and the byte of each member of a Rust struct.
     macro_rules! members {
@@ -199,6 +200,7 @@ mod tests {
         .to_vec();
         kernels.extend(formats.map(Kernel::BucketIndex));
         kernels.push(Kernel::Merge);
+        kernels.extend(rotations().map(Kernel::Rope));
         for head_dim in [1, 3, 32, 33, 64, 65, 96, 128, 130, 255, 256] {
             for bias in slots.iter().copied() {
                 // Every combination of masks at one dimension, none and all at the others.
@@ -225,6 +227,21 @@ mod tests {
             }
         }
         kernels
+    }
+
+    /// Every rotation.
+    fn rotations() -> impl Iterator<Item = RopeVariant> {
+        let dtypes = [Dtype::F32, Dtype::F16, Dtype::Bf16];
+        let pairings = [Pairing::Interleaved, Pairing::HalfSplit];
+        dtypes.into_iter().flat_map(move |dtype| {
+            pairings.into_iter().flat_map(move |pairing| {
+                [false, true].map(|in_place| RopeVariant {
+                    dtype,
+                    pairing,
+                    in_place,
+                })
+            })
+        })
     }
 
     /// The same, or half or twice as many where some masks are in use.
@@ -350,6 +367,13 @@ mod tests {
         );
         expected = members!(MergeParams: parts, rows, value_dim, groups, empty_lse);
         assert_eq!(uniform(Kernel::Merge, size_of::<MergeParams>()), expected);
+        expected = members!(RopeParams: input_strides, output_strides, heads, rows, items, rotated_items, words, rotated_words, count, groups, first_position, magnitude);
+        for variant in rotations() {
+            assert_eq!(
+                uniform(Kernel::Rope(variant), size_of::<RopeParams>()),
+                expected
+            );
+        }
         expected = members!(IndexParams: q_len, k_len, query_offset, steps, per_direction, groups);
         assert_eq!(
             uniform(

@@ -14,6 +14,8 @@ pub(crate) mod data;
 #[cfg(feature = "gpu")]
 pub(crate) mod device;
 pub(crate) mod recorded;
+#[cfg(feature = "gpu")]
+pub(crate) mod rotation;
 pub(crate) mod variety;
 
 pub(crate) use data::elements;
