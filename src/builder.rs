@@ -168,7 +168,9 @@ impl ProblemBuilder {
                 _ => None,
             };
             if let Bias::Dense(layout) = bias {
-                layout.validate_dense(&self.shape)?;
+                let shape = &self.shape;
+                let sizes = [shape.batch, shape.heads, shape.q_len];
+                layout.validate_span(Tensor::Bias, sizes, shape.k_len)?;
             }
             terms.push(Term {
                 bias,

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::plan::{Algorithm, BucketIndex, Budget, Family, Forward, Kernel, Merge, choose};
-use crate::{Capabilities, Error, IndexFormat, Problem, Thresholds};
+use crate::plan::{
+    Algorithm, BucketIndex, Budget, Family, Forward, Kernel, Merge, RopeVariant, RotaryEmbedding,
+    choose,
+};
+use crate::{Capabilities, Error, IndexFormat, Problem, Rotation, Thresholds};
 
 /// The caller's device, and the kernels compiled for it so far.
 #[derive(Clone, Debug)]
@@ -127,6 +130,18 @@ impl Context {
             parts,
             rows,
             value_dim,
+        }
+    }
+
+    /// Compiles a rotation, or reuses its kernels: other sizes, strides, frequencies or positions compile nothing.
+    #[must_use]
+    pub fn rope(&self, rotation: &Rotation) -> RotaryEmbedding {
+        let pipeline = |in_place| self.pipeline(Kernel::Rope(RopeVariant::of(rotation, in_place)));
+        RotaryEmbedding {
+            device: self.device.clone(),
+            rotation: rotation.clone(),
+            pipeline: pipeline(false),
+            in_place_pipeline: pipeline(true),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::IndexFormat;
+use crate::{IndexFormat, Layout};
 
 /// The name of a tensor in an attention problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +48,8 @@ pub enum Tensor {
     PartOut,
     /// The log-sum-exps of parts of the keys, `[P, rows]`.
     PartLse,
+    /// What a rotation reads, `[B, H, N, D]` with strides.
+    RopeInput,
     /// The bias by head and clamped offset, `[H, 2 · radius + 1]`, which a pass makes for itself.
     OffsetTable,
     /// FIRE's segments, `[H, 4 · width + 4]`, which a pass makes for itself.
@@ -77,6 +79,7 @@ impl std::fmt::Display for Tensor {
             Self::Bias => "bias",
             Self::PartOut => "the outputs of the parts",
             Self::PartLse => "the lse of the parts",
+            Self::RopeInput => "the input of the rotation",
             Self::OffsetTable => "the offset table",
             Self::FireTable => "the table of FIRE",
         })
@@ -189,6 +192,74 @@ pub enum ProblemError {
         found: u32,
         /// The largest allowed.
         maximum: u32,
+    },
+    /// Rotated features that make no pairs, or no words of pairs.
+    #[error(
+        "the rotated dimensions are {found}; a multiple of {multiple}, {minimum}..={maximum}, is required"
+    )]
+    RopeDimensions {
+        /// The features asked for.
+        found: u32,
+        /// The fewest allowed: 4 where the base is scaled.
+        minimum: u32,
+        /// 2, or 4 where numbers of 16 bits are paired across halves.
+        multiple: u32,
+        /// The most allowed: the features of a row.
+        maximum: u32,
+    },
+    /// A base whose powers do not fall, as it is or scaled.
+    #[error("the base of the rotation is {found}; a finite number above 1 is required")]
+    RopeBase {
+        /// The base asked for, or what scaling made of it.
+        found: f64,
+    },
+    /// A scaling to shorter sequences.
+    #[error(
+        "the factor of the rotation's scaling is {found}; a finite number from 1 on is required"
+    )]
+    RopeFactor {
+        /// The factor asked for.
+        found: f64,
+    },
+    /// Turns that bound no ramp.
+    #[error(
+        "beta_slow is {beta_slow} and beta_fast {beta_fast}; finite numbers 0 < beta_slow < beta_fast are required"
+    )]
+    RopeTurns {
+        /// The turns below which a frequency is divided.
+        beta_slow: f64,
+        /// The turns from which a frequency is kept.
+        beta_fast: f64,
+    },
+    /// A length over which no pair makes `beta_slow` turns.
+    #[error("original_length is {found}; beta_slow turns take at least {minimum}")]
+    RopeOriginalLength {
+        /// The length asked for.
+        found: u32,
+        /// The positions that the first pair needs.
+        minimum: f64,
+    },
+    /// An attention factor that would hide or spoil every score.
+    #[error("the attention factor is {found}; a positive number in the range of f32 is required")]
+    RopeAttentionFactor {
+        /// The factor asked for.
+        found: f64,
+    },
+    /// Positions do not fit 32 signed bits.
+    #[error("the last row has position {found}; at most {maximum} is allowed")]
+    Position {
+        /// The position of the last row.
+        found: i64,
+        /// The largest allowed.
+        maximum: i64,
+    },
+    /// Two layouts for a tensor that is read and written where it lies.
+    #[error("the input has {input:?} and the output {output:?}; in place they are one")]
+    InPlaceLayouts {
+        /// How the input lies.
+        input: Layout,
+        /// How the output lies.
+        output: Layout,
     },
     /// Query heads cannot be shared out evenly over the key/value heads.
     #[error("{heads} query heads are not a multiple of {kv_heads} key/value heads")]

@@ -199,23 +199,14 @@ impl Layout {
         Ok(())
     }
 
-    /// Refuses a dense bias past 32 bits; rows may overlap, since they are only read.
-    pub(crate) fn validate_dense(&self, shape: &Shape) -> Result<(), ProblemError> {
-        let span = self.span([shape.batch, shape.heads, shape.q_len], shape.k_len);
-        if span > u64::from(u32::MAX) {
-            return Err(too_large(Tensor::Bias, span.into()));
-        }
-        Ok(())
-    }
-
     /// Where a row begins.
     #[must_use]
     pub const fn start(&self, batch: usize, head: usize, row: usize) -> usize {
         batch * self.batch as usize + head * self.head as usize + row * self.row as usize
     }
 
-    /// Refuses rows that share elements and spans past 32 bits.
-    pub(crate) fn validate(
+    /// Refuses spans past 32 bits; rows may overlap where they are only read.
+    pub(crate) fn validate_span(
         &self,
         tensor: Tensor,
         sizes: [u32; 3],
@@ -225,7 +216,18 @@ impl Layout {
         if span > u64::from(u32::MAX) {
             return Err(too_large(tensor, span.into()));
         }
-        if span == 0 {
+        Ok(())
+    }
+
+    /// Refuses rows that share elements and spans past 32 bits.
+    pub(crate) fn validate(
+        &self,
+        tensor: Tensor,
+        sizes: [u32; 3],
+        features: u32,
+    ) -> Result<(), ProblemError> {
+        self.validate_span(tensor, sizes, features)?;
+        if sizes.contains(&0) {
             return Ok(());
         }
         let strides = [self.batch, self.head, self.row];

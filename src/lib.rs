@@ -43,6 +43,8 @@ mod fire;
 mod layout;
 mod mask;
 mod problem;
+mod rope;
+mod rotation;
 
 pub use bias::{Bias, IndexFormat, Kerple, alibi_slopes};
 pub use buckets::{Direction, RelativeBuckets, Thresholds};
@@ -58,6 +60,8 @@ pub use fire::Fire;
 pub use layout::{Dtype, Layout, Shape};
 pub use mask::{Bits, Mask, Packed, Paged, Window};
 pub use problem::{Problem, Scale};
+pub use rope::{Pairing, Rope, RopeScaling};
+pub use rotation::{Rotation, RotationBuilder};
 #[cfg(feature = "gpu")]
 pub use wgpu;
 

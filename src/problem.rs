@@ -304,7 +304,7 @@ impl Problem {
             Tensor::BlockTable => self.paged.is_some(),
             Tensor::OffsetTable => self.is_by_offset(),
             Tensor::FireTable => self.fire().is_some(),
-            Tensor::PartOut | Tensor::PartLse => false,
+            Tensor::PartOut | Tensor::PartLse | Tensor::RopeInput => false,
             Tensor::Q | Tensor::K | Tensor::V | Tensor::Out | Tensor::Lse => true,
         }
     }
@@ -345,7 +345,7 @@ impl Problem {
             Tensor::Lse | Tensor::Gate => product(&[batch, heads, q_len]),
             Tensor::OffsetTable => self.offset_table_bytes() / 4,
             Tensor::FireTable => self.fire_table_bytes() / 4,
-            Tensor::PartOut | Tensor::PartLse => 0,
+            Tensor::PartOut | Tensor::PartLse | Tensor::RopeInput => 0,
             Tensor::Q | Tensor::K | Tensor::V | Tensor::Out => {
                 match (self.layout(tensor), self.rows_of(tensor)) {
                     (Some(layout), Some(sizes)) => {

@@ -3,7 +3,7 @@
 //! Module scope has no order in WGSL, so linking is concatenation: the prelude, the entry, its parts, one file a slot.
 
 use crate::Dtype;
-use crate::plan::{Algorithm, Family, Lengths, Variant};
+use crate::plan::{Algorithm, Family, Lengths, RopeVariant, Variant};
 
 /// A file of the folder of parts.
 macro_rules! part {
@@ -42,11 +42,13 @@ pub fn link(variant: &Variant) -> String {
     let either =
         |used: bool, some: &'static str, none: &'static str| if used { some } else { none };
     let prelude = variant.prelude();
+    let [storage, packing] = storage(variant.dtype);
     [
         prelude.as_str(),
         entry,
         part!("params"),
-        storage(variant.dtype),
+        storage,
+        packing,
         part!("tensors"),
         part!("mask"),
         part!("infinity"),
@@ -79,10 +81,11 @@ pub fn link(variant: &Variant) -> String {
     .join("\n")
 }
 
-const fn storage(dtype: Dtype) -> &'static str {
+/// The slot `storage`, and what it needs.
+const fn storage(dtype: Dtype) -> [&'static str; 2] {
     match dtype {
-        Dtype::F32 => part!("storage_f32"),
-        Dtype::F16 | Dtype::Bf16 => part!("storage_packed"),
+        Dtype::F32 => [part!("storage_f32"), ""],
+        Dtype::F16 | Dtype::Bf16 => [part!("storage_packed"), part!("packing")],
     }
 }
 
@@ -106,13 +109,32 @@ pub(crate) fn link_fire_table() -> String {
 
 /// The complete WGSL that merges the parts of a decoding step, with the constants that it leaves open.
 pub(crate) fn link_decode_merge(dtype: Dtype, constants: &str) -> String {
+    let [storage, packing] = storage(dtype);
     [
         constants,
         entry!("attention_decode_merge"),
         part!("params"),
-        storage(dtype),
+        storage,
+        packing,
         part!("tensors"),
         part!("keys_contiguous"),
+    ]
+    .join("\n")
+}
+
+/// The complete WGSL that rotates pairs of features.
+pub(crate) fn link_rope(variant: RopeVariant) -> String {
+    let storage = if variant.in_place {
+        part!("rope_in_place")
+    } else {
+        part!("rope_apart")
+    };
+    [
+        variant.prelude().as_str(),
+        entry!("rope"),
+        part!("turn"),
+        part!("packing"),
+        storage,
     ]
     .join("\n")
 }

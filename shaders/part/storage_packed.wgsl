@@ -26,27 +26,6 @@ fn words(row: u32, d: u32, dim: u32, padded: bool) -> vec2<u32> {
     return (vec2(row) + two) / 2u;
 }
 
-fn unpack(word: u32) -> vec2<f32> {
-    if BF16 {
-        return vec2(bitcast<f32>(word << 16u), bitcast<f32>(word & 0xffff0000u));
-    }
-    return unpack2x16float(word);
-}
-
-// To the nearest, ties to even; what is not a number stays so.
-fn bf16_bits(value: f32) -> u32 {
-    let bits = bitcast<u32>(value);
-    let rounded = (bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u;
-    return select(rounded, (bits >> 16u) | 0x40u, (bits & 0x7fffffffu) > 0x7f800000u);
-}
-
-fn pack(value: vec2<f32>) -> u32 {
-    if BF16 {
-        return bf16_bits(value.x) | (bf16_bits(value.y) << 16u);
-    }
-    return pack2x16float(value);
-}
-
 fn read_q(row: u32, d: u32) -> vec4<f32> {
     let w = words(row, d, HEAD_DIM, PADDED);
     return vec4(unpack(q[w.x]), unpack(q[w.y]));

@@ -5,9 +5,11 @@ mod fire;
 mod mask;
 mod oracle;
 mod product;
+mod rope;
 mod tiled;
 
 pub use oracle::{Exact, Oracle};
+pub use rope::{rotated, rotated_exact};
 pub use tiled::Tiled;
 
 use rayon::prelude::*;

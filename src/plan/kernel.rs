@@ -1,7 +1,7 @@
 //! Every kernel that may be compiled, as the key of the pipelines.
 
 use super::variant::dtype_prelude;
-use super::{Family, Variant, decode, fire_table};
+use super::{Family, RopeVariant, Variant, decode, fire_table};
 use crate::{Dtype, IndexFormat, shader};
 
 /// A kernel.
@@ -19,6 +19,8 @@ pub(crate) enum Kernel {
     Merge,
     /// The merge of the parts of a decoding step.
     DecodeMerge { dtype: Dtype, value_dim: u32 },
+    /// The rotation of pairs of features.
+    Rope(RopeVariant),
 }
 
 impl Kernel {
@@ -32,6 +34,7 @@ impl Kernel {
             Self::DecodeMerge { dtype, value_dim } => {
                 format!("decode_merge {dtype:?} d{value_dim}")
             }
+            Self::Rope(variant) => format!("rope {variant:?}"),
         }
     }
 
@@ -51,6 +54,7 @@ impl Kernel {
                 let constants = format!("{prelude}const VALUE_DIM = {value_dim}u;\n");
                 shader::link_decode_merge(dtype, &constants)
             }
+            Self::Rope(variant) => shader::link_rope(variant),
         }
     }
 
@@ -63,6 +67,7 @@ impl Kernel {
             Self::FireTable => fire_table::bindings(),
             Self::Merge => vec![(1, true), (2, true), (3, false), (4, false)],
             Self::DecodeMerge { .. } => decode::merge_bindings(),
+            Self::Rope(variant) => variant.bindings(),
         }
     }
 }

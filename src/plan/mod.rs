@@ -14,6 +14,7 @@ mod offset_table;
 mod operands;
 mod params;
 mod position;
+mod rope;
 mod slots;
 mod split;
 mod variant;
@@ -24,11 +25,13 @@ pub use choose::choose;
 pub use index::BucketIndex;
 pub use merge::{Merge, MergeOperands};
 pub use operands::{ForwardOperands, Operand};
+pub use rope::{RopeOperands, RotaryEmbedding};
 pub use slots::{BiasSlots, IndexSlot, Lengths, MaskSlots};
 pub use variant::{Algorithm, Variant};
 
 pub(crate) use kernel::Kernel;
 pub(crate) use offset_table::Family;
+pub(crate) use rope::RopeVariant;
 
 use crate::{Error, Problem};
 

@@ -5,8 +5,11 @@ use std::mem::{offset_of, size_of};
 use naga::TypeInner;
 
 use super::{FireParams, IndexParams, MergeParams, Params, TableParams};
-use crate::plan::{Algorithm, BiasSlots, Family, IndexSlot, Kernel, Lengths, MaskSlots, Variant};
-use crate::{Capabilities, Dtype, IndexFormat};
+use crate::plan::rope::RopeParams;
+use crate::plan::{
+    Algorithm, BiasSlots, Family, IndexSlot, Kernel, Lengths, MaskSlots, RopeVariant, Variant,
+};
+use crate::{Capabilities, Dtype, IndexFormat, Pairing};
 
 /// The name and the byte of each member of a Rust struct.
 macro_rules! members {
@@ -97,6 +100,7 @@ fn kernels() -> Vec<Kernel> {
     .to_vec();
     kernels.extend(formats.map(Kernel::BucketIndex));
     kernels.extend([Kernel::Merge, Kernel::FireTable]);
+    kernels.extend(rotations().map(Kernel::Rope));
     for (dtype, value_dim) in [(Dtype::F32, 5), (Dtype::F16, 64), (Dtype::Bf16, 6)] {
         kernels.push(Kernel::DecodeMerge { dtype, value_dim });
     }
@@ -120,6 +124,21 @@ fn kernels() -> Vec<Kernel> {
         }
     }
     kernels
+}
+
+/// Every rotation.
+fn rotations() -> impl Iterator<Item = RopeVariant> {
+    let dtypes = [Dtype::F32, Dtype::F16, Dtype::Bf16];
+    let pairings = [Pairing::Interleaved, Pairing::HalfSplit];
+    dtypes.into_iter().flat_map(move |dtype| {
+        pairings.into_iter().flat_map(move |pairing| {
+            [false, true].map(|in_place| RopeVariant {
+                dtype,
+                pairing,
+                in_place,
+            })
+        })
+    })
 }
 
 /// The same, or half or twice as many where some masks are in use.
@@ -249,6 +268,14 @@ fn uniforms_lie_as_the_shaders_declare_them() {
     );
     expected = members!(MergeParams: parts, rows, value_dim, groups, empty_lse);
     assert_eq!(uniform(Kernel::Merge, size_of::<MergeParams>()), expected);
+    expected = members!(RopeParams: input_strides, output_strides, heads, rows, items, rotated_items, words, rotated_words, count, groups,
+        first_position, magnitude);
+    for variant in rotations() {
+        assert_eq!(
+            uniform(Kernel::Rope(variant), size_of::<RopeParams>()),
+            expected
+        );
+    }
     expected = members!(IndexParams: q_len, k_len, query_offset, steps, per_direction, groups);
     assert_eq!(
         uniform(

@@ -166,7 +166,7 @@ fn runs(count: usize, length: usize) -> Vec<u32> {
 }
 
 /// Numbers that the type holds exactly.
-fn round(dtype: Dtype, values: Vec<f32>) -> Vec<f32> {
+pub(crate) fn round(dtype: Dtype, values: Vec<f32>) -> Vec<f32> {
     let with = |to: fn(f32) -> f32| values.iter().copied().map(to).collect();
     match dtype {
         Dtype::F32 => values,

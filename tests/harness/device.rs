@@ -10,7 +10,7 @@ use super::compare::written;
 use super::data::Data;
 
 /// What every output and every guard is filled with: a NaN that no arithmetic makes.
-const POISON: u32 = 0x7fc0_dead;
+pub(crate) const POISON: u32 = 0x7fc0_dead;
 /// Bytes before a tensor, so that every tensor is bound at an offset.
 const LEAD: u64 = 256;
 /// Guard words behind a tensor.
@@ -34,7 +34,7 @@ pub(crate) fn run(
     Ok(first)
 }
 
-fn bits(values: &[f32]) -> Vec<u32> {
+pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
@@ -124,7 +124,7 @@ fn run_once(
 }
 
 /// The tensor without its guards, if they are whole.
-fn unguarded(words: &[u32], count: usize) -> Result<&[u32], String> {
+pub(crate) fn unguarded(words: &[u32], count: usize) -> Result<&[u32], String> {
     let (values, guards) = words.split_at(count);
     if guards.iter().any(|&guard| guard != POISON) {
         return Err("the pass wrote behind an output".into());
@@ -133,7 +133,7 @@ fn unguarded(words: &[u32], count: usize) -> Result<&[u32], String> {
 }
 
 /// Words that numbers of a type take.
-fn words_of(dtype: Dtype, numbers: usize) -> usize {
+pub(crate) fn words_of(dtype: Dtype, numbers: usize) -> usize {
     match dtype {
         Dtype::F32 => numbers,
         Dtype::F16 | Dtype::Bf16 => numbers.div_ceil(2),
@@ -141,7 +141,7 @@ fn words_of(dtype: Dtype, numbers: usize) -> usize {
 }
 
 /// Numbers as they lie in memory.
-fn stored(dtype: Dtype, values: &[f32]) -> Vec<u32> {
+pub(crate) fn stored(dtype: Dtype, values: &[f32]) -> Vec<u32> {
     let halves = |bits: fn(f32) -> u16| {
         let pairs = values.chunks(2);
         pairs
@@ -159,7 +159,7 @@ fn stored(dtype: Dtype, values: &[f32]) -> Vec<u32> {
 }
 
 /// The bits of each number.
-fn elements(dtype: Dtype, words: &[u32]) -> Vec<u32> {
+pub(crate) fn elements(dtype: Dtype, words: &[u32]) -> Vec<u32> {
     match dtype {
         Dtype::F32 => words.to_vec(),
         Dtype::F16 | Dtype::Bf16 => words
@@ -169,7 +169,7 @@ fn elements(dtype: Dtype, words: &[u32]) -> Vec<u32> {
     }
 }
 
-fn number(dtype: Dtype, bits: u32) -> f32 {
+pub(crate) fn number(dtype: Dtype, bits: u32) -> f32 {
     let half = || u16::try_from(bits).expect("half a word");
     match dtype {
         Dtype::F32 => f32::from_bits(bits),
@@ -179,7 +179,7 @@ fn number(dtype: Dtype, bits: u32) -> f32 {
 }
 
 /// A buffer with poison before and behind these words.
-fn placed(context: &Context, words: &[u32]) -> wgpu::Buffer {
+pub(crate) fn placed(context: &Context, words: &[u32]) -> wgpu::Buffer {
     let lead = usize::try_from(LEAD / 4).expect("a small number");
     let poison = std::iter::repeat_n(POISON, lead);
     let guards = std::iter::repeat_n(POISON, GUARDS);
@@ -197,7 +197,7 @@ fn placed(context: &Context, words: &[u32]) -> wgpu::Buffer {
         })
 }
 
-fn operand(buffer: &wgpu::Buffer) -> Operand<'_> {
+pub(crate) fn operand(buffer: &wgpu::Buffer) -> Operand<'_> {
     Operand {
         buffer,
         offset: LEAD,
@@ -236,11 +236,11 @@ fn packed(bytes: &[u8]) -> Vec<u32> {
 }
 
 /// Submits, and reads what lies behind the lead of each buffer.
-fn read(
+pub(crate) fn read<const N: usize>(
     context: &Context,
     mut encoder: wgpu::CommandEncoder,
-    buffers: [&wgpu::Buffer; 2],
-) -> [Vec<u32>; 2] {
+    buffers: [&wgpu::Buffer; N],
+) -> [Vec<u32>; N] {
     let staging = buffers.map(|buffer| {
         let staging = context.device().create_buffer(&wgpu::BufferDescriptor {
             label: None,

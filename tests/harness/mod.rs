@@ -15,6 +15,8 @@ pub(crate) mod data;
 pub(crate) mod device;
 pub(crate) mod layouts;
 pub(crate) mod recorded;
+#[cfg(feature = "gpu")]
+pub(crate) mod rotation;
 pub(crate) mod sums;
 pub(crate) mod variety;
 
