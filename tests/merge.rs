@@ -8,11 +8,12 @@ use harness::adapters::contexts;
 use harness::compare::Reference;
 use harness::data::Data;
 use harness::elements;
-use relattn::cpu::{Attention, Outputs};
+use relattn::cpu::{self, Attention, Outputs, Tiled};
 use relattn::plan::{MergeOperands, Operand};
 use relattn::run::OnDevice;
 use relattn::{
-    Bias, Context, Error, Mask, Problem, ProblemError, RelativeBuckets, Shape, Tensor, wgpu,
+    Bias, Context, Error, InputError, Mask, Problem, ProblemError, RelativeBuckets, Shape, Tensor,
+    wgpu,
 };
 use wgpu::util::DeviceExt;
 
@@ -142,6 +143,46 @@ fn any_split_equals_the_whole() {
             checked.unwrap_or_else(|error| panic!("{adapter}: {cuts:?}: {error}"));
         }
     }
+}
+
+/// The same parts, computed and merged on the CPU.
+#[test]
+fn any_split_equals_the_whole_on_the_cpu() {
+    let whole = part(0, SHAPE.k_len);
+    let data = Data::generate(&whole, 3);
+    let reference = Reference::new(&whole, &data.inputs());
+    for cuts in [&[0, 100][..], &[0, 33, 33, 100], &[0, 1, 7, 90, 100]] {
+        let parts: Vec<Outputs> = cuts
+            .windows(2)
+            .map(|ends| {
+                let (first, count) = (ends[0], ends[1] - ends[0]);
+                let part_data = Data {
+                    k: keys(&data.k, first, count),
+                    v: keys(&data.v, first, count),
+                    ..data.clone()
+                };
+                let found = Tiled.forward(&part(first, count), &part_data.inputs());
+                found.expect("computed")
+            })
+            .collect();
+        let found = cpu::merge(&parts, SHAPE.head_dim).expect("parts of one form");
+        let checked = reference.check(&found);
+        checked.unwrap_or_else(|error| panic!("{cuts:?}: {error}"));
+    }
+    let one = |out: &[f32], lse: &[f32]| Outputs {
+        out: out.to_vec(),
+        lse: lse.to_vec(),
+    };
+    let odd = cpu::merge(&[one(&[1.0, 2.0], &[0.0]), one(&[1.0], &[0.0])], 2);
+    let expected = InputError::Length {
+        tensor: Tensor::PartOut,
+        found: 1,
+        expected: 2,
+    };
+    assert_eq!(odd, Err(expected));
+    let empty = one(&[5.0, 5.0], &[f32::NEG_INFINITY]);
+    let merged = cpu::merge(&[empty.clone(), empty], 2).expect("parts of one form");
+    assert_eq!(merged, one(&[0.0, 0.0], &[f32::NEG_INFINITY]));
 }
 
 /// Rows that no part has a key for are 0 and −∞.

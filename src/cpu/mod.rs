@@ -3,11 +3,13 @@
 mod bias;
 mod fire;
 mod mask;
+mod merge;
 mod oracle;
 mod product;
 mod rope;
 mod tiled;
 
+pub use merge::merge;
 pub use oracle::{Exact, Oracle};
 pub use rope::{rotated, rotated_exact};
 pub use tiled::Tiled;
