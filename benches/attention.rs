@@ -9,8 +9,8 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use relattn::{IndexFormat, wgpu};
 use rig::case::{Case, T5};
-use rig::contender::{Contender, Resident, contenders, index};
 use rig::device::Rig;
+use unfused::contender::{Contender, Resident, contenders, index};
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();

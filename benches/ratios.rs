@@ -4,12 +4,10 @@
 mod rig;
 mod unfused;
 
-use std::process::Command;
-use std::time::SystemTime;
-
 use rig::case::Case;
-use rig::contender::{Resident, contenders};
-use rig::device::{Rig, name};
+use rig::device::Rig;
+use rig::report::{heading, load, median};
+use unfused::contender::{Resident, contenders};
 
 /// What is divided by what.
 const PAIRS: [(&str, &str); 6] = [
@@ -43,23 +41,6 @@ fn main() {
     println!("load afterwards: {}", load());
 }
 
-/// What the figures depend on.
-fn heading(rig: &Rig) -> String {
-    let info = &rig.info;
-    let now = humantime::format_rfc3339_seconds(SystemTime::now());
-    format!(
-        "adapter: {}\ndriver: {} {}\nkernel: {}\ndate: {now}\nCPU: {}\n{}\nrevision: {}\nload before: {}\nB = 1, H = 8, D = 64, f32, T5 32/128 bidirectional, scale 1/8; times in ms",
-        name(info),
-        info.driver,
-        info.driver_info,
-        rig.kernel(),
-        cpu(),
-        says("rustc", &["--version"]),
-        says("git", &["describe", "--always", "--dirty"]),
-        load(),
-    )
-}
-
 /// A line for each pair.
 fn table(n: u32, names: &[&str], times: &[Vec<f64>]) -> String {
     let column = |wanted: &str| names.iter().position(|&name| name == wanted);
@@ -83,36 +64,4 @@ fn table(n: u32, names: &[&str], times: &[Vec<f64>]) -> String {
         );
     }
     text
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// The load averages of 1, 5 and 15 minutes, where the system tells: other work slows what is measured here.
-fn load() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let averages: Vec<_> = text.split_whitespace().take(3).collect();
-    if averages.is_empty() {
-        return "unknown".into();
-    }
-    averages.join(" ")
-}
-
-fn cpu() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = text
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"));
-    let model = model.map_or("unknown", |rest| rest.trim_start_matches([':', '\t', ' ']));
-    format!("{model}, {cores} threads")
-}
-
-/// What a program prints, where there is one.
-fn says(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output();
-    let text = output.map(|output| output.stdout).unwrap_or_default();
-    String::from_utf8_lossy(&text).trim().to_owned()
 }

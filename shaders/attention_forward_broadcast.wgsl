@@ -21,6 +21,9 @@ const VALUE_BLOCKS = (VALUE_DIM + 4u * VALUE_BLOCK - 1u) / (4u * VALUE_BLOCK);
 const PADDED = HEAD_DIM % 4u != 0u;
 const VALUE_PADDED = VALUE_DIM % 4u != 0u;
 
+var<private> lane: u32;           // in the subgroup
+var<private> lanes: u32;          // of the subgroup
+var<private> rows_in_order: bool; // whether the rows of a full subgroup follow one another, lane by lane
 var<private> query: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
 var<private> sums: array<array<array<vec4<f32>, ROWS>, VALUE_BLOCK>, VALUE_BLOCKS>;
 var<private> score: array<array<f32, LANES>, ROWS>; // then the weights
@@ -169,8 +172,12 @@ fn write_row(r: u32, i: u32) {
 fn attention_forward_broadcast(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
-    @builtin(subgroup_invocation_id) lane: u32,
+    @builtin(subgroup_invocation_id) subgroup_lane: u32,
+    @builtin(subgroup_size) subgroup_size: u32,
 ) {
+    lane = subgroup_lane;
+    lanes = subgroup_size;
+    rows_in_order = subgroupAll(lanes <= WORKGROUP && local == subgroupShuffle(local, 0u) + lane);
     place = placed(group + params.first.xyz);
     for (var r = 0u; r < ROWS; r++) {
         maximum[r] = MASKED;

@@ -37,7 +37,8 @@ pub fn link(variant: &Variant) -> String {
     let offset = match (bias.offset, variant.algorithm) {
         (false, _) => part!("offset_none"),
         (true, Algorithm::Fragments) => part!("offset_strip"),
-        (true, Algorithm::Broadcast | Algorithm::Decode) => part!("offset_direct"),
+        (true, Algorithm::Broadcast) => part!("offset_shuffle"),
+        (true, Algorithm::Decode) => part!("offset_direct"),
     };
     let either =
         |used: bool, some: &'static str, none: &'static str| if used { some } else { none };

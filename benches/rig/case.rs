@@ -102,13 +102,18 @@ pub(crate) fn problem(q_len: u32, k_len: u32, query_offset: i32, bias: Bias) -> 
         .expect("a valid problem")
 }
 
-/// Panics where two results differ by more than the tolerance.
+/// Panics where two results differ by more than f32 explains at these sizes.
 pub(crate) fn assert_close(name: &str, found: &[f32], expected: &[f32]) {
+    assert_within(TOLERANCE, name, found, expected);
+}
+
+/// Panics where two results differ by more than this.
+pub(crate) fn assert_within(tolerance: f32, name: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{name}");
     let worst = found
         .iter()
         .zip(expected)
         .map(|(found, expected)| (found - expected).abs())
         .fold(0.0, |worst: f32, x| if x <= worst { worst } else { x });
-    assert!(worst <= TOLERANCE, "{name} is wrong by {worst}");
+    assert!(worst <= tolerance, "{name} is wrong by {worst}");
 }

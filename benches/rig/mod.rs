@@ -6,10 +6,10 @@
 )]
 
 pub(crate) mod case;
-pub(crate) mod contender;
 pub(crate) mod device;
 #[path = "../../tests/harness/data.rs"]
-mod generator;
+pub(crate) mod generator;
+pub(crate) mod report;
 
 /// Whether to run everything once at a small size: always but under `cargo bench`.
 pub(crate) fn quick() -> bool {
@@ -24,12 +24,17 @@ pub(crate) fn quick() -> bool {
 
 /// The sequence lengths to measure: the numbers among the arguments, or the usual ones.
 pub(crate) fn lengths() -> Vec<u32> {
+    lengths_or(&[512, 1024, 2048])
+}
+
+/// The numbers among the arguments, or else these.
+pub(crate) fn lengths_or(usual: &[u32]) -> Vec<u32> {
     let asked: Vec<u32> = std::env::args()
         .filter_map(|argument| argument.parse().ok())
         .collect();
     match (quick(), asked.is_empty()) {
         (true, _) => vec![256],
-        (false, true) => vec![512, 1024, 2048],
+        (false, true) => usual.to_vec(),
         (false, false) => asked,
     }
 }

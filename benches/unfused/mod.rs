@@ -3,6 +3,8 @@
 //! Lengths are multiples of the tiles and constants of the kernels where that is faster, so that it has no bounds to
 //! check. The scores become the weights in place.
 
+pub(crate) mod contender;
+
 use relattn::wgpu;
 use wgpu::util::DeviceExt;
 

@@ -5,11 +5,12 @@ const LOG2_E = 1.4426950408889634;
 // What a row needs for all of its scores in a tile.
 struct RowBias {
     gate: f32,
-    normalizer: f32, // of FIRE: 1 / (ψ(max(L, position)) + ε)
+    normalizer: f32,  // of FIRE: 1 / (ψ(max(L, position)) + ε)
+    strip: vec2<f32>, // what the slot `offset` keeps for it
 }
 
 fn row_bias(row: u32) -> RowBias {
-    return RowBias(gate_of(place.q_first + row), fire_normalizer(place.q_first + row));
+    return RowBias(gate_of(place.q_first + row), fire_normalizer(place.q_first + row), offset_strip(row));
 }
 
 // Before the scores of a tile; between two barriers, if there are any.
@@ -29,7 +30,7 @@ fn constant_bias(own: RowBias) -> f32 {
 
 // The bias of row `row` and key `slot` of the tile.
 fn bias_of(row: u32, slot: u32, own: RowBias) -> f32 {
-    let by_offset = own.gate * offset_of(row, slot);
+    let by_offset = own.gate * offset_of(row, slot, own.strip);
     if !PAIR_BIAS {
         return by_offset;
     }

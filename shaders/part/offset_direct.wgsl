@@ -22,6 +22,10 @@ fn offset_constant() -> bool {
     return constant_tile;
 }
 
-fn offset_of(row: u32, slot: u32) -> f32 {
+fn offset_strip(row: u32) -> vec2<f32> {
+    return vec2(0.0);
+}
+
+fn offset_of(row: u32, slot: u32, strip: vec2<f32>) -> f32 {
     return offset_bias(i32(place.k_first + slot) - i32(place.q_first + row) - place.shift);
 }

@@ -8,7 +8,11 @@ fn offset_constant() -> bool {
     return true;
 }
 
+fn offset_strip(row: u32) -> vec2<f32> {
+    return vec2(0.0);
+}
+
 // What row `row` and key `slot` of the tile add, times log2(e).
-fn offset_of(row: u32, slot: u32) -> f32 {
+fn offset_of(row: u32, slot: u32, strip: vec2<f32>) -> f32 {
     return 0.0;
 }

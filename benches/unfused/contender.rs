@@ -7,9 +7,9 @@ use relattn::cpu::{Attention, Tiled};
 use relattn::plan::{BucketIndex, ForwardOperands};
 use relattn::{Bias, IndexFormat, wgpu};
 
-use super::case::{Case, HEAD_DIM, HEADS, SCALE, T5, assert_close};
-use super::device::Rig;
-use crate::unfused::{Operands, Sizes, TILES, Unfused};
+use super::{Operands, Sizes, TILES, Unfused};
+use crate::rig::case::{Case, HEAD_DIM, HEADS, SCALE, T5, assert_close};
+use crate::rig::device::Rig;
 
 const INDEXED: Bias = Bias::Indexed {
     rows: 32,

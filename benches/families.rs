@@ -1,0 +1,229 @@
+//! `cargo bench --bench families`: every bias beside none, windows and documents beside the full pass, a decoding step split over
+//! its keys beside the same unsplit; in turn, round after round, as medians of ratios within a round.
+
+mod rig;
+
+use relattn::cpu::{Attention, Tiled};
+use relattn::plan::{Bound, Forward, ForwardOperands};
+use relattn::{
+    Bias, IndexFormat, Kerple, Layout, Mask, Problem, ProblemBuilder, Scale, Shape, Window, wgpu,
+};
+use rig::case::{HEAD_DIM, HEADS, SCALE, T5, assert_within};
+use rig::device::Rig;
+use rig::generator::Data;
+use rig::report::{heading, load, median};
+
+/// Something to time, and what its time is divided by.
+struct Contender {
+    name: &'static str,
+    bound: Bound,
+    /// The position of the contender that it is compared with.
+    against: usize,
+}
+
+fn main() {
+    let rig = Rig::open();
+    println!("{}", heading(&rig));
+    for n in rig::lengths_or(&[1024, 4096]) {
+        compare(&rig, &format!("biases, N = {n}"), &biases(&rig, n));
+    }
+    let n = if rig::quick() { 512 } else { 8192 };
+    compare(&rig, &format!("masks, N = {n}"), &masks(&rig, n));
+    for heads in [1, HEADS] {
+        let title = format!("a row of {heads} heads against {n} keys");
+        compare(&rig, &title, &decoding(&rig, heads, n));
+    }
+    println!("load afterwards: {}", load());
+}
+
+fn shape(n: u32) -> Shape {
+    Shape {
+        batch: 1,
+        heads: HEADS,
+        kv_heads: HEADS,
+        q_len: n,
+        k_len: n,
+        head_dim: HEAD_DIM,
+    }
+}
+
+fn builder(shape: Shape) -> ProblemBuilder {
+    Problem::builder(shape).scale(Scale::Value(SCALE))
+}
+
+fn biases(rig: &Rig, n: u32) -> Vec<Contender> {
+    let indexed = Bias::Indexed {
+        rows: 32,
+        matrices: 1,
+        each_sequence: false,
+        format: IndexFormat::U8,
+    };
+    let dense = Layout::dense_bias(&shape(n), false, false).expect("32 bits");
+    let all = [
+        ("none", Bias::None),
+        ("T5", T5),
+        ("ALiBi", Bias::Alibi),
+        ("per offset, R = 128", Bias::PerOffset { max_offset: 128 }),
+        ("per offset, R = N", Bias::PerOffset { max_offset: n }),
+        ("KERPLE, log", Bias::Kerple(Kerple::Log)),
+        ("Sandwich", Bias::Sandwich { dimensions: 128 }),
+        ("FIRE", Bias::Fire { width: 32 }),
+        ("index matrix, u8", indexed),
+        ("dense, one for all", Bias::Dense(dense)),
+    ];
+    let mut contenders: Vec<_> = all
+        .into_iter()
+        .map(|(name, bias)| {
+            ready(rig, name, &builder(shape(n)).bias(bias), 0, |forward| {
+                forward
+            })
+        })
+        .collect();
+    let gated = builder(shape(n)).bias(T5).gated(true);
+    contenders.push(ready(rig, "T5, gated", &gated, 0, |forward| forward));
+    contenders
+}
+
+fn masks(rig: &Rig, n: u32) -> Vec<Contender> {
+    let window = Mask {
+        window: Some(Window {
+            left: 128,
+            right: 127,
+        }),
+        ..Mask::NONE
+    };
+    let documents = Mask {
+        documents: true,
+        ..Mask::NONE
+    };
+    let all = [
+        ("full", Mask::NONE),
+        ("window of 256", window),
+        ("16 documents", documents),
+        ("causal", Mask::CAUSAL),
+    ];
+    all.into_iter()
+        .map(|(name, mask)| {
+            ready(rig, name, &builder(shape(n)).mask(mask), 0, |forward| {
+                forward
+            })
+        })
+        .collect()
+}
+
+fn decoding(rig: &Rig, heads: u32, n: u32) -> Vec<Contender> {
+    let shape = Shape {
+        heads,
+        kv_heads: heads,
+        q_len: 1,
+        ..shape(n)
+    };
+    let offset = i32::try_from(n - 1).expect("a small length");
+    let step = builder(shape).bias(T5).query_offset(offset);
+    vec![
+        ready(rig, "split", &step, 1, |forward| forward),
+        ready(rig, "unsplit", &step, 0, |forward| forward.with_splits(1)),
+    ]
+}
+
+/// Binds a pass, and compares its result with `cpu::Tiled`.
+fn ready(
+    rig: &Rig,
+    name: &'static str,
+    problem: &ProblemBuilder,
+    against: usize,
+    plan: impl Fn(Forward) -> Forward,
+) -> Contender {
+    let problem = problem.clone().build().expect("a valid problem");
+    let mut data = Data::generate(&problem, 1);
+    // Documents that lie one behind the other, as those of a packed batch do.
+    let n = problem.shape().k_len;
+    let blocks = || (0..n).map(|row| row * 16 / n).collect();
+    data.query_documents = data.query_documents.map(|_| blocks());
+    data.key_documents = data.key_documents.map(|_| blocks());
+    let forward = plan(rig.context.forward(&problem).expect("a kernel"));
+    let out = rig.output(4 * problem.elements(relattn::Tensor::Out));
+    let bound = bind(rig, &forward, &problem, &data, &out);
+    rig.time(|encoder| bound.encode(encoder));
+    let expected = Tiled.forward(&problem, &data.inputs());
+    // Sandwich adds up to 64 to a score, of which f32 keeps 4e-6.
+    let tolerance = 2e-5;
+    let expected = expected.expect("valid inputs").out;
+    assert_within(tolerance, name, &rig.read(&out), &expected);
+    println!(
+        "{name:<20} {} · {} dispatches, {} bytes of its own",
+        forward.variant(),
+        bound.dispatches(),
+        bound.workspace_bytes()
+    );
+    Contender {
+        name,
+        bound,
+        against,
+    }
+}
+
+fn bind(rig: &Rig, forward: &Forward, problem: &Problem, data: &Data, out: &wgpu::Buffer) -> Bound {
+    let whole = wgpu::Buffer::as_entire_buffer_binding;
+    let floats = |values: &Option<Vec<f32>>| values.as_deref().map(|values| rig.upload(values));
+    let words = |words: &Option<Vec<u32>>| {
+        let bits = |words: &[u32]| {
+            words
+                .iter()
+                .copied()
+                .map(f32::from_bits)
+                .collect::<Vec<_>>()
+        };
+        words.as_deref().map(|words| rig.upload(&bits(words)))
+    };
+    let (table, gate, dense) = (floats(&data.table), floats(&data.gate), floats(&data.bias));
+    let bytes = data.indices.as_deref().map(|indices| {
+        let each = indices.chunks(4);
+        let packed = each.map(|four| {
+            let placed = (0..).step_by(8).zip(four);
+            f32::from_bits(placed.fold(0, |word, (shift, &index)| word | index << shift))
+        });
+        rig.upload(&packed.collect::<Vec<_>>())
+    });
+    let (queries, keys) = (words(&data.query_documents), words(&data.key_documents));
+    let (q, k, v) = (
+        rig.upload(&data.q),
+        rig.upload(&data.k),
+        rig.upload(&data.v),
+    );
+    let bound = forward.bind(&ForwardOperands {
+        table: table.as_ref().map(whole),
+        gate: gate.as_ref().map(whole),
+        bias: dense.as_ref().map(whole),
+        indices: bytes.as_ref().map(whole),
+        query_documents: queries.as_ref().map(whole),
+        key_documents: keys.as_ref().map(whole),
+        ..ForwardOperands::new(whole(&q), whole(&k), whole(&v), whole(out))
+    });
+    bound.unwrap_or_else(|error| panic!("{:?}: {error}", problem.shape()))
+}
+
+/// Times the contenders in turn, and prints medians.
+fn compare(rig: &Rig, title: &str, contenders: &[Contender]) {
+    let rounds = if rig::quick() { 1 } else { 11 };
+    let time = |one: &Contender| {
+        let took = rig.time(|encoder| one.bound.encode(encoder));
+        1e3 * took.as_secs_f64()
+    };
+    let times: Vec<Vec<f64>> = (0..rounds)
+        .map(|_| contenders.iter().map(time).collect())
+        .collect();
+    println!("\n{title}, rounds: {rounds}");
+    for (n, one) in contenders.iter().enumerate() {
+        let of = |n: usize| median(times.iter().map(|round| round[n]).collect());
+        let ratios = times.iter().map(|round| round[n] / round[one.against]);
+        println!(
+            "{:<20} {:>9.2} ms {:>8.3} of {}",
+            one.name,
+            of(n),
+            median(ratios.collect()),
+            contenders[one.against].name
+        );
+    }
+    println!();
+}
