@@ -23,7 +23,8 @@ var<workgroup> queries: array<vec4<f32>, ROWS * VECTORS>;
 var<workgroup> numbers: array<f32, ROWS * WORKGROUP>; // of each invocation for each row
 var<workgroup> pieces: array<vec4<f32>, PIECE * WORKGROUP>;
 
-var<private> score: array<f32, ROWS>;
+var<private> own: array<RowBias, ROWS>;
+var<private> score: array<f32, ROWS>; // then the weights
 var<private> maximum: array<f32, ROWS>;
 var<private> sum: array<f32, ROWS>;
 var<private> sums: array<array<vec4<f32>, ROWS>, VALUE_VECTORS>;
@@ -57,18 +58,31 @@ fn score_key(j: u32) {
     }
 }
 
-// Turns scores into weights, and moves rows to new maxima.
-fn update_softmax(slot: u32, seen: u32) {
+// Scales and biases the scores of a key, and hides it from rows that do not see it.
+fn finish_scores(slot: u32, seen: u32) {
     for (var r = 0u; r < ROWS; r++) {
-        let own = row_bias(r);
-        var bias = constant_bias(own);
+        var bias = constant_bias(own[r]);
         if !bias_constant() {
-            bias = bias_of(r, slot, own);
+            bias = bias_of(r, slot, own[r], tile_bias(r, r));
         }
-        let s = select(MASKED, fma(score[r], params.scale, bias), (seen >> r & 1u) != 0u);
-        let top = max(maximum[r], s);
+        score[r] = fma(score[r], params.scale, bias);
+    }
+    for (var s = segment_first; s < segment_last; s++) {
+        for (var r = 0u; r < ROWS; r++) {
+            score[r] += fire_bend(s, place.q_first + r, place.k_first + slot, own[r].normalizer);
+        }
+    }
+    for (var r = 0u; r < ROWS; r++) {
+        score[r] = select(MASKED, score[r], (seen >> r & 1u) != 0u);
+    }
+}
+
+// Turns scores into weights, and moves rows to new maxima.
+fn update_softmax() {
+    for (var r = 0u; r < ROWS; r++) {
+        let top = max(maximum[r], score[r]);
         let correction = exp2(maximum[r] - top);
-        let p = weight(s, top);
+        let p = weight(score[r], top);
         score[r] = p;
         maximum[r] = top;
         sum[r] = fma(sum[r], correction, p);
@@ -103,7 +117,8 @@ fn attend(local: u32, begin: u32, end: u32) {
         }
         bias_prepare(local);
         score_key(j);
-        update_softmax(local, seen);
+        finish_scores(local, seen);
+        update_softmax();
         add_value(j, seen);
     }
 }
@@ -176,6 +191,7 @@ fn attention_decode(
     stage_queries(local);
     for (var r = 0u; r < ROWS; r++) {
         maximum[r] = MASKED;
+        own[r] = row_bias(r);
     }
     workgroupBarrier();
     let begin = key_begin();

@@ -38,9 +38,10 @@ const SKIPS = KEY_MASK || PAIR_MASK;
 const TILE = max(KEYS_AT + K_TILE * SLICE_STRIDE, VALUES_AT + 4u * PIECE * SPAN);
 var<workgroup> tile: array<vec4<f32>, TILE>;
 var<workgroup> partial: array<f32, Q_TILE * COLUMNS>; // a number of each thread for each of its rows
-var<workgroup> key_visible: array<u32, K_TILE>;
-var<workgroup> seen: atomic<u32>;            // not 0 where some row sees some key of the tile
-var<workgroup> infinities: atomic<u32>;      // whether a thread met one
+var<workgroup> key_visible: array<u32, K_TILE>; // 1 or 0
+var<workgroup> key_documents_of_tile: array<u32, K_TILE>;
+// Not 0 where some row sees some key of the tile; in the end, where a thread met an infinity.
+var<workgroup> flag: atomic<u32>;
 
 var<private> column: u32; // of this thread in the grid
 var<private> line: u32;   // its row there
@@ -85,23 +86,28 @@ fn add_scores() {
 
 // The keys of a row's fragment that it sees, bit n being key x + 8 n.
 fn visible_bits(row: u32) -> u32 {
-    var bits = 0u;
+    let i = place.q_first + row;
+    let document = query_document(i);
+    let bits = array<u32, 2>(bits_from(i, place.k_first), bits_from(i, place.k_first + HALF));
+    var seen_keys = 0u;
     for (var n = 0u; n < 8u; n++) {
         let slot = column + n * COLUMNS;
-        let sees_it = key_visible[slot] != 0u && sees(place.q_first + row, place.k_first + slot);
-        bits |= select(0u, 1u, sees_it) << n;
+        let bit = bits[n / 4u] >> (slot % HALF) & key_visible[slot];
+        let sees_it = in_range(i, place.k_first + slot) && key_documents_of_tile[slot] == document;
+        seen_keys |= select(0u, bit, sees_it) << n;
     }
-    return bits;
+    return seen_keys;
 }
 
 // Finds what the rows see of a tile that hides something; whether that is anything, for the whole workgroup.
 fn look(local: u32) -> bool {
     workgroupBarrier();
     if local < K_TILE {
-        key_visible[local] = visible_key(place.k_first + local);
+        key_visible[local] = select(0u, 1u, visible_key(place.k_first + local) != 0u);
+        key_documents_of_tile[local] = key_document(place.k_first + local);
     }
     if local == 0u {
-        atomicStore(&seen, 0u);
+        atomicStore(&flag, 0u);
     }
     workgroupBarrier();
     var any = 0u;
@@ -112,20 +118,40 @@ fn look(local: u32) -> bool {
     if !SKIPS {
         return true;
     }
-    atomicOr(&seen, any);
+    atomicOr(&flag, any);
     workgroupBarrier();
-    return atomicLoad(&seen) != 0u;
+    return atomicLoad(&flag) != 0u;
 }
 
 // Four scores of a row with keys x, x + 8, x + 16 and x + 24 of the tile, scaled and biased.
-fn biased(score: vec4<f32>, row: u32, x: u32, own: RowBias) -> vec4<f32> {
+fn biased(score: vec4<f32>, r: u32, row: u32, x: u32, own: RowBias) -> vec4<f32> {
     var bias = vec4(constant_bias(own));
     if !bias_constant() {
+        let tile = tile_bias(r, row);
         bias = vec4(
-            bias_of(row, x, own), bias_of(row, x + COLUMNS, own),
-            bias_of(row, x + 2u * COLUMNS, own), bias_of(row, x + 3u * COLUMNS, own));
+            bias_of(row, x, own, tile), bias_of(row, x + COLUMNS, own, tile),
+            bias_of(row, x + 2u * COLUMNS, own, tile), bias_of(row, x + 3u * COLUMNS, own, tile));
     }
     return score * params.scale + bias;
+}
+
+fn bend(s: u32, row: u32, x: u32, own: RowBias) -> vec4<f32> {
+    let i = place.q_first + row;
+    let j = place.k_first + x;
+    return vec4(
+        fire_bend(s, i, j, own.normalizer), fire_bend(s, i, j + COLUMNS, own.normalizer),
+        fire_bend(s, i, j + 2u * COLUMNS, own.normalizer), fire_bend(s, i, j + 3u * COLUMNS, own.normalizer));
+}
+
+fn add_bends() {
+    for (var s = segment_first; s < segment_last; s++) {
+        for (var r = 0u; r < ROWS; r++) {
+            let row = line * ROWS + r;
+            let own = row_bias(row);
+            score[r][0] += bend(s, row, column, own);
+            score[r][1] += bend(s, row, column + HALF, own);
+        }
+    }
 }
 
 fn hidden(score: vec4<f32>, bits: u32) -> vec4<f32> {
@@ -137,16 +163,19 @@ fn finish_scores(hides: bool) {
     for (var r = 0u; r < ROWS; r++) {
         let row = line * ROWS + r;
         let own = row_bias(row);
-        var first = biased(score[r][0], row, column, own);
-        var second = biased(score[r][1], row, column + HALF, own);
+        score[r][0] = biased(score[r][0], r, row, column, own);
+        score[r][1] = biased(score[r][1], r, row, column + HALF, own);
+    }
+    if fire_bends() {
+        add_bends();
+    }
+    for (var r = 0u; r < ROWS; r++) {
         if hides {
-            first = hidden(first, visible[r]);
-            second = hidden(second, visible[r] >> 4u);
+            score[r][0] = hidden(score[r][0], visible[r]);
+            score[r][1] = hidden(score[r][1], visible[r] >> 4u);
         }
-        score[r][0] = first;
-        score[r][1] = second;
-        let top = max(first, second);
-        partial[row * COLUMNS + column] = max(max(top.x, top.y), max(top.z, top.w));
+        let top = max(score[r][0], score[r][1]);
+        partial[(line * ROWS + r) * COLUMNS + column] = max(max(top.x, top.y), max(top.z, top.w));
     }
 }
 
@@ -269,9 +298,6 @@ fn attention_forward(
     for (var r = 0u; r < ROWS; r++) {
         maximum[r] = MASKED;
     }
-    if local == 0u {
-        atomicStore(&infinities, 0u);
-    }
 
     let end = key_end();
     for (var k_first = key_begin(); k_first < end; k_first += K_TILE) {
@@ -300,12 +326,15 @@ fn attention_forward(
         add_half(1u, hides, local);
     }
 
+    if local == 0u {
+        atomicStore(&flag, 0u);
+    }
     workgroupBarrier();
     for (var r = 0u; r < ROWS; r++) {
         partial[(line * ROWS + r) * COLUMNS + column] = sum[r];
     }
     if infinity_met {
-        atomicStore(&infinities, 1u);
+        atomicStore(&flag, 1u);
     }
     workgroupBarrier();
     for (var r = 0u; r < ROWS; r++) {
@@ -318,7 +347,7 @@ fn attention_forward(
             write_row(r, total);
         }
     }
-    if atomicLoad(&infinities) != 0u {
+    if atomicLoad(&flag) != 0u {
         add_own_infinities();
     }
 }

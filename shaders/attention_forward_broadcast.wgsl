@@ -23,13 +23,15 @@ const VALUE_PADDED = VALUE_DIM % 4u != 0u;
 
 var<private> lane: u32;           // in the subgroup
 var<private> lanes: u32;          // of the subgroup
-var<private> rows_in_order: bool; // whether the rows of a full subgroup follow one another, lane by lane
+var<private> row_in_subgroup: u32;
 var<private> query: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
 var<private> sums: array<array<array<vec4<f32>, ROWS>, VALUE_BLOCK>, VALUE_BLOCKS>;
 var<private> score: array<array<f32, LANES>, ROWS>; // then the weights
 var<private> maximum: array<f32, ROWS>;
 var<private> sum: array<f32, ROWS>;
-var<private> visible: array<u32, ROWS>;              // a bit for each score of a row
+var<private> own: array<RowBias, ROWS>;
+var<private> documents: array<u32, ROWS>; // of the queries
+var<private> visible: array<u32, ROWS>;   // a bit for each score of a row
 
 fn read_queries(local: u32) {
     for (var r = 0u; r < ROWS; r++) {
@@ -73,39 +75,87 @@ fn score_keys(j: u32) {
     }
 }
 
-// Finds what this invocation's rows see of a tile that hides something; whether that is anything.
-fn look(local: u32, key: u32) -> bool {
-    var keys = 0u;
+// Finds what this invocation's rows see of a tile that hides something, its key having been looked at; whether that is anything.
+fn look(local: u32, key: u32, document: u32) -> bool {
+    for (var r = 0u; r < ROWS; r++) {
+        visible[r] = 0u;
+    }
     for (var e = 0u; e < LANES; e++) {
-        keys |= select(0u, 1u, subgroupShuffle(key, e) != 0u) << e;
+        let key_visible = subgroupShuffle(key, e) != 0u;
+        var key_document = 0u;
+        if DOCUMENTS {
+            key_document = subgroupShuffle(document, e);
+        }
+        for (var r = 0u; r < ROWS; r++) {
+            let i = place.q_first + r * WORKGROUP + local;
+            let sees_it = key_visible && key_document == documents[r] && in_range(i, place.k_first + e);
+            visible[r] |= select(0u, 1u, sees_it) << e;
+        }
     }
     var any = 0u;
     for (var r = 0u; r < ROWS; r++) {
-        var bits = 0u;
-        for (var e = 0u; e < LANES; e++) {
-            bits |= select(0u, 1u, sees(place.q_first + r * WORKGROUP + local, place.k_first + e)) << e;
-        }
-        visible[r] = bits & keys;
+        visible[r] &= bits_from(place.q_first + r * WORKGROUP + local, place.k_first);
         any |= visible[r];
     }
     return any != 0u;
 }
 
-// Scales, biases and hides the scores of a row.
-fn finish_scores(r: u32, row: u32, hides: bool) {
-    let own = row_bias(row);
+// The next key tile of which some row of the subgroup sees something, and whether it hides something. A loop of its own, because
+// some drivers run every branch of a loop's body whether anybody takes it or not, but leave a loop.
+fn next_tile(local: u32, first: u32, end: u32) -> bool {
+    place.k_first = first;
+    loop {
+        if place.k_first >= end {
+            return false;
+        }
+        if !tile_hides() {
+            return false;
+        }
+        let j = place.k_first + lane % LANES;
+        if subgroupAny(look(local, visible_key(j), key_document(j))) {
+            return true;
+        }
+        place.k_first += K_TILE;
+    }
+    return false;
+}
+
+// Scales and biases the scores of a row.
+fn add_bias(r: u32, row: u32) {
     if bias_constant() {
         for (var e = 0u; e < LANES; e++) {
-            score[r][e] = fma(score[r][e], params.scale, constant_bias(own));
+            score[r][e] = fma(score[r][e], params.scale, constant_bias(own[r]));
         }
     } else {
+        let tile = tile_bias(r, row);
         for (var e = 0u; e < LANES; e++) {
-            score[r][e] = fma(score[r][e], params.scale, bias_of(row, e, own));
+            score[r][e] = fma(score[r][e], params.scale, bias_of(row, e, own[r], tile));
         }
     }
+}
+
+fn add_bends(local: u32) {
+    for (var s = segment_first; s < segment_last; s++) {
+        for (var r = 0u; r < ROWS; r++) {
+            for (var e = 0u; e < LANES; e++) {
+                score[r][e] += fire_bend(s, place.q_first + r * WORKGROUP + local, place.k_first + e, own[r].normalizer);
+            }
+        }
+    }
+}
+
+fn finish_scores(local: u32, hides: bool) {
+    for (var r = 0u; r < ROWS; r++) {
+        add_bias(r, r * WORKGROUP + local);
+    }
+    if fire_bends() {
+        add_bends(local);
+    }
     if hides {
-        for (var e = 0u; e < LANES; e++) {
-            score[r][e] = select(MASKED, score[r][e], (visible[r] >> e & 1u) != 0u);
+        for (var r = 0u; r < ROWS; r++) {
+            for (var e = 0u; e < LANES; e++) {
+                score[r][e] = select(MASKED, score[r][e], (visible[r] >> e & 1u) != 0u);
+            }
         }
     }
 }
@@ -177,25 +227,26 @@ fn attention_forward_broadcast(
 ) {
     lane = subgroup_lane;
     lanes = subgroup_size;
-    rows_in_order = subgroupAll(lanes <= WORKGROUP && local == subgroupShuffle(local, 0u) + lane);
+    row_in_subgroup = local - subgroupMin(local);
     place = placed(group + params.first.xyz);
     for (var r = 0u; r < ROWS; r++) {
         maximum[r] = MASKED;
+        own[r] = row_bias(r * WORKGROUP + local);
+        documents[r] = query_document(place.q_first + r * WORKGROUP + local);
     }
     read_queries(local);
 
     let end = key_end();
-    for (var k_first = key_begin(); k_first < end; k_first += K_TILE) {
-        place.k_first = k_first;
-        let j = k_first + lane % LANES;
-        let hides = tile_hides();
-        if hides && !subgroupAny(look(local, visible_key(j))) {
-            continue;
+    for (var k_first = key_begin(); k_first < end; k_first = place.k_first + K_TILE) {
+        let hides = next_tile(local, k_first, end);
+        if place.k_first >= end {
+            break;
         }
+        let j = place.k_first + lane % LANES;
         bias_prepare(local);
         score_keys(j);
+        finish_scores(local, hides);
         for (var r = 0u; r < ROWS; r++) {
-            finish_scores(r, r * WORKGROUP + local, hides);
             update_softmax(r);
         }
         add_values(j, hides);

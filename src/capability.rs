@@ -11,6 +11,10 @@ pub struct Capabilities {
     pub storage_buffers: u32,
     /// The fewest invocations that share a subgroup; 0 where the device was requested without subgroup operations.
     pub subgroup_size: u32,
+    /// The most invocations that share a subgroup; 0 where the device was requested without subgroup operations.
+    pub largest_subgroup: u32,
+    /// Workgroups that keep the whole device busy, about.
+    pub busy_workgroups: u32,
     /// A processor plays the GPU.
     pub cpu: bool,
 }
@@ -22,8 +26,13 @@ impl Capabilities {
         invocations: 256,
         storage_buffers: 8,
         subgroup_size: 0,
+        largest_subgroup: 0,
+        busy_workgroups: Self::GPU_WORKGROUPS,
         cpu: false,
     };
+
+    /// wgpu does not tell how many units a GPU has; this many workgroups fill a large one.
+    const GPU_WORKGROUPS: u32 = 512;
 
     /// The features that kernels make use of. None is needed.
     #[cfg(feature = "gpu")]
@@ -51,13 +60,26 @@ impl Capabilities {
     #[must_use]
     pub fn of(device: &wgpu::Device) -> Self {
         let (limits, info) = (device.limits(), device.adapter_info());
+        let cpu = info.device_type == wgpu::DeviceType::Cpu;
         let subgroups = device.features().contains(wgpu::Features::SUBGROUP);
         Self {
             workgroup_storage: limits.max_compute_workgroup_storage_size,
             invocations: limits.max_compute_invocations_per_workgroup,
             storage_buffers: limits.max_storage_buffers_per_shader_stage,
             subgroup_size: if subgroups { info.subgroup_min_size } else { 0 },
-            cpu: info.device_type == wgpu::DeviceType::Cpu,
+            largest_subgroup: if subgroups { info.subgroup_max_size } else { 0 },
+            busy_workgroups: busy_workgroups(cpu),
+            cpu,
         }
     }
+}
+
+/// Two for each thread of a processor that plays the GPU, so that none waits for the last.
+#[cfg(feature = "gpu")]
+fn busy_workgroups(cpu: bool) -> u32 {
+    if !cpu {
+        return Capabilities::GPU_WORKGROUPS;
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(2 * threads).unwrap_or(Capabilities::GPU_WORKGROUPS)
 }

@@ -51,7 +51,8 @@ impl Context {
     /// # Errors
     /// A device that offers less than every kernel needs.
     pub fn forward(&self, problem: &Problem) -> Result<Forward, Error> {
-        let variant = choose(problem, &self.capabilities())?;
+        let capabilities = self.capabilities();
+        let variant = choose(problem, &capabilities)?;
         let decodes = variant.algorithm == Algorithm::Decode;
         let merge = Kernel::DecodeMerge {
             dtype: variant.dtype,
@@ -69,7 +70,7 @@ impl Context {
                 .collect(),
             fire_pipeline: problem.fire().map(|_| self.pipeline(Kernel::FireTable)),
             merge_pipeline: decodes.then(|| self.pipeline(merge)),
-            splits: Forward::splits_of(problem, &variant),
+            splits: Forward::splits_of(problem, &variant, &capabilities),
             budget: Budget::default(),
         })
     }

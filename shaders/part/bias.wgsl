@@ -1,22 +1,33 @@
 // The bias of a score, a sum of whatever its slots add; all times log2(e).
-//   bias = gate[i] · offset_bias(j − i) + index_bias(i, j) + dense_bias(i, j) + fire_bias(i, j)
+//   bias = gate[i] · offset_of(j − i) + index_of(i, j) + dense_of(i, j) + fire_of(i, j)
+// FIRE may bend within a tile: then `fire_bend` has to be added for each bend.
 const LOG2_E = 1.4426950408889634;
 
-// What a row needs for all of its scores in a tile.
+// What a row needs for all of its scores.
 struct RowBias {
     gate: f32,
-    normalizer: f32,  // of FIRE: 1 / (ψ(max(L, position)) + ε)
-    strip: vec2<f32>, // what the slot `offset` keeps for it
+    normalizer: f32, // of FIRE: 1 / (ψ(max(L, position)) + ε)
+}
+
+// What a row needs for its scores in a tile, besides.
+struct TileBias {
+    strip: vec2<f32>,
+    indices: vec2<u32>,
 }
 
 fn row_bias(row: u32) -> RowBias {
-    return RowBias(gate_of(place.q_first + row), fire_normalizer(place.q_first + row), offset_strip(row));
+    return RowBias(gate_of(place.q_first + row), fire_normalizer(place.q_first + row));
 }
 
 // Before the scores of a tile; between two barriers, if there are any.
 fn bias_prepare(local: u32) {
     offset_prepare(local);
     fire_prepare();
+}
+
+// Row `row` of the tile is the r-th of its invocation.
+fn tile_bias(r: u32, row: u32) -> TileBias {
+    return TileBias(offset_strip(r, row), index_run(place.q_first + row));
 }
 
 // Whether every score of the tile has the same bias but for the gate, `constant_bias`.
@@ -29,12 +40,12 @@ fn constant_bias(own: RowBias) -> f32 {
 }
 
 // The bias of row `row` and key `slot` of the tile.
-fn bias_of(row: u32, slot: u32, own: RowBias) -> f32 {
-    let by_offset = own.gate * offset_of(row, slot, own.strip);
+fn bias_of(row: u32, slot: u32, own: RowBias, tile: TileBias) -> f32 {
+    let by_offset = own.gate * offset_of(row, slot, tile.strip);
     if !PAIR_BIAS {
         return by_offset;
     }
     let i = place.q_first + row;
     let j = place.k_first + slot;
-    return by_offset + index_of(i, j) + dense_of(i, j) + fire_of(i, j, own.normalizer);
+    return by_offset + index_of(i, j, slot, tile.indices) + dense_of(i, j) + fire_of(i, j, own.normalizer);
 }

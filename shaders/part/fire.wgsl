@@ -22,12 +22,12 @@ fn fire_number(n: u32) -> f32 {
     return fire[place.head * FIRE_STRIDE + n];
 }
 
-fn psi(distance: f32) -> f32 {
-    return log2(1.0 + fire_c * distance);
+fn psi(c: f32, distance: f32) -> f32 {
+    return log2(1.0 + c * distance);
 }
 
 fn normalizer_at(position: i32) -> f32 {
-    return 1.0 / (psi(max(fire_number(1u), f32(position))) + FIRE_EPSILON);
+    return 1.0 / (psi(fire_number(0u), max(fire_number(1u), f32(position))) + FIRE_EPSILON);
 }
 
 fn fire_position(i: u32) -> i32 {
@@ -59,17 +59,28 @@ fn fire_prepare() {
     let last_offset = first_offset + i32(Q_TILE + K_TILE) - 2;
     let nearest = max(0, max(first_offset, -last_offset));
     let farthest = max(abs(first_offset), abs(last_offset));
-    segment_first = segment_of(psi(f32(nearest)) * fire_normalizer(place.q_first + Q_TILE - 1u));
-    segment_last = segment_of(psi(f32(farthest)) * fire_normalizer(place.q_first));
+    segment_first = segment_of(psi(fire_c, f32(nearest)) * fire_normalizer(place.q_first + Q_TILE - 1u));
+    segment_last = segment_of(psi(fire_c, f32(farthest)) * fire_normalizer(place.q_first));
     fire_slope = fire_number(SLOPES + segment_first);
     fire_constant = fire_number(CONSTANTS + segment_first);
 }
 
+fn fire_x(i: u32, j: u32, normalizer: f32) -> f32 {
+    return psi(fire_c, f32(abs(i32(j) - i32(i) - place.shift))) * normalizer;
+}
+
+// The line of the tile's first segment.
 fn fire_of(i: u32, j: u32, normalizer: f32) -> f32 {
-    let x = psi(f32(abs(i32(j) - i32(i) - place.shift))) * normalizer;
-    var sum = fma(fire_slope, x, fire_constant);
-    for (var s = segment_first; s < segment_last; s++) {
-        sum = fma(fire_number(CHANGES + s), max(0.0, x - fire_number(BREAKPOINTS + s)), sum);
-    }
-    return sum;
+    return fma(fire_slope, fire_x(i, j, normalizer), fire_constant);
+}
+
+// Whether the tile meets other segments, past the breakpoints `segment_first` to `segment_last`,
+fn fire_bends() -> bool {
+    return segment_first < segment_last;
+}
+
+// and what the change of the slope at one of them adds.
+fn fire_bend(s: u32, i: u32, j: u32, normalizer: f32) -> f32 {
+    let x = fire_x(i, j, normalizer);
+    return fire_number(CHANGES + s) * max(0.0, x - fire_number(BREAKPOINTS + s));
 }

@@ -16,12 +16,12 @@ fn key_limit() -> u32 {
     return min(key_lengths[place.batch], params.filled);
 }
 
-// Rows from here on see no key,
-fn query_limit() -> u32 {
-    return query_lengths[place.batch];
+// Whether a row is past the queries of the sequence, and sees no key.
+fn past_queries(i: u32) -> bool {
+    return i >= query_lengths[place.batch];
 }
 
-// and from here on are not the sequence's.
+// Rows from here on are not the sequence's.
 fn row_limit() -> u32 {
     return params.q_len;
 }

@@ -15,12 +15,12 @@ fn key_limit() -> u32 {
     return min(key_lengths[place.batch], params.filled);
 }
 
-// Rows from here on see no key: those past the last are not written, so that nothing need be hidden there;
-fn query_limit() -> u32 {
-    return 0xffffffffu;
+// Whether a row is past the queries of the sequence, and sees no key: those past the last are not written.
+fn past_queries(i: u32) -> bool {
+    return false;
 }
 
-// from here on they are not the sequence's.
+// Rows from here on are not the sequence's.
 fn row_limit() -> u32 {
     return params.q_len;
 }

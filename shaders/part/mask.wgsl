@@ -13,8 +13,8 @@ fn key_begin() -> u32 {
 
 // Where the keys end that some row of the tile may see.
 fn key_end() -> u32 {
-    let rows = min(query_limit(), row_limit());
-    if place.q_first >= rows {
+    let rows = row_limit();
+    if place.q_first >= rows || past_queries(place.q_first) {
         return 0u;
     }
     if CAUSAL || WINDOW {
@@ -36,13 +36,17 @@ fn tile_hides() -> bool {
     let last = place.k_first + K_TILE - 1u;
     let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
     let last_offset = i32(last) - i32(place.q_first) - place.shift;
-    let rows = place.q_first + Q_TILE > query_limit();
+    let rows = past_queries(place.q_first + Q_TILE - 1u);
     return KEY_MASK || PAIR_MASK || rows || hidden_offset(first_offset) || hidden_offset(last_offset) || last >= key_limit();
 }
 
-// Whether a query sees a key that is visible to some.
+// Whether a query sees a key that is visible to some, documents and bits left aside.
+fn in_range(i: u32, j: u32) -> bool {
+    return !hidden_offset(i32(j) - i32(i) - place.shift) && !past_queries(i);
+}
+
 fn sees(i: u32, j: u32) -> bool {
-    return !hidden_offset(i32(j) - i32(i) - place.shift) && i < query_limit() && same_document(i, j) && bit_set(i, j);
+    return in_range(i, j) && query_document(i) == key_document(j) && (bits_from(i, j) & 1u) != 0u;
 }
 
 // The exponentials; compared as bits, because a score that is not a number must not pass for a hidden one.

@@ -8,7 +8,7 @@ fn offset_constant() -> bool {
     return true;
 }
 
-fn offset_strip(row: u32) -> vec2<f32> {
+fn offset_strip(r: u32, row: u32) -> vec2<f32> {
     return vec2(0.0);
 }
 

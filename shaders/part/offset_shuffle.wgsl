@@ -1,11 +1,21 @@
 // Slot `offset`: one number per head and clamped offset, times log2(e), read once for a subgroup.
-//   near tile:     lane l of rows i, i + 1, … needs offsets o − l + e for its keys e: the lanes + LANES − 1 that all of them need are
-//                  read by two loads a lane, and passed on by shuffles
-//   constant tile: all offsets past the radius on one side: one number for the whole tile
-// Where the rows of a subgroup do not follow one another, which WGSL does not promise, each score reads its own.
+//   row i of the subgroup's rows i₀, i₀ + 1, … needs offsets o − (i − i₀) + e for its keys e, o being that of i₀ and key 0: the
+//   lanes + LANES − 1 numbers that all of them need are read by two loads a lane, and passed on by shuffles
+// Tiles of one number are no exception: a branch costs a processor that plays the GPU more than it saves.
 @group(0) @binding(6) var<storage, read> offset_table: array<f32>; // [H, 2·radius + 1]
-var<private> constant_tile: bool;
-var<private> constant_offset: f32;
+const constant_offset = 0.0;
+var<private> strip_next: array<f32, ROWS>;
+var<private> strip_follows: bool; // whether this tile follows the one that `strip_next` is of
+var<private> strip_at: u32;       // where the tile behind that one begins
+
+fn offset_prepare(local: u32) {
+    strip_follows = strip_at == place.k_first && place.k_first != key_begin();
+    strip_at = place.k_first + K_TILE;
+}
+
+fn offset_constant() -> bool {
+    return false;
+}
 
 fn offset_bias(offset: i32) -> f32 {
     let radius = i32(params.radius);
@@ -13,38 +23,19 @@ fn offset_bias(offset: i32) -> f32 {
     return offset_table[row + u32(clamp(offset, -radius, radius) + radius)];
 }
 
-fn offset_prepare(local: u32) {
-    let radius = i32(params.radius);
-    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
-    let last_offset = first_offset + i32(Q_TILE + K_TILE) - 2;
-    constant_tile = first_offset >= radius || last_offset <= -radius;
-    constant_offset = offset_bias(first_offset);
-}
-
-fn offset_constant() -> bool {
-    return constant_tile;
-}
-
-fn offset_at(row: u32, slot: u32) -> i32 {
-    return i32(place.k_first + slot) - i32(place.q_first + row) - place.shift;
-}
-
-// This lane's share of what the subgroup needs for a row: the numbers of offsets o − (lanes − 1) + l and o + 1 + l, o being that of
-// lane 0 and key 0.
-fn offset_strip(row: u32) -> vec2<f32> {
-    if constant_tile || !rows_in_order {
-        return vec2(0.0);
+// This lane's share of what the subgroup needs for a row: of offsets o − (lanes − 1) + l and o + 1 + l. With LANES lanes the latter
+// are the former of the next tile.
+fn offset_strip(r: u32, row: u32) -> vec2<f32> {
+    let first = i32(place.k_first + lane) - i32(place.q_first + row - row_in_subgroup) - place.shift + 1;
+    var low = strip_next[r];
+    if lanes != LANES || !strip_follows {
+        low = offset_bias(first - i32(lanes));
     }
-    let first = offset_at(row - lane, 0u);
-    return vec2(offset_bias(first + 1 - i32(lanes) + i32(lane)), offset_bias(first + 1 + i32(lane)));
+    let high = offset_bias(first);
+    strip_next[r] = high;
+    return vec2(low, high);
 }
 
 fn offset_of(row: u32, slot: u32, strip: vec2<f32>) -> f32 {
-    if PAIR_BIAS && constant_tile {
-        return constant_offset;
-    }
-    if !rows_in_order {
-        return offset_bias(offset_at(row, slot));
-    }
-    return subgroupShuffle(select(strip.y, strip.x, lane >= slot), (lanes - 1u + slot - lane) & (lanes - 1u));
+    return subgroupShuffle(select(strip.y, strip.x, lane >= slot), (lanes - 1u + slot - row_in_subgroup) & (lanes - 1u));
 }

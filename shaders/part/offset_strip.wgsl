@@ -2,7 +2,7 @@
 //   near tile:     stage the Q_TILE + K_TILE − 1 offsets that it meets, read them by diagonal
 //   constant tile: all offsets past the radius on one side: one number for the whole tile
 @group(0) @binding(6) var<storage, read> offset_table: array<f32>; // [H, 2·radius + 1]
-var<workgroup> staged: array<f32, Q_TILE + K_TILE>;
+var<workgroup> staged: array<f32, Q_TILE + K_TILE - 1u>;
 var<private> constant_tile: bool;
 var<private> constant_offset: f32;
 
@@ -16,7 +16,7 @@ fn offset_prepare(local: u32) {
         constant_offset = offset_table[row + u32(clamp(first_offset, -radius, radius) + radius)];
         return;
     }
-    for (var t = local; t < Q_TILE + K_TILE; t += WORKGROUP) {
+    for (var t = local; t < Q_TILE + K_TILE - 1u; t += WORKGROUP) {
         staged[t] = offset_table[row + u32(clamp(first_offset + i32(t), -radius, radius) + radius)];
     }
 }
@@ -25,7 +25,7 @@ fn offset_constant() -> bool {
     return constant_tile;
 }
 
-fn offset_strip(row: u32) -> vec2<f32> {
+fn offset_strip(r: u32, row: u32) -> vec2<f32> {
     return vec2(0.0);
 }
 

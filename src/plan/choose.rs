@@ -55,7 +55,9 @@ fn algorithm(problem: &Problem, capabilities: &Capabilities) -> (Algorithm, u32)
         };
         return (Algorithm::Decode, shape.q_len.next_power_of_two().min(most));
     }
-    let broadcast = capabilities.cpu && capabilities.subgroup_size >= Algorithm::LANES;
+    let subgroups = capabilities.subgroup_size >= Algorithm::LANES
+        && capabilities.largest_subgroup <= Algorithm::MOST_LANES;
+    let broadcast = capabilities.cpu && subgroups;
     match (broadcast, features) {
         (true, 0..=64) => (Algorithm::Broadcast, 4),
         (true, 65..=128) => (Algorithm::Broadcast, 2),

@@ -1,8 +1,9 @@
 //! A few query rows against many keys: parts of the keys apart, then merged.
 
+use super::Variant;
 use super::bound::workspace;
 use super::split::{Chunk, Work};
-use crate::Problem;
+use crate::{Capabilities, Problem};
 
 /// What the parts leave behind.
 pub(super) struct Parts {
@@ -14,18 +15,20 @@ pub(super) struct Parts {
 
 /// Keys of a part at least: fewer would not repay the merge.
 const KEYS: u32 = 512;
-/// Workgroups that keep any device busy.
-const ENOUGH: u32 = 1024;
 /// Parts at most: each is read once more by the merge.
 const MOST: u32 = 128;
 
 /// How many parts the keys of a problem are split into: so many that one row of one head uses the whole device, if it has keys
 /// enough.
-pub(super) fn splits(problem: &Problem) -> u32 {
+pub(super) fn splits(problem: &Problem, variant: &Variant, capabilities: &Capabilities) -> u32 {
     let shape = problem.shape();
-    let busy = shape.batch.saturating_mul(shape.heads).max(1);
-    let wanted = ENOUGH.div_ceil(busy).min(MOST);
-    shape.k_len.div_ceil(KEYS).clamp(1, wanted)
+    let tiles = shape.q_len.div_ceil(variant.q_tile());
+    let unsplit = shape
+        .batch
+        .saturating_mul(shape.heads)
+        .saturating_mul(tiles);
+    let wanted = capabilities.busy_workgroups.div_ceil(unsplit.max(1));
+    shape.k_len.div_ceil(KEYS).clamp(1, wanted.min(MOST))
 }
 
 impl Parts {

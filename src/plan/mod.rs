@@ -33,7 +33,7 @@ pub(crate) use kernel::Kernel;
 pub(crate) use offset_table::Family;
 pub(crate) use rope::RopeVariant;
 
-use crate::{Error, Problem};
+use crate::{Capabilities, Error, Problem};
 
 /// A compiled forward pass of one problem.
 #[derive(Clone, Debug)]
@@ -54,9 +54,13 @@ pub struct Forward {
 }
 
 impl Forward {
-    pub(crate) fn splits_of(problem: &Problem, variant: &Variant) -> u32 {
+    pub(crate) fn splits_of(
+        problem: &Problem,
+        variant: &Variant,
+        capabilities: &Capabilities,
+    ) -> u32 {
         match variant.algorithm {
-            Algorithm::Decode => decode::splits(problem),
+            Algorithm::Decode => decode::splits(problem, variant, capabilities),
             Algorithm::Fragments | Algorithm::Broadcast => 1,
         }
     }

@@ -20,6 +20,8 @@ pub enum Algorithm {
 impl Algorithm {
     /// The fewest invocations in a subgroup that [`Self::Broadcast`] works with, and the keys that it reads at a time.
     pub const LANES: u32 = 8;
+    /// The most invocations in a subgroup that [`Self::Broadcast`] works with: those of its workgroup, so that all are there.
+    pub const MOST_LANES: u32 = 32;
     /// The most query rows that [`Self::Decode`] is chosen for.
     pub const DECODE_ROWS: u32 = 16;
 }
@@ -112,14 +114,14 @@ impl Variant {
                 weights_and_values
             };
         let partial = self.q_tile() * 8 * 4;
-        let visible = self.k_tile() * 4;
+        let visible_and_documents = self.k_tile() * 8;
         let strip = if self.bias.offset {
-            (self.q_tile() + self.k_tile()) * 4
+            (self.q_tile() + self.k_tile() - 1) * 4
         } else {
             0
         };
-        let seen_and_infinities = 8;
-        tiles + partial + visible + seen_and_infinities + strip
+        let flag = 4;
+        tiles + partial + visible_and_documents + flag + strip
     }
 
     /// The storage bindings that the kernel uses, and whether each is only read; binding 0 holds the uniforms.
