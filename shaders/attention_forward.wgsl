@@ -166,9 +166,7 @@ fn finish_scores(hides: bool) {
         score[r][0] = biased(score[r][0], r, row, column, own);
         score[r][1] = biased(score[r][1], r, row, column + HALF, own);
     }
-    if fire_bends() {
-        add_bends();
-    }
+    add_bends();
     for (var r = 0u; r < ROWS; r++) {
         if hides {
             score[r][0] = hidden(score[r][0], visible[r]);

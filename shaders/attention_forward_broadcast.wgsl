@@ -144,19 +144,9 @@ fn add_bends(local: u32) {
     }
 }
 
-fn finish_scores(local: u32, hides: bool) {
-    for (var r = 0u; r < ROWS; r++) {
-        add_bias(r, r * WORKGROUP + local);
-    }
-    if fire_bends() {
-        add_bends(local);
-    }
-    if hides {
-        for (var r = 0u; r < ROWS; r++) {
-            for (var e = 0u; e < LANES; e++) {
-                score[r][e] = select(MASKED, score[r][e], (visible[r] >> e & 1u) != 0u);
-            }
-        }
+fn hide(r: u32) {
+    for (var e = 0u; e < LANES; e++) {
+        score[r][e] = select(MASKED, score[r][e], (visible[r] >> e & 1u) != 0u);
     }
 }
 
@@ -179,6 +169,27 @@ fn update_softmax(r: u32) {
         for (var c = 0u; c < VALUE_BLOCK; c++) {
             sums[b][c][r] *= correction;
         }
+    }
+}
+
+// Turns scores into weights. Where rows have nothing to wait for, one loop does it all: scores that go from a loop over rows to
+// another stay in memory on some drivers.
+fn weigh(local: u32, hides: bool) {
+    if !FIRE {
+        for (var r = 0u; r < ROWS; r++) {
+            add_bias(r, r * WORKGROUP + local);
+            if hides { hide(r); }
+            update_softmax(r);
+        }
+        return;
+    }
+    for (var r = 0u; r < ROWS; r++) {
+        add_bias(r, r * WORKGROUP + local);
+    }
+    add_bends(local);
+    for (var r = 0u; r < ROWS; r++) {
+        if hides { hide(r); }
+        update_softmax(r);
     }
 }
 
@@ -245,10 +256,7 @@ fn attention_forward_broadcast(
         let j = place.k_first + lane % LANES;
         bias_prepare(local);
         score_keys(j);
-        finish_scores(local, hides);
-        for (var r = 0u; r < ROWS; r++) {
-            update_softmax(r);
-        }
+        weigh(local, hides);
         add_values(j, hides);
     }
 

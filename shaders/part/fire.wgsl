@@ -5,6 +5,7 @@
 // A tile mostly lies within one segment, and then this is one multiply-add.
 @group(0) @binding(16) var<storage, read> fire: array<f32>; // [H, 4·FIRE_WIDTH + 4]: c, L, breakpoints, changes, A, C
 
+const FIRE = true;
 const FIRE_EPSILON = 1e-6 * LOG2_E; // since ψ is taken in base 2 here
 const BREAKPOINTS = 2u;
 const CHANGES = BREAKPOINTS + FIRE_WIDTH;
@@ -74,12 +75,7 @@ fn fire_of(i: u32, j: u32, normalizer: f32) -> f32 {
     return fma(fire_slope, fire_x(i, j, normalizer), fire_constant);
 }
 
-// Whether the tile meets other segments, past the breakpoints `segment_first` to `segment_last`,
-fn fire_bends() -> bool {
-    return segment_first < segment_last;
-}
-
-// and what the change of the slope at one of them adds.
+// What the change of the slope adds at one of the breakpoints from `segment_first` to `segment_last`, which the tile meets.
 fn fire_bend(s: u32, i: u32, j: u32, normalizer: f32) -> f32 {
     let x = fire_x(i, j, normalizer);
     return fire_number(CHANGES + s) * max(0.0, x - fire_number(BREAKPOINTS + s));
