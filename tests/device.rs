@@ -143,7 +143,8 @@ fn missing_and_unused_operands_are_named() {
 
 #[test]
 fn a_device_below_the_default_limits_is_refused() {
-    let problem = Problem::builder(SMALL).build().expect("valid");
+    let many_rows = Shape { q_len: 90, ..SMALL };
+    let problem = Problem::builder(many_rows).build().expect("valid");
     let capabilities = Capabilities {
         workgroup_storage: 8192,
         ..Capabilities::WEBGPU_DEFAULT
@@ -161,27 +162,36 @@ fn a_device_below_the_default_limits_is_refused() {
 
 #[test]
 fn a_new_length_keeps_the_variant() {
-    let variant = |q_len, query_offset| {
+    let variant = |q_len, k_len, query_offset| {
         let shape = Shape {
             batch: 1,
             heads: 2,
             kv_heads: 2,
             q_len,
-            k_len: 3 * q_len,
+            k_len,
             head_dim: 64,
         };
         let builder = Problem::builder(shape).bias(Bias::Relative(RelativeBuckets::t5_decoder()));
         let problem = builder.query_offset(query_offset).build().expect("valid");
         choose(&problem, &Capabilities::WEBGPU_DEFAULT)
     };
-    assert_eq!(variant(7, 0), variant(900, 12));
+    assert_eq!(variant(70, 210, 0), variant(900, 9, 12));
+    assert_eq!(variant(1, 3, 2), variant(1, 90_000, 89_999));
 }
 
 #[test]
 fn every_case_fits_the_default_limits() {
     for case in catalogue() {
-        let variant = choose(&case.problem, &Capabilities::WEBGPU_DEFAULT).expect(case.name);
-        assert!(variant.workgroup_bytes() <= 16_384, "{}", case.name);
+        match choose(&case.problem, &Capabilities::WEBGPU_DEFAULT) {
+            Ok(variant) => assert!(variant.workgroup_bytes() <= 16_384, "{}", case.name),
+            // A packed batch reads two starts; with a bias and another mask that is too much for eight buffers.
+            Err(Error::DeviceLimit {
+                limit: Limit::StorageBuffers,
+                found: 8,
+                needed: 9..=10,
+            }) => assert!(case.problem.mask().packed.is_some(), "{}", case.name),
+            Err(error) => panic!("{}: {error}", case.name),
+        }
     }
 }
 
@@ -338,7 +348,7 @@ fn far_buckets_make_a_small_table() {
 #[test]
 fn what_the_device_cannot_hold_is_refused_before_anything_is_made() {
     let long = Shape {
-        q_len: 1 << 24,
+        k_len: 1 << 24,
         head_dim: 64,
         ..SMALL
     };
@@ -355,17 +365,15 @@ fn what_the_device_cannot_hold_is_refused_before_anything_is_made() {
             matches!(
                 refused,
                 Err(Error::BindingTooLarge {
-                    tensor: Tensor::Q,
+                    tensor: Tensor::K,
                     ..
                 })
             ),
             "{refused:?}"
         );
-        let refused = context.forward(&many).expect("a kernel").check_limits();
-        assert!(
-            matches!(refused, Err(Error::DispatchTooLarge { found: 70_000, .. })),
-            "{refused:?}"
-        );
+        // More heads than a dispatch has are several dispatches.
+        let split = context.forward(&many).expect("a kernel").check_limits();
+        assert_eq!(split, Ok(()));
     }
 }
 
