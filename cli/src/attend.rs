@@ -8,12 +8,15 @@ use serde::Serialize;
 
 use crate::args::AttendArgs;
 use crate::engine::Engine;
-use crate::family::{self, Parameters};
+use crate::family::{Family, Parameters};
 use crate::fault::Fault;
 use crate::figures;
+use crate::masks::Masks;
 use crate::output::{self, Written};
 use crate::progress;
-use crate::tensors::{self, K, KEY_LENGTHS, KEY_MASK, Q, TensorFile, V};
+use crate::rope;
+use crate::tensors::{self, TensorFile};
+use crate::wanted::{GATE, K, Q, V};
 
 /// A problem with its data.
 #[derive(Debug)]
@@ -23,14 +26,15 @@ struct Job {
     k: Vec<f32>,
     v: Vec<f32>,
     parameters: Parameters,
-    key_mask: Option<Vec<u8>>,
-    key_lengths: Option<Vec<u32>>,
+    gate: Option<Vec<f32>>,
+    masks: Masks,
 }
 
 #[derive(Debug, Serialize)]
 struct Summary {
     device: String,
     kernel: String,
+    bias: Vec<String>,
     batch: u32,
     heads: u32,
     kv_heads: u32,
@@ -73,38 +77,43 @@ fn load(args: &AttendArgs) -> Result<Job, Fault> {
         k_len,
         head_dim,
     };
-    let (has_mask, has_lengths) = (file.has(KEY_MASK), file.has(KEY_LENGTHS));
     let kv = [batch, kv_heads, k_len, head_dim];
     let (q, k, v) = (
         file.floats(Q, &[batch, heads, q_len, head_dim])?,
         file.floats(K, &kv)?,
         file.floats(V, &[batch, kv_heads, k_len, value_dim])?,
     );
-    let problem = Problem::builder(shape)
+    let family = Family::new(&args.bias, &file, &shape)?;
+    let (biases, masks) = (family.biases()?, Masks::load(&file, &shape)?);
+    let builder = Problem::builder(shape)
         .value_dim(value_dim)
         .scale(Scale::Value(args.scale))
-        .bias(family::bias(args, &file, &shape)?)
+        .gated(file.has(GATE))
         .mask(Mask {
             causal: args.causal,
-            keys: has_mask,
-            key_lengths: has_lengths,
             window: window(args),
-            ..Mask::NONE
+            ..masks.mask
         })
-        .query_offset(args.query_offset)
-        .build()?;
-    let parameters = Parameters::load(&file, &problem)?;
-    let key_mask = has_mask.then(|| file.bytes(KEY_MASK, &[batch, k_len]));
-    let key_lengths = has_lengths.then(|| file.indices(KEY_LENGTHS, &[batch]));
-    Ok(Job {
+        .query_offset(args.query_offset);
+    let summed = biases
+        .iter()
+        .fold(builder, |builder, &bias| builder.add_bias(bias));
+    let problem = summed.build()?;
+    let gate = problem
+        .gated()
+        .then(|| file.floats(GATE, &[batch, heads, q_len]));
+    let mut job = Job {
         problem,
         q,
         k,
         v,
-        parameters,
-        key_mask: key_mask.transpose()?,
-        key_lengths: key_lengths.transpose()?,
-    })
+        parameters: family.parameters(&biases)?,
+        gate: gate.transpose()?,
+        masks,
+    };
+    job.inputs().validate(&job.problem)?;
+    job.rotate(args)?;
+    Ok(job)
 }
 
 /// A window where a side of it is given; the other reaches everything.
@@ -117,14 +126,30 @@ fn window(args: &AttendArgs) -> Option<Window> {
 
 impl Job {
     fn inputs(&self) -> Inputs<'_> {
-        Inputs {
+        self.masks.add_to(Inputs {
             table: self.parameters.table.as_deref(),
+            gate: self.gate.as_deref(),
             indices: self.parameters.indices.as_deref(),
             bias: self.parameters.dense.as_deref(),
-            key_mask: self.key_mask.as_deref(),
-            key_lengths: self.key_lengths.as_deref(),
             ..Inputs::new(&self.q, &self.k, &self.v)
-        }
+        })
+    }
+
+    /// Rotates q and k where that is asked for; the starts of a packed batch have been checked.
+    fn rotate(&mut self, args: &AttendArgs) -> Result<(), Fault> {
+        let shape = *self.problem.shape();
+        let Some(rope) = rope::chosen(&args.rope, shape.head_dim)? else {
+            return Ok(());
+        };
+        let starts = self
+            .masks
+            .starts()
+            .map(|pair| pair.each_ref().map(Vec::as_slice));
+        let [queries, keys] = [0, 1].map(|n| starts.map(|starts| starts[n]));
+        let q = [shape.batch, shape.heads, shape.q_len, shape.head_dim];
+        let k = [shape.batch, shape.kv_heads, shape.k_len, shape.head_dim];
+        rope::rotate(rope, &mut self.q, q, args.query_offset, queries)?;
+        rope::rotate(rope, &mut self.k, k, 0, keys)
     }
 }
 
@@ -160,13 +185,14 @@ fn summary(
     Ok(Summary {
         device: engine.label(),
         kernel: engine.kernel(&job.problem)?,
+        bias: args.bias.names(),
         batch: shape.batch,
         heads: shape.heads,
         kv_heads: shape.kv_heads,
         queries: shape.q_len,
         keys: shape.k_len,
         head_dim: shape.head_dim,
-        key_mask: job.key_mask.is_some(),
+        key_mask: job.masks.key_mask.is_some(),
         seconds: elapsed.as_secs_f64(),
         output: args.output.display().to_string(),
     })
@@ -186,6 +212,7 @@ fn text(summary: &Summary) -> String {
     [
         ("device", summary.device.clone()),
         ("kernel", summary.kernel.clone()),
+        ("bias", summary.bias.join(" + ")),
         ("q", format!("[{batch}, {heads}, {queries}, {head_dim}]")),
         ("k, v", format!("[{batch}, {kv_heads}, {keys}, {head_dim}]")),
         ("time", format!("{time}, first run, transfers included")),

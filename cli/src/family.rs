@@ -1,51 +1,24 @@
-//! The bias of `relattn attend`: its kind from the command line, its tensors from the file.
+//! The biases that are asked for: their kinds from the command line, their tensors from the file.
 
-use relattn::{Bias, IndexFormat, Kerple, Layout, Problem, Shape, alibi_slopes};
+use relattn::{Bias, IndexFormat, Kerple, Layout, Shape, alibi_slopes};
 
-use crate::args::{AttendArgs, BiasKind};
+use crate::args::{BiasArgs, BiasKind};
 use crate::fault::Fault;
-use crate::tensors::{A, BIAS, INDEX, P, SLOPES, TABLE, TensorFile};
+use crate::fire;
+use crate::names::{AS, PS, TABLES};
+use crate::planes::Planes;
+use crate::tensors::TensorFile;
+use crate::wanted::{BIAS, INDEX, SLOPES};
 
-/// The bias that is asked for.
-pub(crate) fn bias(args: &AttendArgs, file: &TensorFile<'_>, shape: &Shape) -> Result<Bias, Fault> {
-    Ok(match args.bias {
-        BiasKind::None => Bias::None,
-        BiasKind::T5 => Bias::Relative(args.buckets.into()),
-        BiasKind::Offset => Bias::PerOffset {
-            max_offset: args.max_offset,
-        },
-        BiasKind::Alibi => Bias::Alibi,
-        BiasKind::KerpleLog => Bias::Kerple(Kerple::Log),
-        BiasKind::KerplePower => Bias::Kerple(Kerple::Power),
-        BiasKind::Sandwich => Bias::Sandwich {
-            dimensions: args.dimensions,
-        },
-        BiasKind::Index => {
-            let [rows, _] = file.sizes(TABLE)?;
-            Bias::Indexed {
-                rows,
-                matrices: 1,
-                each_sequence: file.rank(INDEX)? == 3,
-                format: IndexFormat::U32,
-            }
-        }
-        BiasKind::Dense => {
-            let [each_sequence, each_head] = own_bias(file, shape)?;
-            Bias::Dense(Layout::dense_bias(shape, each_sequence, each_head)?)
-        }
-    })
+/// The sum of biases that is asked for, in the order of the command line.
+#[derive(Debug)]
+pub(crate) struct Family<'a> {
+    args: &'a BiasArgs,
+    file: &'a TensorFile<'a>,
+    shape: Shape,
 }
 
-/// Whether a dense bias is given for each sequence, and for each head: a size of 1 shares it.
-fn own_bias(file: &TensorFile<'_>, shape: &Shape) -> Result<[bool; 2], Fault> {
-    let [batch, heads, ..] = file.sizes::<4>(BIAS)?;
-    Ok([
-        batch == shape.batch && batch != 1,
-        heads == shape.heads && heads != 1,
-    ])
-}
-
-/// What a bias reads.
+/// What the biases read.
 #[derive(Debug, Default)]
 pub(crate) struct Parameters {
     pub(crate) table: Option<Vec<f32>>,
@@ -53,50 +26,132 @@ pub(crate) struct Parameters {
     pub(crate) dense: Option<Vec<f32>>,
 }
 
-impl Parameters {
-    /// Reads what the bias of the problem needs from the file.
-    pub(crate) fn load(file: &TensorFile<'_>, problem: &Problem) -> Result<Self, Fault> {
-        let shape = problem.shape();
-        let heads = shape.heads;
-        let bias = problem.biases().next().unwrap_or(Bias::None);
-        let table = match (bias, bias.table_rows()) {
-            (Bias::Alibi, _) if !file.has(SLOPES) => Some(alibi_slopes(heads)),
-            (Bias::Alibi, _) => Some(file.floats(SLOPES, &[heads])?),
-            (Bias::Kerple(_), _) => {
-                // One table for the library, with a row each.
-                let p = file.floats(P, &[heads])?;
-                Some([p, file.floats(A, &[heads])?].concat())
+impl<'a> Family<'a> {
+    pub(crate) fn new(
+        args: &'a BiasArgs,
+        file: &'a TensorFile<'a>,
+        shape: &Shape,
+    ) -> Result<Self, Fault> {
+        args.check_sum()?;
+        Ok(Self {
+            args,
+            file,
+            shape: *shape,
+        })
+    }
+
+    /// The biases, of which only the sizes come from the file.
+    pub(crate) fn biases(&self) -> Result<Vec<Bias>, Fault> {
+        let kinds = self.args.kinds.iter();
+        kinds.map(|&kind| self.bias(kind)).collect()
+    }
+
+    fn bias(&self, kind: BiasKind) -> Result<Bias, Fault> {
+        Ok(match kind {
+            BiasKind::None => Bias::None,
+            BiasKind::T5 => Bias::Relative(self.args.buckets.into()),
+            BiasKind::Offset => Bias::PerOffset {
+                max_offset: self.args.max_offset,
+            },
+            BiasKind::Alibi => Bias::Alibi,
+            BiasKind::KerpleLog => Bias::Kerple(Kerple::Log),
+            BiasKind::KerplePower => Bias::Kerple(Kerple::Power),
+            BiasKind::Sandwich => Bias::Sandwich {
+                dimensions: self.args.dimensions,
+            },
+            BiasKind::Fire => Bias::Fire {
+                width: fire::width(self.file)?,
+            },
+            BiasKind::Index => self.indexed()?,
+            BiasKind::Dense => {
+                let planes = Planes::of(self.file, BIAS, &self.shape)?;
+                let (sequence, head) = (planes.each_sequence, planes.each_head);
+                Bias::Dense(Layout::dense_bias(&self.shape, sequence, head)?)
             }
-            (_, Some(rows)) => Some(file.floats(TABLE, &[rows, heads])?),
-            (_, None) => None,
+        })
+    }
+
+    fn indexed(&self) -> Result<Bias, Fault> {
+        let name = TABLES.of(BiasKind::Index, &self.args.kinds, self.file)?;
+        let [all, _] = self.file.sizes(name)?;
+        let (matrices, each_sequence) = match self.file.rank(INDEX)? {
+            2 => (1, false),
+            3 => (1, true),
+            _ => {
+                let [matrices, batch, ..] = self.file.sizes::<4>(INDEX)?;
+                (matrices, batch == self.shape.batch && batch != 1)
+            }
         };
-        let mut parameters = Self {
-            table,
-            ..Self::default()
-        };
-        match bias {
-            Bias::Indexed { each_sequence, .. } => {
-                let sizes = [shape.batch, shape.q_len, shape.k_len];
-                let sizes = if each_sequence {
-                    &sizes[..]
-                } else {
-                    &sizes[1..]
-                };
-                parameters.indices = Some(file.indices(INDEX, sizes)?);
+        // Without matrices there is no bias that the library would accept, whatever the rows are.
+        if !all.is_multiple_of(matrices.max(1)) {
+            return Err(Fault::IndexRows {
+                path: self.file.path().to_owned(),
+                name: name.name,
+                rows: all,
+                matrices,
+            });
+        }
+        Ok(Bias::Indexed {
+            rows: all / matrices.max(1),
+            matrices,
+            each_sequence,
+            format: IndexFormat::U32,
+        })
+    }
+
+    /// Reads what the biases need.
+    pub(crate) fn parameters(&self, biases: &[Bias]) -> Result<Parameters, Fault> {
+        let mut parameters = Parameters::default();
+        for (&kind, bias) in self.args.kinds.iter().zip(biases) {
+            if let Some(rows) = self.rows(kind, bias)? {
+                parameters.table.get_or_insert_default().extend(rows);
             }
-            Bias::Dense(_) => {
-                let [each_sequence, each_head] = own_bias(file, shape)?;
-                let size = |each: bool, size: u32| if each { size } else { 1 };
-                let sizes = [
-                    size(each_sequence, shape.batch),
-                    size(each_head, heads),
-                    shape.q_len,
-                    shape.k_len,
-                ];
-                parameters.dense = Some(file.floats(BIAS, &sizes)?);
+            match kind {
+                BiasKind::Index => parameters.indices = Some(self.indices(bias)?),
+                BiasKind::Dense => {
+                    let planes = Planes::of(self.file, BIAS, &self.shape)?;
+                    parameters.dense = Some(self.file.floats(BIAS, &planes.sizes)?);
+                }
+                _ => {}
             }
-            _ => {}
         }
         Ok(parameters)
+    }
+
+    /// The rows of a bias in the table of the sum, where it has any.
+    fn rows(&self, kind: BiasKind, bias: &Bias) -> Result<Option<Vec<f32>>, Fault> {
+        let (file, heads) = (self.file, self.shape.heads);
+        let Some(rows) = bias.table_rows() else {
+            return Ok(None);
+        };
+        Ok(Some(match *bias {
+            Bias::Alibi if !file.has(SLOPES) => alibi_slopes(heads),
+            Bias::Alibi => file.floats(SLOPES, &[heads])?,
+            Bias::Kerple(_) => {
+                let [p, a] = [&PS, &AS].map(|names| names.of(kind, &self.args.kinds, file));
+                let p = file.floats(p?, &[heads])?;
+                [p, file.floats(a?, &[heads])?].concat()
+            }
+            Bias::Fire { width } => fire::table(file, width, heads)?,
+            _ => {
+                let name = TABLES.of(kind, &self.args.kinds, file)?;
+                file.floats(name, &[rows, heads])?
+            }
+        }))
+    }
+
+    fn indices(&self, bias: &Bias) -> Result<Vec<u32>, Fault> {
+        let Bias::Indexed {
+            matrices,
+            each_sequence,
+            ..
+        } = *bias
+        else {
+            return Ok(Vec::new());
+        };
+        let batch = if each_sequence { self.shape.batch } else { 1 };
+        let sizes = [matrices, batch, self.shape.q_len, self.shape.k_len];
+        let dimensions = self.file.rank(INDEX)?.min(4);
+        self.file.indices(INDEX, &sizes[4 - dimensions..])
     }
 }

@@ -62,6 +62,33 @@ pub(crate) enum Fault {
         name: &'static str,
         found: Vec<usize>,
     },
+    #[error(
+        "{path}: tensor {name} could be that of {kinds}; {allowed} are the names that tell them apart"
+    )]
+    SharedName {
+        path: PathBuf,
+        name: &'static str,
+        kinds: String,
+        allowed: String,
+    },
+    #[error(
+        "{path}: tensor {name} has {rows} rows; a multiple of {matrices} is needed, as many for each matrix of index"
+    )]
+    IndexRows {
+        path: PathBuf,
+        name: &'static str,
+        rows: u32,
+        matrices: u32,
+    },
+    #[error("--bias has {kind} twice; each kind may be there once")]
+    RepeatedBias { kind: String },
+    #[error("--bias has none beside {other}; none stands alone")]
+    NoneInSum { other: String },
+    #[error("{option} is given; it needs {needed}")]
+    Unasked {
+        option: String,
+        needed: &'static str,
+    },
     #[error("{path} is the input too; name another file to write")]
     SameFile { path: PathBuf },
     #[error("{path}: cannot be written: {source}")]
@@ -74,6 +101,14 @@ pub(crate) enum Fault {
     Device(#[from] relattn::Error),
     #[error("{tensor} takes {needed} bytes; the device binds at most {maximum}: use --device cpu")]
     TensorTooLarge {
+        tensor: Tensor,
+        needed: u64,
+        maximum: u64,
+    },
+    #[error(
+        "{tensor} takes {needed} bytes; a buffer of the device holds at most {maximum}: use --device cpu"
+    )]
+    BufferTooLarge {
         tensor: Tensor,
         needed: u64,
         maximum: u64,
@@ -94,6 +129,12 @@ pub(crate) enum Fault {
     OracleRefused { reason: &'static str },
     #[error("an empty matrix of {queries} x {keys}; --queries and --keys must be at least 1")]
     EmptyMatrix { queries: u32, keys: u32 },
+    #[error("--bias none adds nothing to show; name another bias")]
+    NothingToShow,
+    #[error(
+        "the bias has {numbers} numbers; at most {maximum} are shown: lower --queries, --keys or --heads"
+    )]
+    TooManyNumbers { numbers: u128, maximum: u64 },
     #[error("{name} failed: {message}")]
     Gpu { name: String, message: String },
     #[error("the picture cannot be encoded: {0}")]

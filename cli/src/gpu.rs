@@ -51,28 +51,7 @@ impl Gpu {
 
     /// Refuses what would fail inside wgpu, where the message would not name the tensor.
     pub(crate) fn fits(&self, problem: &Problem) -> Result<(), Fault> {
-        let maximum = self.largest_binding();
-        for tensor in [Tensor::Q, Tensor::K, Tensor::V, Tensor::Out, Tensor::Lse] {
-            let found = 4 * problem.elements(tensor);
-            if found > maximum {
-                return Err(too_large(tensor, found, maximum));
-            }
-        }
-        if problem.offset_table_bytes() > 0 {
-            let radius = problem.bias_radius();
-            let bytes = problem.offset_table_bytes();
-            let widest = u64::from(self.limits().max_compute_workgroups_per_dimension) * 64;
-            let heads = u64::from(problem.shape().heads);
-            let maximum = maximum.min(widest * 4 * heads.max(1));
-            if bytes > maximum {
-                return Err(Fault::OffsetTable {
-                    radius,
-                    bytes,
-                    maximum,
-                });
-            }
-        }
-        Ok(())
+        fits(problem, &self.limits())
     }
 
     /// The matrix of bucket indices, built on the device and read back.
@@ -84,7 +63,7 @@ impl Gpu {
         format: IndexFormat,
     ) -> Result<Vec<u32>, Fault> {
         let elements = u64::from(q_len) * u64::from(k_len);
-        let (found, maximum) = (format.bytes(elements), self.largest_binding());
+        let (found, maximum) = (format.bytes(elements), largest_binding(&self.limits()));
         if found > maximum {
             return Err(too_large(Tensor::Indices, found, maximum));
         }
@@ -168,16 +147,55 @@ impl Gpu {
         })
     }
 
-    fn largest_binding(&self) -> u64 {
-        let limits = self.limits();
-        limits
-            .max_storage_buffer_binding_size
-            .min(limits.max_buffer_size)
-    }
-
     fn limits(&self) -> wgpu::Limits {
         self.context().device().limits()
     }
+}
+
+/// Tensors lie in a buffer each, of which a pass binds as much at a time as the device allows; the offset table it binds whole.
+fn fits(problem: &Problem, limits: &wgpu::Limits) -> Result<(), Fault> {
+    let maximum = limits.max_buffer_size;
+    for tensor in [
+        Tensor::Q,
+        Tensor::K,
+        Tensor::V,
+        Tensor::Out,
+        Tensor::Lse,
+        Tensor::Table,
+        Tensor::Gate,
+        Tensor::Bias,
+        Tensor::Indices,
+        Tensor::MaskBits,
+        Tensor::QueryDocuments,
+        Tensor::KeyDocuments,
+    ] {
+        let needed = 4 * problem.elements(tensor);
+        if needed > maximum {
+            return Err(Fault::BufferTooLarge {
+                tensor,
+                needed,
+                maximum,
+            });
+        }
+    }
+    let bytes = problem.offset_table_bytes();
+    let widest = u64::from(limits.max_compute_workgroups_per_dimension) * 64;
+    let heads = u64::from(problem.shape().heads);
+    let maximum = largest_binding(limits).min(widest * 4 * heads.max(1));
+    if bytes > maximum {
+        return Err(Fault::OffsetTable {
+            radius: problem.bias_radius(),
+            bytes,
+            maximum,
+        });
+    }
+    Ok(())
+}
+
+fn largest_binding(limits: &wgpu::Limits) -> u64 {
+    limits
+        .max_storage_buffer_binding_size
+        .min(limits.max_buffer_size)
 }
 
 const fn too_large(tensor: Tensor, needed: u64, maximum: u64) -> Fault {
@@ -199,5 +217,62 @@ fn unpack(bytes: &[u8], format: IndexFormat) -> Vec<u32> {
             .chunks_exact(4)
             .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+    use crate::fault::Fault;
+    use relattn::{Bias, Problem, Shape, Tensor, wgpu};
+
+    /// q takes 4000 bytes, the other tensors less.
+    fn problem(query_offset: i32) -> Problem {
+        let shape = Shape {
+            batch: 1,
+            heads: 2,
+            kv_heads: 1,
+            q_len: 100,
+            k_len: 10,
+            head_dim: 5,
+        };
+        let builder = Problem::builder(shape).value_dim(3).bias(Bias::Alibi);
+        let problem = builder.query_offset(query_offset).build();
+        problem.expect("a valid problem")
+    }
+
+    fn limits(buffer: u64, binding: u64) -> wgpu::Limits {
+        wgpu::Limits {
+            max_buffer_size: buffer,
+            max_storage_buffer_binding_size: binding,
+            ..wgpu::Limits::default()
+        }
+    }
+
+    #[test]
+    fn a_tensor_may_exceed_a_binding_but_not_a_buffer() {
+        fits(&problem(0), &limits(4000, 2000)).expect("bound in parts");
+        let found = fits(&problem(0), &limits(3999, 2000));
+        let Err(Fault::BufferTooLarge {
+            tensor: Tensor::Q,
+            needed: 4000,
+            maximum: 3999,
+        }) = found
+        else {
+            panic!("{found:?}");
+        };
+    }
+
+    #[test]
+    fn the_offset_table_may_not_exceed_a_binding() {
+        // 2 heads to distance 99: 4 · 2 · 199 bytes.
+        fits(&problem(0), &limits(4000, 1592)).expect("just fits");
+        for (offset, binding) in [(0, 1591), (1, 1592)] {
+            let found = fits(&problem(offset), &limits(4000, binding));
+            let Err(Fault::OffsetTable { maximum, .. }) = found else {
+                panic!("{found:?}");
+            };
+            assert_eq!(maximum, binding);
+        }
     }
 }

@@ -11,12 +11,18 @@ mod engine;
 mod family;
 mod fault;
 mod figures;
+mod fire;
 mod gpu;
 mod inspect;
+mod masks;
+mod names;
 mod output;
+mod planes;
 mod progress;
 mod resident;
+mod rope;
 mod tensors;
+mod wanted;
 
 use std::process::ExitCode;
 

@@ -6,62 +6,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::fault::Fault;
-
-/// A tensor that is looked for: its name, and its dimensions in words.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
-    pub(crate) name: &'static str,
-    pub(crate) form: &'static str,
-}
-
-pub(crate) const Q: Wanted = Wanted {
-    name: "q",
-    form: "[B, H, Nq, D]",
-};
-pub(crate) const K: Wanted = Wanted {
-    name: "k",
-    form: "[B, Hkv, Nk, D]",
-};
-pub(crate) const V: Wanted = Wanted {
-    name: "v",
-    form: "[B, Hkv, Nk, D]",
-};
-pub(crate) const TABLE: Wanted = Wanted {
-    name: "table",
-    form: "[rows, H]",
-};
-pub(crate) const SLOPES: Wanted = Wanted {
-    name: "slopes",
-    form: "[H]",
-};
-pub(crate) const P: Wanted = Wanted {
-    name: "p",
-    form: "[H]",
-};
-pub(crate) const A: Wanted = Wanted {
-    name: "a",
-    form: "[H]",
-};
-pub(crate) const INDEX: Wanted = Wanted {
-    name: "index",
-    form: "[Nq, Nk] or [B, Nq, Nk]",
-};
-pub(crate) const BIAS: Wanted = Wanted {
-    name: "bias",
-    form: "[B or 1, H or 1, Nq, Nk]",
-};
-pub(crate) const KEY_LENGTHS: Wanted = Wanted {
-    name: "key_lengths",
-    form: "[B]",
-};
-pub(crate) const KEY_MASK: Wanted = Wanted {
-    name: "key_mask",
-    form: "[B, Nk]",
-};
-pub(crate) const CTX: Wanted = Wanted {
-    name: "ctx",
-    form: "[B, H, Nq, D]",
-};
+use crate::wanted::Wanted;
 
 /// A parsed file, and where it came from for messages.
 #[derive(Debug)]
@@ -85,6 +30,10 @@ impl<'a> TensorFile<'a> {
             source,
         })?;
         Ok(Self { path, tensors })
+    }
+
+    pub(crate) const fn path(&self) -> &'a Path {
+        self.path
     }
 
     pub(crate) fn has(&self, wanted: Wanted) -> bool {
@@ -122,6 +71,28 @@ impl<'a> TensorFile<'a> {
         Ok(words
             .map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]))
             .collect())
+    }
+
+    /// The value of an f32 tensor of one number, where the file has it.
+    pub(crate) fn number(&self, wanted: Wanted) -> Result<Option<f32>, Fault> {
+        if !self.has(wanted) {
+            return Ok(None);
+        }
+        let sizes: &[u32] = match self.rank(wanted)? {
+            0 => &[],
+            _ => &[1],
+        };
+        Ok(self.floats(wanted, sizes)?.first().copied())
+    }
+
+    /// Whether each number of a tensor of u8 or bool of exactly these sizes is not 0.
+    pub(crate) fn flags(&self, wanted: Wanted, sizes: &[u32]) -> Result<Vec<bool>, Fault> {
+        let dtype = match self.view(wanted)?.dtype() {
+            Dtype::BOOL => Dtype::BOOL,
+            _ => Dtype::U8,
+        };
+        let data = self.data(wanted, dtype, sizes)?;
+        Ok(data.iter().map(|&byte| byte != 0).collect())
     }
 
     /// The values of a u8 tensor of exactly these sizes.

@@ -1,6 +1,7 @@
 //! Attention on the CPU: the definition, and the fast form.
 
 mod bias;
+mod dense;
 mod fire;
 mod mask;
 mod merge;
@@ -9,6 +10,7 @@ mod product;
 mod rope;
 mod tiled;
 
+pub use dense::dense_bias;
 pub use merge::merge;
 pub use oracle::{Exact, Oracle};
 pub use rope::{rotated, rotated_exact};

@@ -218,7 +218,7 @@ fn visible(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) 
 }
 
 /// The sum of the biases of a score.
-fn bias(problem: &Problem, inputs: &Inputs<'_>, place: [usize; 4]) -> f64 {
+pub(super) fn bias(problem: &Problem, inputs: &Inputs<'_>, place: [usize; 4]) -> f64 {
     let [b, head, i, _] = place;
     let shape = problem.shape();
     let row = (b * shape.heads as usize + head) * shape.q_len as usize + i;

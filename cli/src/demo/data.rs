@@ -4,7 +4,8 @@ use relattn::cpu::Inputs;
 use relattn::{Bias, Mask, Problem, RelativeBuckets, Shape};
 
 use crate::fault::Fault;
-use crate::tensors::{CTX, K, KEY_MASK, Q, TABLE, TensorFile, V};
+use crate::tensors::TensorFile;
+use crate::wanted::{CTX, K, KEY_MASK, Q, TABLE, V};
 
 /// Layer 5 of sentence-transformers/all-mpnet-base-v2 (Apache-2.0) on three sentences.
 pub(crate) static MPNET: &[u8] =

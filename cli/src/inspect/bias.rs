@@ -4,9 +4,11 @@ use std::path::Path;
 
 use relattn::{Direction, RelativeBuckets};
 
+use crate::args::BiasKind;
 use crate::demo::{MPNET, MPNET_PATH};
 use crate::fault::Fault;
-use crate::tensors::{self, TABLE, TensorFile};
+use crate::names::TABLES;
+use crate::tensors::{self, TensorFile};
 
 /// A table by bucket and head, and what to call it.
 #[derive(Debug)]
@@ -37,8 +39,9 @@ impl HeadBias {
 
     fn parse(path: &Path, bytes: &[u8], name: String, rows: u32) -> Result<Self, Fault> {
         let file = TensorFile::parse(path, bytes)?;
-        let [_, heads] = file.sizes(TABLE)?;
-        let table = file.floats(TABLE, &[rows, heads])?;
+        let name_of_table = TABLES.of(BiasKind::T5, &[BiasKind::T5], &file)?;
+        let [_, heads] = file.sizes(name_of_table)?;
+        let table = file.floats(name_of_table, &[rows, heads])?;
         Ok(Self { name, heads, table })
     }
 
@@ -47,12 +50,16 @@ impl HeadBias {
         self.table.get(index).copied().unwrap_or(0.0)
     }
 
-    /// The magnitude that 49 of 50 numbers keep within: a few outliers would leave everything else pale.
     pub(super) fn usual_magnitude(&self) -> f32 {
-        let magnitudes = self.table.iter().map(|value| value.abs());
-        let mut magnitudes: Vec<f32> = magnitudes.filter(|value| value.is_finite()).collect();
-        magnitudes.sort_unstable_by(f32::total_cmp);
-        let index = magnitudes.len() * 49 / 50;
-        magnitudes.get(index).copied().unwrap_or(0.0)
+        usual_magnitude(&self.table)
     }
+}
+
+/// The magnitude that 49 of 50 numbers keep within: a few outliers would leave everything else pale.
+pub(super) fn usual_magnitude(values: &[f32]) -> f32 {
+    let magnitudes = values.iter().map(|value| value.abs());
+    let mut magnitudes: Vec<f32> = magnitudes.filter(|value| value.is_finite()).collect();
+    magnitudes.sort_unstable_by(f32::total_cmp);
+    let index = magnitudes.len() * 49 / 50;
+    magnitudes.get(index).copied().unwrap_or(0.0)
 }

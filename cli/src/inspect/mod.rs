@@ -1,10 +1,14 @@
-//! `relattn inspect`: the buckets of a configuration.
+//! `relattn inspect`: the buckets of T5, or the numbers of another bias.
 
 mod bias;
 mod canvas;
 mod colours;
+mod grid;
+mod map;
 mod matrix;
 mod picture;
+mod scores;
+mod scores_text;
 mod text;
 mod tiles;
 
@@ -13,7 +17,7 @@ use std::path::Path;
 use relattn::{Bias, Problem, RelativeBuckets, Shape, Thresholds};
 use serde::Serialize;
 
-use crate::args::{DeviceChoice, InspectArgs};
+use crate::args::{BiasKind, DeviceChoice, InspectArgs};
 use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::output;
@@ -22,6 +26,8 @@ use bias::HeadBias;
 use matrix::Matrix;
 use tiles::Tiles;
 
+/// Queries and keys where nothing says how many.
+const LENGTH: u32 = 256;
 /// The largest matrix that JSON holds in full.
 const JSON_CELLS: u64 = 1 << 16;
 
@@ -50,7 +56,21 @@ struct Summary<'a> {
 }
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Fault> {
-    let buckets = RelativeBuckets::from(args.buckets);
+    if args.bias.kinds == [BiasKind::T5] {
+        buckets(args)
+    } else {
+        scores::run(args)
+    }
+}
+
+fn buckets(args: &InspectArgs) -> Result<(), Fault> {
+    if args.heads.is_some() {
+        return Err(Fault::Unasked {
+            option: "--heads".into(),
+            needed: "a bias other than t5, whose table has its heads",
+        });
+    }
+    let buckets = RelativeBuckets::from(args.bias.buckets);
     let problem = problem(args, buckets)?;
     let bias = HeadBias::load(args.table.as_deref(), buckets)?;
     if args.device.choice == DeviceChoice::Oracle {
@@ -82,7 +102,7 @@ fn print_written(path: Option<&Path>) {
 
 /// One head and one feature, so that the lengths and the offset are checked as attention checks them.
 fn problem(args: &InspectArgs, buckets: RelativeBuckets) -> Result<Problem, Fault> {
-    let (queries, keys) = (args.queries, args.keys);
+    let [queries, keys] = [args.queries, args.keys].map(|length| length.unwrap_or(LENGTH));
     if queries == 0 || keys == 0 {
         return Err(Fault::EmptyMatrix { queries, keys });
     }

@@ -5,30 +5,25 @@ use relattn::Direction;
 use super::Findings;
 use super::bias::HeadBias;
 use super::canvas::{Align, Area, Canvas, FRAME, GREY, INK, Style};
-use super::colours;
-use super::matrix::Matrix;
+use super::grid::{Grid, Heads};
+use super::{colours, map};
 use crate::fault::Fault;
 
-const MARGIN: u32 = 36;
+pub(super) const MARGIN: u32 = 36;
 /// The longer side of the map of buckets.
-const MAP: u32 = 640;
+pub(super) const MAP: u32 = 640;
 /// Above the maps: the headings, then the labels of the keys.
-const TOP: u32 = 156;
+pub(super) const TOP: u32 = 156;
 /// Left of the map of buckets: the labels of the queries.
 const LABELS: u32 = 58;
 /// Below the map of buckets: its scales.
-const SCALES: u32 = 96;
-const GAP: u32 = 16;
-/// The shortest side of a map, so that one query still shows.
-const THINNEST: u32 = 12;
-const MOST_HEADS: u32 = 64;
-/// Samples of a pixel along each side.
-const SAMPLES: u32 = 3;
-
+pub(super) const SCALES: u32 = 96;
+pub(super) const GAP: u32 = 16;
 /// Draws everything into one picture.
 pub(super) fn draw(findings: &Findings, bias: Option<&HeadBias>) -> Result<Vec<u8>, Fault> {
     let matrix = &findings.matrix;
-    let [width, height] = extent(matrix, MAP);
+    let sizes = [matrix.q_len, matrix.k_len];
+    let [width, height] = map::extent(sizes, MAP);
     let map = Area {
         x: MARGIN + LABELS,
         y: TOP,
@@ -36,7 +31,15 @@ pub(super) fn draw(findings: &Findings, bias: Option<&HeadBias>) -> Result<Vec<u
         height,
     };
     let right = map.x + width + MARGIN + GAP;
-    let grid = bias.map(|bias| Grid::new(matrix, bias, right, height));
+    let at = |head, i, j| bias.map_or(0.0, |bias| bias.at(matrix.at(i, j), head));
+    let heads = bias.map(|bias| Heads {
+        name: &bias.name,
+        heads: bias.heads,
+        sizes,
+        magnitude: bias.usual_magnitude(),
+        at: &at,
+    });
+    let grid = heads.as_ref().map(|heads| Grid::new(heads, right, height));
     let total = grid
         .as_ref()
         .map_or(right - GAP, Grid::right)
@@ -49,19 +52,10 @@ pub(super) fn draw(findings: &Findings, bias: Option<&HeadBias>) -> Result<Vec<u
     heading(&mut canvas, findings);
     map_of_buckets(&mut canvas, findings, map);
     scales_of_buckets(&mut canvas, findings, map);
-    if let (Some(grid), Some(bias)) = (grid, bias) {
-        grid.draw(&mut canvas, matrix, bias);
+    if let (Some(grid), Some(heads)) = (grid, heads) {
+        grid.draw(&mut canvas, &heads);
     }
     canvas.png()
-}
-
-/// The size of a map whose longer side is this long.
-fn extent(matrix: &Matrix, longest: u32) -> [u32; 2] {
-    let larger = u64::from(matrix.q_len.max(matrix.k_len));
-    [matrix.k_len, matrix.q_len].map(|size| {
-        let scaled = u64::from(size) * u64::from(longest) / larger;
-        u32::try_from(scaled).unwrap_or(longest).max(THINNEST)
-    })
 }
 
 fn heading(canvas: &mut Canvas, findings: &Findings) {
@@ -70,58 +64,30 @@ fn heading(canvas: &mut Canvas, findings: &Findings) {
         Direction::Bidirectional => "bidirectional",
         Direction::Causal => "causal",
     };
-    let title = Style {
-        medium: true,
-        ..Style::new(30.0, INK, Align::Left)
-    };
-    canvas.text(MARGIN, 50, "Relative position buckets", title);
     let facts = format!(
         "{} buckets, {direction}, max distance {}; the bias is constant from distance {} on",
         buckets.num_buckets,
         buckets.max_distance,
         findings.thresholds.saturation()
     );
-    canvas.text(MARGIN, 78, &facts, Style::new(18.0, GREY, Align::Left));
+    title(canvas, "Relative position buckets", &facts);
 }
 
-/// The query or key that a pixel shows.
-fn sampled(pixel: u32, pixels: u32, count: u32) -> u32 {
-    let position = u64::from(pixel) * u64::from(count) / u64::from(pixels);
-    u32::try_from(position).unwrap_or(0).min(count - 1)
-}
-
-fn fill_map(
-    canvas: &mut Canvas,
-    matrix: &Matrix,
-    area: Area,
-    colour: impl Fn(u32) -> super::canvas::Colour,
-) {
-    // Several samples a pixel where the matrix is finer, or thin diagonals would break up.
-    let finer = matrix.k_len > area.width || matrix.q_len > area.height;
-    let samples = if finer { SAMPLES } else { 1 };
-    for y in 0..area.height {
-        for x in 0..area.width {
-            let mut sum = [0; 3];
-            for n in 0..samples * samples {
-                let (row, column) = (y * samples + n / samples, x * samples + n % samples);
-                let i = sampled(row, area.height * samples, matrix.q_len);
-                let j = sampled(column, area.width * samples, matrix.k_len);
-                for (sum, level) in sum.iter_mut().zip(colour(matrix.at(i, j))) {
-                    *sum += u32::from(level);
-                }
-            }
-            let mean = sum.map(|sum| u8::try_from(sum / (samples * samples)).unwrap_or(255));
-            canvas.put(area.x + x, area.y + y, mean);
-        }
-    }
-    canvas.frame(area, FRAME);
+/// The heading of a picture, and a line below it.
+pub(super) fn title(canvas: &mut Canvas, name: &str, facts: &str) {
+    let large = Style {
+        medium: true,
+        ..Style::new(30.0, INK, Align::Left)
+    };
+    canvas.text(MARGIN, 50, name, large);
+    canvas.text(MARGIN, 78, facts, Style::new(18.0, GREY, Align::Left));
 }
 
 fn map_of_buckets(canvas: &mut Canvas, findings: &Findings, area: Area) {
     let matrix = &findings.matrix;
     let buckets = findings.thresholds.buckets();
-    fill_map(canvas, matrix, area, |bucket| {
-        colours::bucket(buckets, bucket)
+    map::fill(canvas, [matrix.q_len, matrix.k_len], area, |i, j| {
+        colours::bucket(buckets, matrix.at(i, j))
     });
     let name = Style {
         medium: true,
@@ -204,7 +170,7 @@ fn scales_of_buckets(canvas: &mut Canvas, findings: &Findings, map: Area) {
             Style::new(15.0, INK, Align::Left),
         );
         for x in 0..width {
-            let bucket = first + sampled(x, width, last - first + 1);
+            let bucket = first + map::sampled(x, width, last - first + 1);
             let column = Area {
                 x: area.x + x,
                 width: 1,
@@ -219,121 +185,5 @@ fn scales_of_buckets(canvas: &mut Canvas, findings: &Findings, map: Area) {
         canvas.text(area.x, under, &near, label(Align::Left));
         let far = format!("{last}, far");
         canvas.text(area.x + width, under, &far, label(Align::Right));
-    }
-}
-
-/// The maps of the heads, in rows.
-struct Grid {
-    x: u32,
-    columns: u32,
-    rows: u32,
-    heads: u32,
-    cell: [u32; 2],
-}
-
-/// Between the maps of heads, for a head's name.
-const NAME: u32 = 26;
-
-impl Grid {
-    /// As many columns as make the grid about as high as the map of buckets.
-    fn new(matrix: &Matrix, bias: &HeadBias, x: u32, height: u32) -> Self {
-        let heads = bias.heads.min(MOST_HEADS);
-        let rows = (1..=heads.max(1))
-            .find(|rows| rows * rows * 4 >= heads * 3)
-            .unwrap_or(1);
-        let space = height.max(MAP / 2) + GAP;
-        let columns = heads.div_ceil(rows).max(1);
-        let side = (space / rows)
-            .saturating_sub(NAME + GAP)
-            .max(MAP / columns)
-            .clamp(48, 260);
-        Self {
-            x,
-            columns,
-            rows,
-            heads,
-            cell: extent(matrix, side),
-        }
-    }
-
-    const fn pitch(&self) -> [u32; 2] {
-        let width = if self.cell[0] < 72 { 72 } else { self.cell[0] };
-        [width + GAP, self.cell[1] + GAP + NAME]
-    }
-
-    fn right(&self) -> u32 {
-        self.x + (self.columns * self.pitch()[0]).max(420) + MARGIN - GAP
-    }
-
-    const fn bottom(&self) -> u32 {
-        TOP + self.rows * self.pitch()[1] + SCALES - GAP - NAME
-    }
-
-    fn draw(&self, canvas: &mut Canvas, matrix: &Matrix, bias: &HeadBias) {
-        let magnitude = bias.usual_magnitude();
-        let title = Style {
-            medium: true,
-            ..Style::new(17.0, INK, Align::Left)
-        };
-        let heading = format!("Bias of each head, {}", bias.name);
-        canvas.text(self.x, TOP - 32, &heading, title);
-        let [across, down] = self.pitch();
-        for head in 0..self.heads {
-            let area = Area {
-                x: self.x + head % self.columns * across,
-                y: TOP + head / self.columns * down,
-                width: self.cell[0],
-                height: self.cell[1],
-            };
-            let name = format!("head {head}");
-            canvas.text(
-                area.x,
-                area.y - 7,
-                &name,
-                Style::new(14.0, GREY, Align::Left),
-            );
-            fill_map(canvas, matrix, area, |bucket| {
-                colours::bias(bias.at(bucket, head), magnitude)
-            });
-        }
-        self.scale(canvas, magnitude);
-    }
-
-    fn scale(&self, canvas: &mut Canvas, magnitude: f32) {
-        let area = Area {
-            x: self.x,
-            y: self.bottom() - SCALES + 48,
-            width: 260,
-            height: 16,
-        };
-        let name = "what is added to a score: red lowers it, blue raises it";
-        canvas.text(
-            area.x,
-            area.y - 10,
-            name,
-            Style::new(15.0, INK, Align::Left),
-        );
-        for x in 0..area.width {
-            #[expect(clippy::cast_precision_loss, reason = "a few hundred pixels")]
-            let part = x as f32 / (area.width - 1) as f32;
-            let column = Area {
-                x: area.x + x,
-                width: 1,
-                ..area
-            };
-            canvas.fill(
-                column,
-                colours::bias((2.0 * part - 1.0) * magnitude, magnitude),
-            );
-        }
-        canvas.frame(area, FRAME);
-        let under = area.y + area.height + 18;
-        for (x, label, align) in [
-            (0, format!("\u{2264} \u{2212}{magnitude:.2}"), Align::Left),
-            (area.width / 2, "0".into(), Align::Middle),
-            (area.width, format!("\u{2265} {magnitude:.2}"), Align::Right),
-        ] {
-            canvas.text(area.x + x, under, &label, Style::new(14.0, GREY, align));
-        }
     }
 }

@@ -94,7 +94,7 @@ fn matrix(matrix: &Matrix) -> String {
     } else {
         "by the thresholds".into()
     };
-    let columns = shown(keys);
+    let columns = shown(keys, [START, END]);
     let largest = matrix.query_offset.unsigned_abs().max(queries).max(keys);
     let width = largest.to_string().len().max(3) + 1;
     let line = |name: &str, cell: &dyn Fn(u32) -> String| {
@@ -110,7 +110,7 @@ fn matrix(matrix: &Matrix) -> String {
         text += &format!("query 0 is at position {}\n", matrix.query_offset);
     }
     text += &line("key", &|j| j.to_string());
-    for row in shown(queries) {
+    for row in shown(queries, [START, END]) {
         text += &match row {
             Some(i) => line(&format!("query {i}"), &|j| matrix.at(i, j).to_string()),
             None => line("...", &|_| "...".into()),
@@ -119,12 +119,12 @@ fn matrix(matrix: &Matrix) -> String {
     text.trim_end().to_owned()
 }
 
-/// The indices that are shown, and a gap.
-fn shown(count: u32) -> Vec<Option<u32>> {
-    if count <= START + END + 1 {
+/// The indices that are shown, as many from the start and from the end, and a gap.
+pub(super) fn shown(count: u32, [start, end]: [u32; 2]) -> Vec<Option<u32>> {
+    if count <= start + end + 1 {
         return (0..count).map(Some).collect();
     }
-    let start = (0..START).map(Some);
-    let end = (count - END..count).map(Some);
+    let start = (0..start).map(Some);
+    let end = (count - end..count).map(Some);
     start.chain(std::iter::once(None)).chain(end).collect()
 }

@@ -1,0 +1,87 @@
+//! `relattn attend`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{BiasArgs, DeviceArg, RopeArgs};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Tensors of IN, little-endian f32 unless noted:
+  q                [B, H, Nq, D]      queries, D at most 256
+  k                [B, Hkv, Nk, D]    keys; Hkv divides H
+  v                [B, Hkv, Nk, Dv]   values, Dv at most 256
+  table            [num_buckets, H]   for --bias t5
+                   [2R + 1, H]        for --bias offset; row R is offset 0
+                   [rows, H]          for --bias index; [M · rows, H] with M matrices
+  index            [Nq, Nk], [B, Nq, Nk] or [M, B or 1, Nq, Nk] integers
+                                      for --bias index: rows of the table; past it the bias is 0
+  slopes           [H]                for --bias alibi, optional: else the paper's
+  p, a             [H]                for --bias kerple-log and kerple-power
+  mlp.0.weight     [W, 1] or [W]      for --bias fire, W at most 256
+  mlp.0.bias       [W]                for --bias fire
+  mlp.2.weight     [H, W]             for --bias fire
+  mlp.2.bias       [H]                for --bias fire
+  c                [] or [1]          for --bias fire, optional: else 0.1
+  init_L           [] or [1]          for --bias fire, optional: else 512
+  L_multiplier     [] or [1]          for --bias fire, optional: else 1
+  bias             [B or 1, H or 1, Nq, Nk]   for --bias dense
+  gate             [B, H, Nq]         optional; multiplies t5, offset, alibi, kerple-log,
+                                      kerple-power and sandwich, and needs one of them
+  key_mask         [B, Nk] u8         optional; 0 hides a key
+  mask             [B or 1, H or 1, Nq, Nk] u8 or bool   optional; 0 hides a key from a query
+  key_lengths      [B] integers       optional; hides the keys from there on
+  query_lengths    [B] integers       optional; rows from there on see no key
+  query_documents  [B, Nq] integers   optional, with key_documents: hides the keys of another
+  key_documents    [B, Nk] integers   optional, with query_documents
+  query_starts     [S + 1] integers   optional, with key_starts and B = 1: S sequences, one
+                                      behind the other, whose positions begin anew
+  key_starts       [S + 1] integers   optional, with query_starts; they rise from 0 to Nq and Nk
+
+Integers are u8, u32 or i32, from 0 on. Where two biases of a sum would read one name, each has one of
+its own, which may be used alone too: t5_table, offset_table and index_table for table; kerple_log_p,
+kerple_power_p, kerple_log_a and kerple_power_a for p and a.
+
+Tensors of OUT, f32:
+  ctx       [B, H, Nq, Dv]     softmax(scale · q kᵀ + bias) v; zeros where no key is visible
+  lse       [B, H, Nq]         log-sum-exp of each row; -inf where no key is visible
+
+Exit status: 0 done, 1 the machine failed, 2 bad input; OUT is written only on 0.")]
+pub(crate) struct AttendArgs {
+    /// The safetensors file to read
+    #[arg(value_name = "IN.safetensors")]
+    pub(crate) input: PathBuf,
+    /// The safetensors file to write; replaced whole or not at all
+    #[arg(short, long, value_name = "OUT.safetensors")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) bias: BiasArgs,
+    /// The factor of q kᵀ; the bias is added after it. T5 uses 1, most others 1/√D
+    #[arg(long, default_value_t = 1.0, allow_hyphen_values = true)]
+    pub(crate) scale: f32,
+    /// Hide keys after the query
+    #[arg(long)]
+    pub(crate) causal: bool,
+    /// Hide keys more than N positions before the query
+    #[arg(long, value_name = "N")]
+    pub(crate) window_left: Option<u32>,
+    /// Hide keys more than N positions after the query
+    #[arg(long, value_name = "N")]
+    pub(crate) window_right: Option<u32>,
+    /// The position of query row 0; for a decoding step Nk - Nq
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_hyphen_values = true
+    )]
+    pub(crate) query_offset: i32,
+    #[command(flatten)]
+    pub(crate) rope: RopeArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArg,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
