@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::family::{Family, Parameters};
 use crate::fault::Fault;
 use crate::figures;
-use crate::masks::Masks;
+use crate::masks::{self, Masks};
 use crate::output::{self, Written};
 use crate::progress;
 use crate::rope;
@@ -84,7 +84,7 @@ fn load(args: &AttendArgs) -> Result<Job, Fault> {
         file.floats(V, &[batch, kv_heads, k_len, value_dim])?,
     );
     let family = Family::new(&args.bias, &file, &shape)?;
-    let (biases, masks) = (family.biases()?, Masks::load(&file, &shape)?);
+    let biases = family.biases()?;
     let builder = Problem::builder(shape)
         .value_dim(value_dim)
         .scale(Scale::Value(args.scale))
@@ -92,7 +92,7 @@ fn load(args: &AttendArgs) -> Result<Job, Fault> {
         .mask(Mask {
             causal: args.causal,
             window: window(args),
-            ..masks.mask
+            ..masks::held(&file, &shape)?
         })
         .query_offset(args.query_offset);
     let summed = biases
@@ -109,7 +109,7 @@ fn load(args: &AttendArgs) -> Result<Job, Fault> {
         v,
         parameters: family.parameters(&biases)?,
         gate: gate.transpose()?,
-        masks,
+        masks: Masks::load(&file, &shape)?,
     };
     job.inputs().validate(&job.problem)?;
     job.rotate(args)?;

@@ -24,13 +24,16 @@ pub(crate) enum Fault {
         form: &'static str,
         found: String,
     },
-    #[error("{path}: tensor {name} is {found}; {name} {form} must be {needed}")]
+    #[error(
+        "{path}: tensor {name} is {found}; {name} {form} must be {}",
+        either(allowed)
+    )]
     Dtype {
         path: PathBuf,
         name: &'static str,
         form: &'static str,
         found: Dtype,
-        needed: Dtype,
+        allowed: Vec<Dtype>,
     },
     #[error("{path}: tensor {name} holds {found}; numbers from 0 on are allowed")]
     Negative {
@@ -164,4 +167,9 @@ impl Fault {
         let text = self.to_string();
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
+}
+
+fn either(dtypes: &[Dtype]) -> String {
+    let names: Vec<String> = dtypes.iter().map(Dtype::to_string).collect();
+    names.join(" or ")
 }

@@ -11,11 +11,30 @@ use crate::wanted::{
     QUERY_STARTS, Wanted,
 };
 
-/// The masks of a file, and which they are.
+/// Which masks a file holds; only sizes are read.
+pub(crate) fn held(file: &TensorFile<'_>, shape: &Shape) -> Result<Mask, Fault> {
+    let either = |wanted: [Wanted; 2]| wanted.iter().any(|&wanted| file.has(wanted));
+    let bits = file.has(MASK).then(|| Planes::of(file, MASK, shape));
+    let packed = either([QUERY_STARTS, KEY_STARTS]).then(|| file.sizes(QUERY_STARTS));
+    Ok(Mask {
+        keys: file.has(KEY_MASK),
+        key_lengths: file.has(KEY_LENGTHS),
+        query_lengths: file.has(QUERY_LENGTHS),
+        documents: either([QUERY_DOCUMENTS, KEY_DOCUMENTS]),
+        bits: bits.transpose()?.map(|planes| Bits {
+            each_sequence: planes.each_sequence,
+            each_head: planes.each_head,
+        }),
+        packed: packed.transpose()?.map(|[starts]| Packed {
+            sequences: starts.saturating_sub(1),
+        }),
+        ..Mask::NONE
+    })
+}
+
+/// The masks of a file.
 #[derive(Debug)]
 pub(crate) struct Masks {
-    /// Without what the command line asks for.
-    pub(crate) mask: Mask,
     pub(crate) key_mask: Option<Vec<u8>>,
     key_lengths: Option<Vec<u32>>,
     query_lengths: Option<Vec<u32>>,
@@ -36,30 +55,18 @@ impl Masks {
             let lengths = file.has(wanted).then(|| file.indices(wanted, &[batch]));
             lengths.transpose()
         };
-        let (key_lengths, query_lengths) = (lengths(KEY_LENGTHS)?, lengths(QUERY_LENGTHS)?);
         let documents = pair(
             file,
             [QUERY_DOCUMENTS, KEY_DOCUMENTS],
             [&[batch, q_len], &[batch, k_len]],
         )?;
-        let (bits, words) = bits(file, shape)?.unzip();
-        let (packed, starts) = packed(file)?.unzip();
         Ok(Self {
-            mask: Mask {
-                keys: key_mask.is_some(),
-                key_lengths: key_lengths.is_some(),
-                query_lengths: query_lengths.is_some(),
-                documents: documents.is_some(),
-                bits,
-                packed,
-                ..Mask::NONE
-            },
             key_mask,
-            key_lengths,
-            query_lengths,
+            key_lengths: lengths(KEY_LENGTHS)?,
+            query_lengths: lengths(QUERY_LENGTHS)?,
             documents,
-            bits: words,
-            starts,
+            bits: bits(file, shape)?,
+            starts: starts(file)?,
         })
     }
 
@@ -103,18 +110,16 @@ fn pair(
     Ok(Some([first?, second?]))
 }
 
-fn packed(file: &TensorFile<'_>) -> Result<Option<(Packed, [Vec<u32>; 2])>, Fault> {
+fn starts(file: &TensorFile<'_>) -> Result<Option<[Vec<u32>; 2]>, Fault> {
     if !file.has(QUERY_STARTS) && !file.has(KEY_STARTS) {
         return Ok(None);
     }
     let [count] = file.sizes(QUERY_STARTS)?;
-    let sequences = count.saturating_sub(1);
-    let starts = pair(file, [QUERY_STARTS, KEY_STARTS], [&[count], &[count]])?;
-    Ok(starts.map(|starts| (Packed { sequences }, starts)))
+    pair(file, [QUERY_STARTS, KEY_STARTS], [&[count], &[count]])
 }
 
 /// The mask of each score, as bits: that of key j is bit `j mod 32` of word `j / 32` of its row.
-fn bits(file: &TensorFile<'_>, shape: &Shape) -> Result<Option<(Bits, Vec<u32>)>, Fault> {
+fn bits(file: &TensorFile<'_>, shape: &Shape) -> Result<Option<Vec<u32>>, Fault> {
     if !file.has(MASK) {
         return Ok(None);
     }
@@ -127,9 +132,5 @@ fn bits(file: &TensorFile<'_>, shape: &Shape) -> Result<Option<(Bits, Vec<u32>)>
     let words = flags
         .chunks((shape.k_len as usize).max(1))
         .flat_map(|row| row.chunks(32).map(word));
-    let bits = Bits {
-        each_sequence: planes.each_sequence,
-        each_head: planes.each_head,
-    };
-    Ok(Some((bits, words.collect())))
+    Ok(Some(words.collect()))
 }

@@ -66,7 +66,7 @@ impl<'a> TensorFile<'a> {
 
     /// The values of an f32 tensor of exactly these sizes.
     pub(crate) fn floats(&self, wanted: Wanted, sizes: &[u32]) -> Result<Vec<f32>, Fault> {
-        let data = self.data(wanted, Dtype::F32, sizes)?;
+        let data = self.data(wanted, &[Dtype::F32], sizes)?;
         let words = data.chunks_exact(4);
         Ok(words
             .map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]))
@@ -87,28 +87,23 @@ impl<'a> TensorFile<'a> {
 
     /// Whether each number of a tensor of u8 or bool of exactly these sizes is not 0.
     pub(crate) fn flags(&self, wanted: Wanted, sizes: &[u32]) -> Result<Vec<bool>, Fault> {
-        let dtype = match self.view(wanted)?.dtype() {
-            Dtype::BOOL => Dtype::BOOL,
-            _ => Dtype::U8,
-        };
-        let data = self.data(wanted, dtype, sizes)?;
+        let data = self.data(wanted, &[Dtype::U8, Dtype::BOOL], sizes)?;
         Ok(data.iter().map(|&byte| byte != 0).collect())
     }
 
     /// The values of a u8 tensor of exactly these sizes.
     pub(crate) fn bytes(&self, wanted: Wanted, sizes: &[u32]) -> Result<Vec<u8>, Fault> {
-        Ok(self.data(wanted, Dtype::U8, sizes)?.to_vec())
+        Ok(self.data(wanted, &[Dtype::U8], sizes)?.to_vec())
     }
 
     /// The values of a tensor of u8, or of u32 or i32 that are not negative, of exactly these sizes.
     pub(crate) fn indices(&self, wanted: Wanted, sizes: &[u32]) -> Result<Vec<u32>, Fault> {
+        let data = self.data(wanted, &[Dtype::U8, Dtype::U32, Dtype::I32], sizes)?;
         let dtype = self.view(wanted)?.dtype();
         if dtype == Dtype::U8 {
-            let bytes = self.data(wanted, dtype, sizes)?;
-            return Ok(bytes.iter().map(|&byte| byte.into()).collect());
+            return Ok(data.iter().map(|&byte| byte.into()).collect());
         }
         let signed = dtype == Dtype::I32;
-        let data = self.data(wanted, if signed { dtype } else { Dtype::U32 }, sizes)?;
         let words = data
             .chunks_exact(4)
             .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
@@ -126,15 +121,15 @@ impl<'a> TensorFile<'a> {
         }
     }
 
-    fn data(&self, wanted: Wanted, dtype: Dtype, sizes: &[u32]) -> Result<&'a [u8], Fault> {
+    fn data(&self, wanted: Wanted, allowed: &[Dtype], sizes: &[u32]) -> Result<&'a [u8], Fault> {
         let view = self.view(wanted)?;
-        if view.dtype() != dtype {
+        if !allowed.contains(&view.dtype()) {
             return Err(Fault::Dtype {
                 path: self.path.to_owned(),
                 name: wanted.name,
                 form: wanted.form,
                 found: view.dtype(),
-                needed: dtype,
+                allowed: allowed.to_vec(),
             });
         }
         let needed: Vec<usize> = sizes.iter().map(|&size| size as usize).collect();

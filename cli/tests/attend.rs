@@ -135,3 +135,27 @@ fn hidden_keys_and_an_absent_bias() {
     let names = std::fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(names, 2);
 }
+
+/// More sequences than a device dispatches at once; with one key each, the output is its value.
+#[test]
+fn more_workgroups_than_a_device_dispatches() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = folder.path().join("in.safetensors");
+    let output = folder.path().join("out.safetensors");
+    let many = 65_536;
+    let tensors = HashMap::from([
+        ("q", Made::floats(&[many, 1, 1, 1])),
+        ("k", Made::floats(&[many, 1, 1, 1])),
+        ("v", Made::floats(&[many, 1, 1, 1])),
+    ]);
+    std::fs::write(&input, harness::file(&tensors)).expect("written");
+    succeeded(&relattn([
+        "attend".as_ref(),
+        input.as_os_str(),
+        "-o".as_ref(),
+        output.as_os_str(),
+        "--bias=none".as_ref(),
+    ]));
+    let error = largest_error(&floats(&output, "ctx"), &floats(&input, "v"));
+    assert!(error <= 1e-7, "{error:e}");
+}

@@ -176,27 +176,6 @@ fn more_than_a_device_holds() {
     );
 }
 
-/// Only an adapter limits the number of sequences.
-#[test]
-fn more_workgroups_than_a_device_dispatches() {
-    let many = 65_536;
-    let tensors = HashMap::from([
-        ("q", Made::floats(&[many, 1, 1, 1])),
-        ("k", Made::floats(&[many, 1, 1, 1])),
-        ("v", Made::floats(&[many, 1, 1, 1])),
-    ]);
-    let place = Place::new(&harness::file(&tensors));
-    let listed = relattn(["devices", "--json"]);
-    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
-    let runs = listed.as_array().expect("an array").iter();
-    if runs.filter(|found| found["runs"] == true).count() == 0 {
-        println!("unsupported: no adapter");
-        return;
-    }
-    let options = ["--bias", "none", "--device", "auto"];
-    place.refuses(&options, &["65536 workgroups", "65535"]);
-}
-
 #[test]
 fn files_that_cannot_be_read_or_written() {
     let place = Place::new(b"");

@@ -2,22 +2,8 @@
 
 mod harness;
 
-use std::path::Path;
-
-use harness::{Made, file, recorded, refused, relattn, stdout, succeeded};
+use harness::{Made, decode, file, recorded, refused, relattn, stdout, succeeded};
 use relattn::{Direction, RelativeBuckets};
-
-/// Decodes a picture; its size and how many colours it has.
-fn decode(path: &Path) -> (u32, u32, usize) {
-    let bytes = std::io::BufReader::new(std::fs::File::open(path).expect("a file"));
-    let mut reader = png::Decoder::new(bytes).read_info().expect("a PNG");
-    let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
-    let info = reader.next_frame(&mut pixels).expect("a frame");
-    let mut colours: Vec<&[u8]> = pixels.chunks_exact(3).collect();
-    colours.sort_unstable();
-    colours.dedup();
-    (info.width, info.height, colours.len())
-}
 
 fn json(arguments: &[&str]) -> serde_json::Value {
     let output = relattn(arguments);

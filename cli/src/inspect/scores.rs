@@ -13,6 +13,7 @@ use crate::family::{Family, Parameters};
 use crate::fault::Fault;
 use crate::names::{PS, TABLES};
 use crate::output;
+use crate::progress;
 use crate::tensors::{self, TensorFile};
 use crate::wanted::{BIAS, FIRE_B2, INDEX, SLOPES};
 
@@ -61,7 +62,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), Fault> {
             needed: "--bias t5 alone; other biases are shown by their formulas, without a device",
         });
     }
-    let scores = Scores::load(args)?;
+    let scores = progress::during("computing", || Scores::load(args))?;
     if let Some(path) = &args.png {
         output::replace(path, &scores.picture()?)?;
     }

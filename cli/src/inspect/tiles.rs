@@ -25,7 +25,8 @@ impl Tiles {
         thresholds: &Thresholds,
     ) -> Result<Self, Fault> {
         let usual = Shape {
-            q_len: 1,
+            // Few rows have a kernel of their own; how many more there are decides nothing.
+            q_len: shape.q_len.min(64),
             k_len: 1,
             head_dim: 64,
             ..*shape

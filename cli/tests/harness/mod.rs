@@ -5,6 +5,9 @@
     reason = "each test file uses a part of the harness, and each is a crate of its own"
 )]
 
+pub(crate) mod place;
+pub(crate) mod reference;
+
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -84,6 +87,36 @@ impl Made {
         }
     }
 
+    /// These numbers, rounded to f32.
+    pub(crate) fn numbers(shape: &[usize], values: &[f64]) -> Self {
+        assert_eq!(shape.iter().product::<usize>(), values.len());
+        #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+        let rounded = values.iter().map(|&value| value as f32);
+        Self {
+            dtype: Dtype::F32,
+            shape: shape.to_vec(),
+            data: rounded.flat_map(f32::to_le_bytes).collect(),
+        }
+    }
+
+    pub(crate) fn words(shape: &[usize], values: &[u32]) -> Self {
+        assert_eq!(shape.iter().product::<usize>(), values.len());
+        Self {
+            dtype: Dtype::U32,
+            shape: shape.to_vec(),
+            data: values.iter().flat_map(|n| n.to_le_bytes()).collect(),
+        }
+    }
+
+    /// What a tensor of f32 holds.
+    pub(crate) fn values(&self) -> Vec<f64> {
+        assert_eq!(self.dtype, Dtype::F32);
+        let words = self.data.chunks_exact(4);
+        words
+            .map(|word| f32::from_le_bytes(word.try_into().expect("four bytes")).into())
+            .collect()
+    }
+
     pub(crate) fn bytes(shape: &[usize]) -> Self {
         Self {
             dtype: Dtype::U8,
@@ -135,4 +168,16 @@ pub(crate) fn largest_error(found: &[f32], expected: &[f32]) -> f32 {
             assert!(difference.is_finite());
             worst.max(difference)
         })
+}
+
+/// Decodes a picture; its size and how many colours it has.
+pub(crate) fn decode(path: &Path) -> (u32, u32, usize) {
+    let bytes = std::io::BufReader::new(std::fs::File::open(path).expect("a file"));
+    let mut reader = png::Decoder::new(bytes).read_info().expect("a PNG");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
+    let info = reader.next_frame(&mut pixels).expect("a frame");
+    let mut colours: Vec<&[u8]> = pixels.chunks_exact(3).collect();
+    colours.sort_unstable();
+    colours.dedup();
+    (info.width, info.height, colours.len())
 }
