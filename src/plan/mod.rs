@@ -19,6 +19,9 @@ mod slots;
 mod split;
 mod variant;
 
+#[cfg(test)]
+mod tiles_tests;
+
 pub use bound::Bound;
 pub use budget::Budget;
 pub use choose::choose;

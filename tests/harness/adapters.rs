@@ -16,6 +16,28 @@ pub(crate) struct Adapter {
 
 /// Every adapter; panics where there is none, so that no run passes without a device.
 pub(crate) fn adapters() -> Vec<Adapter> {
+    adapters_with(|_| ())
+}
+
+/// The contexts of the adapters that have one.
+pub(crate) fn contexts() -> Vec<(String, Context)> {
+    limited(|_| ())
+}
+
+/// As [`contexts`], with devices whose limits are changed.
+pub(crate) fn limited(change: fn(&mut wgpu::Limits)) -> Vec<(String, Context)> {
+    let mut contexts = Vec::new();
+    for Adapter { name, context, .. } in adapters_with(change) {
+        match context {
+            Ok(context) => contexts.push((name, context)),
+            Err(reason) => println!("{name}: unsupported: {reason}"),
+        }
+    }
+    assert!(!contexts.is_empty(), "no adapter has a device");
+    contexts
+}
+
+fn adapters_with(change: fn(&mut wgpu::Limits)) -> Vec<Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = wgpu::Backends::PRIMARY | wgpu::Backends::GL;
     let instance = wgpu::Instance::new(descriptor);
@@ -24,31 +46,18 @@ pub(crate) fn adapters() -> Vec<Adapter> {
         !found.is_empty(),
         "no adapter; `cargo xtask test` installs a software Vulkan driver"
     );
-    found.iter().flat_map(devices).collect()
+    let devices = found.iter().flat_map(|adapter| devices(adapter, change));
+    devices.collect()
 }
 
-/// The contexts of the adapters that have one.
-pub(crate) fn contexts() -> Vec<(String, Context)> {
-    let contexts: Vec<_> = adapters()
-        .into_iter()
-        .filter_map(|adapter| Some((adapter.name, adapter.context.ok()?)))
-        .collect();
-    assert!(
-        !contexts.is_empty(),
-        "no adapter has a device with default limits"
-    );
-    contexts
-}
-
-fn devices(adapter: &wgpu::Adapter) -> Vec<Adapter> {
+fn devices(adapter: &wgpu::Adapter, change: fn(&mut wgpu::Limits)) -> Vec<Adapter> {
     let info = adapter.get_info();
     let name = format!("{}/{}", info.backend, info.name);
-    let full = Capabilities::descriptor(adapter);
-    let mut devices = vec![open(
-        adapter,
-        name.clone(),
-        &wgpu::DeviceDescriptor::default(),
-    )];
+    let mut plain = wgpu::DeviceDescriptor::default();
+    let mut full = Capabilities::descriptor(adapter);
+    change(&mut plain.required_limits);
+    change(&mut full.required_limits);
+    let mut devices = vec![open(adapter, name.clone(), &plain)];
     if !full.required_features.is_empty() {
         let name = format!("{name} with {}", names(full.required_features));
         devices.push(open(adapter, name, &full));

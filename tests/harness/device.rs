@@ -2,17 +2,17 @@
 
 use half::{bf16, f16};
 use relattn::cpu::Outputs;
-use relattn::plan::{Forward, ForwardOperands, Operand};
-use relattn::{Bias, Context, Dtype, Problem, Tensor, wgpu};
+use relattn::plan::{Forward, Operand};
+use relattn::{Bias, Context, Dtype, Problem, wgpu};
 use wgpu::util::DeviceExt;
 
-use super::compare::written;
 use super::data::Data;
+use super::placed::Placed;
 
 /// What every output and every guard is filled with: a NaN that no arithmetic makes.
 pub(crate) const POISON: u32 = 0x7fc0_dead;
 /// Bytes before a tensor, so that every tensor is bound at an offset.
-const LEAD: u64 = 256;
+pub(crate) const LEAD: u64 = 256;
 /// Guard words behind a tensor.
 const GUARDS: usize = 8;
 
@@ -38,89 +38,16 @@ pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-fn run_once(
+/// Runs a pass once over fresh buffers.
+pub(crate) fn run_once(
     context: &Context,
     forward: &Forward,
     problem: &Problem,
     data: &Data,
 ) -> Result<Outputs, String> {
-    let floats = |values: &[f32]| placed(context, &bits(values));
-    let dtype = problem.dtype();
-    let stored = |values: &[f32]| placed(context, &stored(dtype, values));
-    let (q, k, v) = (stored(&data.q), stored(&data.k), stored(&data.v));
-    let table = data.table.as_deref().map(floats);
-    let indices = data
-        .indices
-        .as_deref()
-        .map(|indices| placed(context, &words(problem, indices)));
-    let bias = data.bias.as_deref().map(stored);
-    let as_words = |words: &Option<Vec<u32>>| words.as_deref().map(|words| placed(context, words));
-    let [
-        key_lengths,
-        query_lengths,
-        query_documents,
-        key_documents,
-        mask_bits,
-        query_starts,
-        key_starts,
-        block_table,
-    ] = [
-        &data.key_lengths,
-        &data.query_lengths,
-        &data.query_documents,
-        &data.key_documents,
-        &data.mask_bits,
-        &data.query_starts,
-        &data.key_starts,
-        &data.block_table,
-    ]
-    .map(as_words);
-    let gate = data.gate.as_deref().map(floats);
-    let key_mask = data
-        .key_mask
-        .as_deref()
-        .map(|mask| placed(context, &packed(mask)));
-    let poisoned = |words| placed(context, &vec![POISON; words]);
-    let words = words_of(dtype, super::elements(problem, Tensor::Out));
-    let (out, lse) = (
-        poisoned(words),
-        poisoned(super::elements(problem, Tensor::Lse)),
-    );
-    let bound = forward
-        .bind(&ForwardOperands {
-            table: table.as_ref().map(operand),
-            gate: gate.as_ref().map(operand),
-            query_starts: query_starts.as_ref().map(operand),
-            key_starts: key_starts.as_ref().map(operand),
-            block_table: block_table.as_ref().map(operand),
-            indices: indices.as_ref().map(operand),
-            bias: bias.as_ref().map(operand),
-            key_mask: key_mask.as_ref().map(operand),
-            key_lengths: key_lengths.as_ref().map(operand),
-            query_lengths: query_lengths.as_ref().map(operand),
-            query_documents: query_documents.as_ref().map(operand),
-            key_documents: key_documents.as_ref().map(operand),
-            mask_bits: mask_bits.as_ref().map(operand),
-            lse: Some(operand(&lse)),
-            ..ForwardOperands::new(operand(&q), operand(&k), operand(&v), operand(&out))
-        })
-        .map_err(|error| error.to_string())?;
-    let descriptor = wgpu::CommandEncoderDescriptor::default();
-    let mut encoder = context.device().create_command_encoder(&descriptor);
-    bound.encode(&mut encoder);
-    let [out, lse] = read(context, encoder, [&out, &lse]);
-    let out = unguarded(&out, words)?;
-    let poison = elements(dtype, &vec![POISON; words]);
-    let out = elements(dtype, out);
-    let mut gaps = out.iter().zip(&poison).zip(written(problem));
-    if gaps.any(|((bits, poison), written)| !written && bits != poison) {
-        return Err("the pass wrote into a gap of the output".into());
-    }
-    let lse = unguarded(&lse, super::elements(problem, Tensor::Lse))?;
-    Ok(Outputs {
-        out: out.iter().map(|&bits| number(dtype, bits)).collect(),
-        lse: lse.iter().map(|&word| f32::from_bits(word)).collect(),
-    })
+    let placed = Placed::new(context, problem, data);
+    let bound = placed.bind(forward).map_err(|error| error.to_string())?;
+    placed.run(context, &bound)
 }
 
 /// The tensor without its guards, if they are whole.
@@ -193,7 +120,9 @@ pub(crate) fn placed(context: &Context, words: &[u32]) -> wgpu::Buffer {
         .create_buffer_init(&wgpu::util::BufferInitDescriptor {
             label: None,
             contents: &contents,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
+            usage: wgpu::BufferUsages::STORAGE
+                | wgpu::BufferUsages::COPY_SRC
+                | wgpu::BufferUsages::COPY_DST,
         })
 }
 
@@ -206,7 +135,7 @@ pub(crate) fn operand(buffer: &wgpu::Buffer) -> Operand<'_> {
 }
 
 /// Indices in the format of the problem's bias.
-fn words(problem: &Problem, indices: &[u32]) -> Vec<u32> {
+pub(crate) fn words(problem: &Problem, indices: &[u32]) -> Vec<u32> {
     let format = problem.biases().find_map(|bias| match bias {
         Bias::Indexed { format, .. } => Some(format),
         _ => None,
@@ -223,7 +152,7 @@ fn words(problem: &Problem, indices: &[u32]) -> Vec<u32> {
 }
 
 /// Bytes in words, the first lowest.
-fn packed(bytes: &[u8]) -> Vec<u32> {
+pub(crate) fn packed(bytes: &[u8]) -> Vec<u32> {
     bytes
         .chunks(4)
         .map(|chunk| {

@@ -14,6 +14,8 @@ pub(crate) mod data;
 #[cfg(feature = "gpu")]
 pub(crate) mod device;
 pub(crate) mod layouts;
+#[cfg(feature = "gpu")]
+pub(crate) mod placed;
 pub(crate) mod recorded;
 #[cfg(feature = "gpu")]
 pub(crate) mod rotation;

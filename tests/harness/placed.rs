@@ -1,0 +1,136 @@
+//! The tensors of a case in device memory, and a pass over them that may run again.
+
+use relattn::cpu::Outputs;
+use relattn::plan::{Bound, Forward, ForwardOperands};
+use relattn::{Context, Dtype, Problem, Tensor, wgpu};
+
+use super::compare::written;
+use super::data::Data;
+use super::device::{
+    LEAD, POISON, bits, elements, number, operand, packed, placed, read, stored, unguarded, words,
+    words_of,
+};
+
+/// Buffers with guards around each tensor.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed {
+    problem: Problem,
+    tensors: Vec<(Tensor, wgpu::Buffer)>,
+}
+
+impl Placed {
+    /// Uploads the data, and poisons the outputs.
+    pub(crate) fn new(context: &Context, problem: &Problem, data: &Data) -> Self {
+        let dtype = problem.dtype();
+        let floats = |values: &Option<Vec<f32>>| values.as_deref().map(bits);
+        let stored_bias = data.bias.as_deref().map(|values| stored(dtype, values));
+        let indices = data.indices.as_deref();
+        let contents = [
+            (Tensor::Q, Some(stored(dtype, &data.q))),
+            (Tensor::K, Some(stored(dtype, &data.k))),
+            (Tensor::V, Some(stored(dtype, &data.v))),
+            (Tensor::Out, Some(poison(problem, Tensor::Out))),
+            (Tensor::Lse, Some(poison(problem, Tensor::Lse))),
+            (Tensor::Table, floats(&data.table)),
+            (Tensor::Gate, floats(&data.gate)),
+            (Tensor::Bias, stored_bias),
+            (Tensor::Indices, indices.map(|all| words(problem, all))),
+            (Tensor::KeyMask, data.key_mask.as_deref().map(packed)),
+            (Tensor::KeyLengths, data.key_lengths.clone()),
+            (Tensor::QueryLengths, data.query_lengths.clone()),
+            (Tensor::QueryDocuments, data.query_documents.clone()),
+            (Tensor::KeyDocuments, data.key_documents.clone()),
+            (Tensor::MaskBits, data.mask_bits.clone()),
+            (Tensor::QueryStarts, data.query_starts.clone()),
+            (Tensor::KeyStarts, data.key_starts.clone()),
+            (Tensor::BlockTable, data.block_table.clone()),
+        ];
+        let tensors = contents
+            .into_iter()
+            .filter_map(|(tensor, words)| Some((tensor, placed(context, &words?))))
+            .collect();
+        Self {
+            problem: problem.clone(),
+            tensors,
+        }
+    }
+
+    /// Checks and binds every tensor.
+    pub(crate) fn bind(&self, forward: &Forward) -> Result<Bound, relattn::Error> {
+        let given = |tensor| self.find(tensor).map(operand);
+        let always = |tensor| given(tensor).expect("a tensor of every problem");
+        forward.bind(&ForwardOperands {
+            table: given(Tensor::Table),
+            gate: given(Tensor::Gate),
+            indices: given(Tensor::Indices),
+            bias: given(Tensor::Bias),
+            key_mask: given(Tensor::KeyMask),
+            key_lengths: given(Tensor::KeyLengths),
+            query_lengths: given(Tensor::QueryLengths),
+            query_documents: given(Tensor::QueryDocuments),
+            key_documents: given(Tensor::KeyDocuments),
+            mask_bits: given(Tensor::MaskBits),
+            query_starts: given(Tensor::QueryStarts),
+            key_starts: given(Tensor::KeyStarts),
+            block_table: given(Tensor::BlockTable),
+            lse: given(Tensor::Lse),
+            ..ForwardOperands::new(
+                always(Tensor::Q),
+                always(Tensor::K),
+                always(Tensor::V),
+                always(Tensor::Out),
+            )
+        })
+    }
+
+    /// Puts other numbers where a tensor of floats lies, from the next submission on.
+    pub(crate) fn write(&self, context: &Context, tensor: Tensor, values: &[f32]) {
+        let words = stored(self.problem.dtype(), values);
+        self.write_words(context, tensor, &words);
+    }
+
+    /// Runs the pass over poisoned outputs; a guard or a gap that changed is an error.
+    pub(crate) fn run(&self, context: &Context, bound: &Bound) -> Result<Outputs, String> {
+        let dtype = self.problem.dtype();
+        for tensor in [Tensor::Out, Tensor::Lse] {
+            self.write_words(context, tensor, &poison(&self.problem, tensor));
+        }
+        let descriptor = wgpu::CommandEncoderDescriptor::default();
+        let mut encoder = context.device().create_command_encoder(&descriptor);
+        bound.encode(&mut encoder);
+        let outputs = [Tensor::Out, Tensor::Lse].map(|tensor| self.find(tensor).expect("an output"));
+        let [out, lse] = read(context, encoder, outputs);
+        let untouched = poison(&self.problem, Tensor::Out);
+        let out = elements(dtype, unguarded(&out, untouched.len())?);
+        let untouched = elements(dtype, &untouched);
+        let mut gaps = out.iter().zip(&untouched).zip(written(&self.problem));
+        if gaps.any(|((bits, poison), written)| !written && bits != poison) {
+            return Err("the pass wrote into a gap of the output".into());
+        }
+        let lse = unguarded(&lse, super::elements(&self.problem, Tensor::Lse))?;
+        Ok(Outputs {
+            out: out.iter().map(|&bits| number(dtype, bits)).collect(),
+            lse: lse.iter().map(|&word| f32::from_bits(word)).collect(),
+        })
+    }
+
+    fn find(&self, tensor: Tensor) -> Option<&wgpu::Buffer> {
+        let mut tensors = self.tensors.iter();
+        let (_, buffer) = tensors.find(|(found, _)| *found == tensor)?;
+        Some(buffer)
+    }
+
+    fn write_words(&self, context: &Context, tensor: Tensor, words: &[u32]) {
+        let bytes: Vec<u8> = words.iter().copied().flat_map(u32::to_le_bytes).collect();
+        let buffer = self.find(tensor).expect("a tensor of the case");
+        context.queue().write_buffer(buffer, LEAD, &bytes);
+    }
+}
+
+fn poison(problem: &Problem, tensor: Tensor) -> Vec<u32> {
+    let dtype = match tensor {
+        Tensor::Lse => Dtype::F32,
+        _ => problem.dtype(),
+    };
+    vec![POISON; words_of(dtype, super::elements(problem, tensor))]
+}
