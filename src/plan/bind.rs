@@ -227,6 +227,12 @@ pub(super) fn check_limits(forward: &Forward) -> Result<Vec<Chunk>, Error> {
     ] {
         check_size(&forward.device, tensor, bytes(problem, tensor))?;
     }
+    if forward.variant.algorithm == Algorithm::Decode {
+        let needed = decode::part_bytes(problem, forward.splits);
+        for (tensor, needed) in [Tensor::PartOut, Tensor::PartLse].into_iter().zip(needed) {
+            check_size(&forward.device, tensor, needed)?;
+        }
+    }
     if problem.is_by_offset() {
         check_dispatch(&forward.device, offset_table::workgroups(problem))?;
     }

@@ -31,13 +31,18 @@ pub(super) fn splits(problem: &Problem, variant: &Variant, capabilities: &Capabi
     shape.k_len.div_ceil(KEYS).clamp(1, wanted.min(MOST))
 }
 
+/// Bytes of what the parts leave behind: outputs and log-sum-exps.
+pub(super) fn part_bytes(problem: &Problem, splits: u32) -> [u64; 2] {
+    let rows = (problem.shape().rows() as u64).saturating_mul(splits.into());
+    [u64::from(problem.value_dim()), 1].map(|features| rows.saturating_mul(4 * features))
+}
+
 impl Parts {
     pub(super) fn new(device: &wgpu::Device, problem: &Problem, splits: u32) -> Self {
-        let rows = problem.shape().rows() as u64 * u64::from(splits);
-        let features = u64::from(problem.value_dim());
+        let [out, lse] = part_bytes(problem, splits);
         Self {
-            out: workspace(device, "relattn::part_out", 4 * rows * features),
-            lse: workspace(device, "relattn::part_lse", 4 * rows),
+            out: workspace(device, "relattn::part_out", out),
+            lse: workspace(device, "relattn::part_lse", lse),
         }
     }
 }

@@ -88,10 +88,13 @@ fn windows(used: bool, tile: u32) -> Vec<Option<Window>> {
     reaches.map(window).to_vec()
 }
 
-fn offsets(variant: &Variant) -> [i32; 7] {
+/// Positions at which a first tile begins one before and just where the bias is constant, on both sides, and others.
+fn offsets(variant: &Variant) -> [i32; 9] {
     let signed = |n: u32| i32::try_from(n).expect("a small tile");
     let (q, k) = (signed(variant.q_tile()), signed(variant.k_tile()));
-    [-k - 3, -1, 0, 1, k - 1, q, k + q + 5]
+    let radius = signed(BUCKETS.thresholds().expect("valid buckets").saturation());
+    let (later, earlier) = (1 - q - radius, k - 1 + radius);
+    [-k - 3, later, later + 1, -1, 0, 1, q, earlier - 1, earlier]
 }
 
 /// Of each sequence: none, some, all, and more than there are.
@@ -195,7 +198,10 @@ fn tiles_of_packed_sequences_are_told_apart() {
             let queries = starts(variant.q_tile()).map(|start| start + 3);
             let keys = starts(variant.k_tile()).map(|start| start + 1);
             // The first sequence is short, the third empty, the last reaches past two tiles.
-            let [q_len, k_len] = [queries[5] + 2 * variant.q_tile(), keys[5] + variant.k_tile()];
+            let [q_len, k_len] = [
+                queries[5] + 2 * variant.q_tile(),
+                keys[5] + variant.k_tile(),
+            ];
             let bounds = |starts: [u32; 6], end| {
                 let inner = starts[..5].iter().copied();
                 let all: Vec<u32> = std::iter::once(0).chain(inner).chain([end]).collect();
@@ -234,7 +240,10 @@ fn check_packed(problem: &Problem, variant: &Variant, found: &[QueryTile], start
             sequence.check(tile, keys[1]);
             next += i64::from(variant.q_tile());
         }
-        assert!(next >= rows[1], "rows from {next} on have no tile: {sequence:?}");
+        assert!(
+            next >= rows[1],
+            "rows from {next} on have no tile: {sequence:?}"
+        );
     }
 }
 
@@ -267,7 +276,12 @@ fn tiles_that_nobody_sees_are_told_apart() {
             for k_len in lengths(k_tile).into_iter().chain([5 * k_tile + 3]) {
                 let q_len = 3 * q_tile + 2;
                 let all = problems([1, q_len, k_len], mask, &variant);
-                check_pairs(&classifier, &all, &variant, Hidden::new(q_len, k_len, &variant));
+                check_pairs(
+                    &classifier,
+                    &all,
+                    &variant,
+                    Hidden::new(q_len, k_len, &variant),
+                );
             }
         }
     });
@@ -286,7 +300,13 @@ impl Hidden {
     /// a stretch longer than a tile is hidden.
     fn new(q_len: u32, k_len: u32, variant: &Variant) -> Self {
         let (q_tile, k_tile) = (variant.q_tile(), variant.k_tile());
-        let single = |i: u32, word: u32| if i % 5 == 3 && word % 3 == 1 { 1 << (i % 32) } else { 0 };
+        let single = |i: u32, word: u32| {
+            if i % 5 == 3 && word % 3 == 1 {
+                1 << (i % 32)
+            } else {
+                0
+            }
+        };
         let words = k_len.div_ceil(32);
         Self {
             query_documents: (0..q_len).map(|i| i / (q_tile + 1)).collect(),

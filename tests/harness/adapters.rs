@@ -1,6 +1,8 @@
 //! Every adapter that wgpu finds, each with a device of WebGPU's default limits and no features, and, where there are features
 //! that kernels make use of, another with those.
 
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
 use relattn::{Capabilities, Context, wgpu};
 
 /// An adapter, and the context on its device or the reason why there is none.
@@ -22,6 +24,14 @@ pub(crate) fn adapters() -> Vec<Adapter> {
 /// The contexts of the adapters that have one.
 pub(crate) fn contexts() -> Vec<(String, Context)> {
     limited(|_| ())
+}
+
+/// [`contexts`] that the tests of a process share, with their kernels, one test at a time: an OpenGL context is one thread's at a
+/// time.
+pub(crate) fn shared() -> MutexGuard<'static, Vec<(String, Context)>> {
+    static SHARED: OnceLock<Mutex<Vec<(String, Context)>>> = OnceLock::new();
+    let shared = SHARED.get_or_init(|| Mutex::new(contexts()));
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// As [`contexts`], with devices whose limits are changed.

@@ -10,6 +10,7 @@
 pub(crate) mod adapters;
 pub(crate) mod catalogue;
 pub(crate) mod compare;
+pub(crate) mod covering;
 pub(crate) mod data;
 #[cfg(feature = "gpu")]
 pub(crate) mod device;

@@ -98,7 +98,8 @@ impl Placed {
         let descriptor = wgpu::CommandEncoderDescriptor::default();
         let mut encoder = context.device().create_command_encoder(&descriptor);
         bound.encode(&mut encoder);
-        let outputs = [Tensor::Out, Tensor::Lse].map(|tensor| self.find(tensor).expect("an output"));
+        let outputs =
+            [Tensor::Out, Tensor::Lse].map(|tensor| self.find(tensor).expect("an output"));
         let [out, lse] = read(context, encoder, outputs);
         let untouched = poison(&self.problem, Tensor::Out);
         let out = elements(dtype, unguarded(&out, untouched.len())?);

@@ -183,7 +183,10 @@ impl<'a> Classifier<'a> {
     fn query_tile(&self, words: &[u32]) -> QueryTile {
         let (header, rest) = words.split_at(HEADER);
         let tiles = rest.chunks_exact(1 + self.variant.workgroup() as usize);
-        assert!((header[5] as usize) < MOST_TILES, "more tiles than there is room for");
+        assert!(
+            (header[5] as usize) < MOST_TILES,
+            "more tiles than there is room for"
+        );
         QueryTile {
             q_first: header[0],
             row_limit: header[1],
@@ -248,7 +251,10 @@ fn key_tile(codes: &[u32]) -> KeyTile {
     let decided = |bit: u32| codes.iter().map(move |code| code & bit != 0);
     let first = |bit| decided(bit).next().expect("an invocation");
     for bit in [1, 2] {
-        assert!(decided(bit).all(|set| set == first(bit)), "invocations disagree");
+        assert!(
+            decided(bit).all(|set| set == first(bit)),
+            "invocations disagree"
+        );
     }
     KeyTile {
         hides: first(1),

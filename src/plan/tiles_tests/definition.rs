@@ -61,12 +61,18 @@ impl Sequence<'_> {
         while k_first < key_end {
             let decided = met.next_if(|&&(first, _)| i64::from(first) == k_first);
             match decided {
-                None => assert!(!self.visible([first, k_first], true), "{k_first} is skipped: {self:?}, {found:?}"),
+                None => assert!(
+                    !self.visible([first, k_first], true),
+                    "{k_first} is skipped: {self:?}, {found:?}"
+                ),
                 Some((_, tile)) => self.check_tile([first, k_first], tile),
             }
             k_first += k_tile;
         }
-        assert!(met.next().is_none(), "a tile that is none: {self:?}, {found:?}");
+        assert!(
+            met.next().is_none(),
+            "a tile that is none: {self:?}, {found:?}"
+        );
     }
 
     fn check_tile(&self, tile: [i64; 2], found: &KeyTile) {
@@ -79,7 +85,11 @@ impl Sequence<'_> {
             "{tile:?} is met in vain: {self:?}"
         );
         let hidden = self.scores(tile).any(|[i, j]| !bounds.sees(i, j));
-        assert_eq!(found.hides, hidden || !self.by_bounds(), "{tile:?}: {self:?}");
+        assert_eq!(
+            found.hides,
+            hidden || !self.by_bounds(),
+            "{tile:?}: {self:?}"
+        );
         self.check_constant(tile, found.constant);
         self.check_seen(tile, found);
     }
@@ -155,7 +165,8 @@ impl Sequence<'_> {
 
     fn existing(&self, tile: [i64; 2]) -> impl Iterator<Item = [i64; 2]> + use<> {
         let (rows, keys) = (self.rows[1], self.keys[1]);
-        self.scores(tile).filter(move |&[i, j]| i < rows && j < keys)
+        self.scores(tile)
+            .filter(move |&[i, j]| i < rows && j < keys)
     }
 }
 
