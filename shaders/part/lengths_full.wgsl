@@ -18,6 +18,11 @@ fn past_queries(i: u32) -> bool {
     return false;
 }
 
+// Rows from here on see no key.
+fn seeing_limit() -> u32 {
+    return params.q_len;
+}
+
 // Rows from here on are not the sequence's.
 fn row_limit() -> u32 {
     return params.q_len;

@@ -54,6 +54,11 @@ fn past_queries(i: u32) -> bool {
     return false;
 }
 
+// Rows from here on see no key.
+fn seeing_limit() -> u32 {
+    return rows_end;
+}
+
 fn row_limit() -> u32 {
     return rows_end;
 }

@@ -13,8 +13,8 @@ fn key_begin() -> u32 {
 
 // Where the keys end that some row of the tile may see.
 fn key_end() -> u32 {
-    let rows = row_limit();
-    if place.q_first >= rows || past_queries(place.q_first) {
+    let rows = seeing_limit();
+    if place.q_first >= rows {
         return 0u;
     }
     if CAUSAL || WINDOW {

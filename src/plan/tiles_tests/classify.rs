@@ -47,7 +47,7 @@ const fn look(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::Fragments => "!hides || look(local)",
         Algorithm::Broadcast => {
-            "!hides || subgroupAny(look(local, visible_key(k_first + lane % LANES)))"
+            "!hides || subgroupAny(look(local, visible_key(k_first + lane % LANES), key_document(k_first + lane % LANES)))"
         }
         Algorithm::Decode => {
             "!hides || (k_first + local < end && rows_that_see(k_first + local) != 0u)"
@@ -58,7 +58,13 @@ const fn look(algorithm: Algorithm) -> &'static str {
 /// The variant's text with an entry point that decides and writes down, in place of the one that computes.
 fn text(variant: &Variant) -> String {
     let (lane, grid) = match variant.algorithm {
-        Algorithm::Broadcast => ("@builtin(subgroup_invocation_id) lane: u32,", ""),
+        Algorithm::Broadcast => (
+            "@builtin(subgroup_invocation_id) subgroup_lane: u32,",
+            "lane = subgroup_lane;
+    for (var r = 0u; r < ROWS; r++) {
+        documents[r] = query_document(place.q_first + r * WORKGROUP + local);
+    }",
+        ),
         Algorithm::Fragments => ("", "column = local % COLUMNS; line = local / COLUMNS;"),
         Algorithm::Decode => ("", ""),
     };
@@ -202,7 +208,10 @@ impl<'a> Classifier<'a> {
     /// Buffers of the bindings that the decisions read.
     fn numbers(&self, numbers: &[(u32, Vec<u32>)]) -> Vec<(u32, wgpu::Buffer)> {
         let bindings = self.variant.bindings().into_iter();
-        let read = bindings.filter(|(number, _)| READ.contains(number));
+        let read = bindings
+            .filter(|(number, _)| READ.contains(number))
+            // Where no tile is an exception, nobody asks the table.
+            .filter(|&(number, _)| number != 6 || self.variant.algorithm != Algorithm::Broadcast);
         read.map(|(number, _)| {
             let words = numbers.iter().find(|&&(found, _)| found == number);
             let words = words.map_or(&[0; 1][..], |(_, words)| words);
