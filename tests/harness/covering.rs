@@ -22,13 +22,12 @@ pub(crate) fn covering(
     let mut state = 1;
     let mut open = pairs(levels);
     let mut picked = Vec::new();
-    let cheap_ones = |found: &[usize]| valid(found) && cheap(found);
-    let passes: [&dyn Fn(&[usize]) -> bool; 2] = [&cheap_ones, &valid];
-    for allowed in passes {
+    for dear in [false, true] {
         let mut apart = Vec::new();
         while let Some(&pair) = open.first() {
             let candidates = (0..TRIES).map(|_| with(levels, pair, &mut state));
-            let candidates = candidates.filter(|found| allowed(found)).take(CANDIDATES);
+            let candidates = candidates.filter(|found| valid(found) && (dear || cheap(found)));
+            let candidates = candidates.take(CANDIDATES);
             let meets = |found: &Combination| open.iter().filter(|pair| has(found, pair)).count();
             match candidates.max_by_key(meets) {
                 Some(best) => {

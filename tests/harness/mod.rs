@@ -17,6 +17,7 @@ pub(crate) mod device;
 pub(crate) mod layouts;
 #[cfg(feature = "gpu")]
 pub(crate) mod placed;
+pub(crate) mod planted;
 pub(crate) mod recorded;
 #[cfg(feature = "gpu")]
 pub(crate) mod rotation;

@@ -142,7 +142,8 @@ impl<'a> Classifier<'a> {
     ) -> Vec<Vec<QueryTile>> {
         let groups = (tiles * batch) as usize;
         let words = groups * self.words();
-        let slice = (4 * words as u64).next_multiple_of(256);
+        let words_apart = words.next_multiple_of(64);
+        let slice = 4 * words_apart as u64;
         let codes = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
             size: slice * params.len() as u64,
@@ -172,7 +173,7 @@ impl<'a> Classifier<'a> {
             pass.dispatch_workgroups(tiles, 1, batch);
         }
         let found = self.read(encoder, &codes);
-        let slices = found.chunks_exact(slice as usize / 4);
+        let slices = found.chunks_exact(words_apart);
         slices
             .map(|slice| {
                 let tiles = slice[..words].chunks_exact(self.words());
