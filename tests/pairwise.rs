@@ -23,7 +23,7 @@ const D: u32 = 8;
 const CASES: u32 = 2;
 
 /// Levels of each factor, in the order of [`Choice`].
-const LEVELS: [usize; 12] = [7, 2, 2, 2, 5, 2, 2, 2, 2, 2, 3, 3];
+const LEVELS: [usize; 12] = [7, 2, 2, 2, 3, 2, 2, 2, 2, 2, 3, 3];
 
 /// A combination by name. What fills the table by offset compiles no other kernel, and is thus left to chance.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +56,7 @@ enum Terms {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Lengths {
     Full,
-    Keys,
-    Queries,
+    /// Of keys and of queries.
     Both,
     Packed,
 }
@@ -78,13 +77,7 @@ impl Choice {
             causal: set(1),
             window: set(2),
             keys: set(3),
-            lengths: [
-                Lengths::Full,
-                Lengths::Keys,
-                Lengths::Queries,
-                Lengths::Both,
-                Lengths::Packed,
-            ][levels[4]],
+            lengths: [Lengths::Full, Lengths::Both, Lengths::Packed][levels[4]],
             documents: set(5),
             bits: set(6),
             few_rows: set(7),
@@ -234,8 +227,8 @@ impl Drawn {
         Mask {
             causal: choice.causal,
             keys: choice.keys,
-            key_lengths: matches!(choice.lengths, Lengths::Keys | Lengths::Both),
-            query_lengths: matches!(choice.lengths, Lengths::Queries | Lengths::Both),
+            key_lengths: choice.lengths == Lengths::Both,
+            query_lengths: choice.lengths == Lengths::Both,
             documents: choice.documents,
             bits: choice.bits.then_some(Bits {
                 each_sequence: self.family.is_multiple_of(2),
@@ -282,11 +275,12 @@ fn combinations() -> Vec<Combination> {
 #[test]
 fn the_combinations_cover_all_pairs() {
     let combinations = combinations();
-    assert!(combinations.len() <= 64, "{} kernels", combinations.len());
+    assert!(combinations.len() <= 44, "{} kernels", combinations.len());
+    println!("{} kernels", combinations.len());
     let covered = |pair| combinations.iter().any(|found| has(found, pair));
     let pairs = pairs(&LEVELS);
     let apart: Vec<_> = pairs.iter().filter(|pair| !covered(pair)).collect();
-    assert_eq!(apart, [&[(4, 4), (10, 2)]]);
+    assert_eq!(apart, [&[(4, 2), (10, 2)]]);
 }
 
 /// The adapters that have a kernel for a choice; the others are named, and do not count.

@@ -7,9 +7,9 @@ pub(crate) type Combination = Vec<usize>;
 type Pair = [(usize, usize); 2];
 
 /// Candidates that each combination is the best of.
-const CANDIDATES: usize = 60;
+const CANDIDATES: usize = 100;
 /// Combinations tried before two levels count as unable to meet.
-const TRIES: usize = 400;
+const TRIES: usize = 1000;
 
 /// Picks combinations of factors with these levels, the same ones every time, until every pair that `valid` allows is in one.
 ///
