@@ -2,7 +2,7 @@
 
 mod harness;
 
-use harness::{Made, decode, file, recorded, refused, relattn, stdout, succeeded};
+use harness::{Made, Picture, file, recorded, refused, relattn, stdout, succeeded};
 use relattn::{Direction, RelativeBuckets};
 
 fn json(arguments: &[&str]) -> serde_json::Value {
@@ -95,7 +95,8 @@ fn pictures_decode() {
         arguments.push(picture.to_str().expect("a plain name"));
         arguments.extend(options);
         succeeded(&relattn(&arguments));
-        let (width, height, colours) = decode(&picture);
+        let drawn = Picture::decode(&picture);
+        let (width, height, colours) = (drawn.width, drawn.height, drawn.colours());
         assert!((500..4000).contains(&width), "{options:?}: {width}");
         assert!((200..4000).contains(&height), "{options:?}: {height}");
         assert!(colours >= least_colours, "{options:?}: {colours} colours");

@@ -4,7 +4,7 @@ mod harness;
 
 use std::collections::HashMap;
 
-use harness::{Made, file, refused, relattn, stdout, succeeded};
+use harness::{Made, Picture, file, refused, relattn, stdout, succeeded};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -184,12 +184,17 @@ fn a_bias_by_offset_has_a_radius_and_a_table() {
 fn matrices_as_text() {
     let (_folder, table) = folder();
     let text = run(&["--bias=dense,alibi", "--table", &table]);
-    let value = tensors()["bias"].values()[0];
-    let first = format!("query 0{value:>10.4}");
+    // Six keys are shown in full; the slope of head 0 is a half.
+    let dense = tensors()["bias"].values();
+    let cells = (0..6).map(|j: u32| {
+        let value = dense[6 + j as usize] - 0.5 * f64::from(j.abs_diff(1));
+        format!("{value:>10.4}")
+    });
+    let second = format!("query 1{}", cells.collect::<String>());
     for words in [
         "dense + alibi, 3 heads, 4 queries x 6 keys",
         "Bias of head 2",
-        &first,
+        &second,
     ] {
         assert!(text.contains(words), "no {words:?} in {text}");
     }
@@ -211,11 +216,30 @@ fn pictures_have_colours() {
     ] {
         let arguments = [&["inspect", "--table", &table, "--png", png], options].concat();
         succeeded(&relattn(&arguments));
-        let (width, height, colours) = harness::decode(&picture);
+        let drawn = Picture::decode(&picture);
+        let (width, height, colours) = (drawn.width, drawn.height, drawn.colours());
         assert!((500..4000).contains(&width), "{options:?}: {width}");
         assert!((200..4000).contains(&height), "{options:?}: {height}");
         assert!(colours >= least, "{options:?}: {colours} colours");
         std::fs::remove_file(&picture).expect("removed");
+    }
+}
+
+/// Offset 0 adds nothing, which is nearly white, and the farthest offsets lower scores most, which is red.
+#[test]
+fn the_map_of_a_head_shows_its_bias() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let picture = folder.path().join("a.png");
+    let png = picture.to_str().expect("a plain name");
+    run(&["--bias=alibi", "--png", png]);
+    let drawn = Picture::decode(&picture);
+    // Where the map of head 0 begins, and its side.
+    let ([x, y], side) = ([36, 156], 210);
+    let near = drawn.at(x + 2, y + 2);
+    assert!(near.iter().all(|&level| level > 225), "{near:?}");
+    for far in [drawn.at(x + side, y + 2), drawn.at(x + 2, y + side)] {
+        let [red, green, blue] = far;
+        assert!(red > 80 && green < 40 && blue < 60, "{far:?}");
     }
 }
 
@@ -258,6 +282,22 @@ fn bad_input_is_refused() {
         let output = relattn(["inspect", "--bias", kind]);
         refused(&output, &["--bias", "--table"]);
     }
+    let other = folder.path().join("other.safetensors");
+    for shape in [[0, 3, 4, 6], [1, 3, 0, 6]] {
+        let made = Made::floats(&shape);
+        std::fs::write(&other, file(&[("bias", made)].into())).expect("written");
+        let path = other.to_str().expect("a plain name");
+        let words = if shape[0] == 0 {
+            "[0, 3, 4, 6]"
+        } else {
+            "0 x 6"
+        };
+        refused(
+            &relattn(["inspect", "--bias=dense", "--table", path]),
+            &[words],
+        );
+    }
+    std::fs::remove_file(other).expect("removed");
     let names = std::fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(names, 1, "something was written");
 }

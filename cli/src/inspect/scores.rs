@@ -237,8 +237,9 @@ fn shape(args: &InspectArgs, file: &TensorFile<'_>) -> Result<Shape, Fault> {
         }
         heads = heads.max(heads_of(kind, &args.bias.kinds, file)?);
         if let Some(found) = planes_of(kind, file)? {
-            let [batch, ..] = planes.unwrap_or(found);
             let [own, queries, keys] = found;
+            // One sequence at least is asked for, of a file without any too.
+            let [batch, ..] = planes.unwrap_or([1, queries, keys]);
             planes = Some([batch.max(own), queries, keys]);
         }
     }

@@ -170,14 +170,38 @@ pub(crate) fn largest_error(found: &[f32], expected: &[f32]) -> f32 {
         })
 }
 
-/// Decodes a picture; its size and how many colours it has.
-pub(crate) fn decode(path: &Path) -> (u32, u32, usize) {
-    let bytes = std::io::BufReader::new(std::fs::File::open(path).expect("a file"));
-    let mut reader = png::Decoder::new(bytes).read_info().expect("a PNG");
-    let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
-    let info = reader.next_frame(&mut pixels).expect("a frame");
-    let mut colours: Vec<&[u8]> = pixels.chunks_exact(3).collect();
-    colours.sort_unstable();
-    colours.dedup();
-    (info.width, info.height, colours.len())
+/// A decoded picture.
+pub(crate) struct Picture {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pixels: Vec<u8>,
+}
+
+impl Picture {
+    pub(crate) fn decode(path: &Path) -> Self {
+        let bytes = std::io::BufReader::new(std::fs::File::open(path).expect("a file"));
+        let mut reader = png::Decoder::new(bytes).read_info().expect("a PNG");
+        let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
+        let info = reader.next_frame(&mut pixels).expect("a frame");
+        Self {
+            width: info.width,
+            height: info.height,
+            pixels,
+        }
+    }
+
+    /// How many colours it has.
+    pub(crate) fn colours(&self) -> usize {
+        let mut colours: Vec<&[u8]> = self.pixels.chunks_exact(3).collect();
+        colours.sort_unstable();
+        colours.dedup();
+        colours.len()
+    }
+
+    /// Red, green and blue of a pixel.
+    pub(crate) fn at(&self, x: u32, y: u32) -> [u8; 3] {
+        let start = (y * self.width + x) as usize * 3;
+        let pixel = &self.pixels[start..start + 3];
+        pixel.try_into().expect("three bytes")
+    }
 }
