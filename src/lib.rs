@@ -45,6 +45,7 @@ mod mask;
 mod problem;
 mod rope;
 mod rotation;
+mod tensor;
 
 pub use bias::{Bias, IndexFormat, Kerple, alibi_slopes};
 pub use buckets::{Direction, RelativeBuckets, Thresholds};
@@ -55,13 +56,14 @@ pub use context::Context;
 pub use cost::Cost;
 #[cfg(feature = "gpu")]
 pub use error::{Error, Limit, PositionError};
-pub use error::{InputError, ProblemError, Tensor};
+pub use error::{InputError, ProblemError};
 pub use fire::Fire;
 pub use layout::{Dtype, Layout, Shape};
 pub use mask::{Bits, Mask, Packed, Paged, Window};
 pub use problem::{Problem, Scale};
 pub use rope::{Pairing, Rope, RopeScaling};
 pub use rotation::{Rotation, RotationBuilder};
+pub use tensor::Tensor;
 #[cfg(feature = "gpu")]
 pub use wgpu;
 

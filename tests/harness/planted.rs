@@ -4,19 +4,7 @@
 pub(crate) type Planted = (&'static str, &'static str, &'static str, &'static str);
 
 /// Errors in the parts that the kernels of many rows share.
-pub(crate) const SHARED: [Planted; 32] = [
-    (
-        "constant tiles begin too early",
-        "constant_tile = first_offset >= radius",
-        "constant_tile = first_offset >= radius / 2",
-        "constant tiles on both sides",
-    ),
-    (
-        "query offset ignored by the bias",
-        "- place.shift;\n    let last_offset = first_offset",
-        ";\n    let last_offset = first_offset",
-        "constant tiles, query offset",
-    ),
+pub(crate) const SHARED: [Planted; 30] = [
     (
         "full tiles are never masked",
         "return KEY_MASK || PAIR_MASK || rows || hidden_offset(first_offset) || hidden_offset(last_offset) || last",
@@ -73,8 +61,8 @@ pub(crate) const SHARED: [Planted; 32] = [
     ),
     (
         "bits reversed",
-        ">> (key % 32u)",
-        ">> (31u - key % 32u)",
+        "let low = mask_bits[row + min(j / 32u, last)];",
+        "let low = reverseBits(mask_bits[row + min(j / 32u, last)]);",
         "bits for each head",
     ),
     (
@@ -133,13 +121,13 @@ pub(crate) const SHARED: [Planted; 32] = [
     ),
     (
         "index matrix transposed",
-        "min(i, params.q_len - 1u) * s.z + min(j, params.k_len - 1u)",
-        "min(j, params.k_len - 1u) * params.q_len + min(i, params.q_len - 1u)",
+        "min(i, params.q_len - 1u) * s.z + j - params.index_base",
+        "j * params.q_len + min(i, params.q_len - 1u) - params.index_base",
         "indices in words",
     ),
     (
         "first index matrix for all",
-        "table_row(at + m * s.y)",
+        "table_row(at + m * params.index_strides.y)",
         "table_row(at)",
         "three tables by three indices",
     ),
@@ -200,7 +188,19 @@ pub(crate) const SHARED: [Planted; 32] = [
 ];
 
 /// Errors in the kernel of fragments.
-pub(crate) const FRAGMENTS: [Planted; 12] = [
+pub(crate) const FRAGMENTS: [Planted; 14] = [
+    (
+        "constant tiles begin too early",
+        "constant_tile = first_offset >= radius",
+        "constant_tile = first_offset >= radius / 2",
+        "constant tiles on both sides",
+    ),
+    (
+        "query offset ignored by the bias",
+        "- place.shift;\n    let last_offset = first_offset",
+        ";\n    let last_offset = first_offset",
+        "constant tiles, query offset",
+    ),
     (
         "bias dropped",
         "params.scale + bias;",
@@ -209,14 +209,14 @@ pub(crate) const FRAGMENTS: [Planted; 12] = [
     ),
     (
         "bias shifted by one",
-        "strip[Q_TILE - 1u - row + slot]",
-        "strip[Q_TILE - row + slot]",
+        "staged[Q_TILE - 1u - row + slot]",
+        "staged[max(Q_TILE - 1u - row + slot, 1u) - 1u]",
         "constant tiles on both sides",
     ),
     (
         "i and j swapped",
-        "strip[Q_TILE - 1u - row + slot]",
-        "strip[K_TILE - 1u + row - slot]",
+        "staged[Q_TILE - 1u - row + slot]",
+        "staged[K_TILE - 1u + row - slot]",
         "constant tiles on both sides",
     ),
     (
@@ -263,60 +263,72 @@ pub(crate) const FRAGMENTS: [Planted; 12] = [
     ),
     (
         "what is seen counts for nobody",
-        "atomicOr(&seen, any);",
+        "atomicOr(&flag, any);",
         "",
         "documents",
     ),
     (
         "the first row sees for all",
-        "atomicOr(&seen, any);",
-        "if local == 0u { atomicOr(&seen, any); }",
+        "atomicOr(&flag, any);",
+        "if local == 0u { atomicOr(&flag, any); }",
         "documents",
     ),
 ];
 
 /// Errors in the kernel by subgroup.
-pub(crate) const BROADCAST: [Planted; 13] = [
+pub(crate) const BROADCAST: [Planted; 15] = [
     (
         "bias dropped",
-        "params.scale, bias_of(row, e, own))",
-        "params.scale, 0.0)",
-        "constant tiles on both sides",
-    ),
-    (
-        "constant bias dropped",
-        "params.scale, constant_bias(own))",
+        "params.scale, bias_of(row, e, own[r], tile))",
         "params.scale, 0.0)",
         "constant tiles on both sides",
     ),
     (
         "bias shifted by one",
-        "offset_bias(i32(place.k_first + slot)",
-        "offset_bias(1 + i32(place.k_first + slot)",
+        "let first = i32(place.k_first + lane)",
+        "let first = 1 + i32(place.k_first + lane)",
         "constant tiles on both sides",
     ),
     (
         "i and j swapped",
-        "return offset_bias(i32(",
-        "return offset_bias(-i32(",
+        "clamp(offset, -radius, radius)",
+        "clamp(-offset, -radius, radius)",
         "constant tiles on both sides",
     ),
     (
         "bias on the first key tile only",
-        "bias_of(row, e, own))",
-        "select(0.0, bias_of(row, e, own), place.k_first == 0u))",
+        "bias_of(row, e, own[r], tile))",
+        "select(0.0, bias_of(row, e, own[r], tile), place.k_first == 0u))",
         "constant tiles on both sides",
     ),
     (
         "bias on the first query tile only",
-        "bias_of(row, e, own))",
-        "select(0.0, bias_of(row, e, own), place.q_first == 0u))",
+        "bias_of(row, e, own[r], tile))",
+        "select(0.0, bias_of(row, e, own[r], tile), place.q_first == 0u))",
         "constant tiles on both sides",
     ),
     (
         "scale applied to the bias",
-        "bias_of(row, e, own))",
-        "params.scale * bias_of(row, e, own))",
+        "bias_of(row, e, own[r], tile))",
+        "params.scale * bias_of(row, e, own[r], tile))",
+        "constant tiles on both sides",
+    ),
+    (
+        "query offset ignored by the bias",
+        "row - row_in_subgroup) - place.shift + 1",
+        "row - row_in_subgroup) + 1",
+        "constant tiles, query offset",
+    ),
+    (
+        "bias of the first key for all",
+        "lanes - 1u + slot - row_in_subgroup",
+        "lanes - 1u - row_in_subgroup",
+        "constant tiles on both sides",
+    ),
+    (
+        "bias of the tile before, of which there is none",
+        "strip_follows = strip_at == place.k_first && place.k_first != key_begin();",
+        "strip_follows = true;",
         "constant tiles on both sides",
     ),
     (
@@ -385,8 +397,8 @@ pub(crate) const DECODE: [Planted; 14] = [
     ),
     (
         "bias of the first row for all",
-        "bias_of(r, slot, own)",
-        "bias_of(0u, slot, own)",
+        "bias_of(r, slot, own[r], tile_bias(r, r))",
+        "bias_of(0u, slot, own[r], tile_bias(r, r))",
         "two rows, several parts, causal",
     ),
     (
