@@ -11,7 +11,7 @@ use harness::covering::{Combination, covering, has, pairs};
 use harness::data::Data;
 use harness::device::run;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use relattn::plan::choose;
 use relattn::{
     Bias, Bits, Capabilities, Context, Dtype, IndexFormat, Kerple, Layout, Limit, Mask, Packed,
@@ -337,7 +337,9 @@ fn random_cases(contexts: &[&(String, Context)], choice: &Choice) {
         ..Config::default()
     };
     let cases = (drawn(choice), 1..1000_u32);
-    let outcome = TestRunner::new(config).run(&cases, |(drawn, seed)| {
+    // The same draws in every run, so that a failure can be looked at again.
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let outcome = TestRunner::new_with_rng(config, rng).run(&cases, |(drawn, seed)| {
         check(contexts, &drawn.problem(choice), seed).map_err(TestCaseError::fail)
     });
     outcome.unwrap_or_else(|error| panic!("{choice:?}: {error}"));
