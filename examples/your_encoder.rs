@@ -1,11 +1,9 @@
 //! Attention recorded into the caller's own encoder, between the caller's own work; the decoding loop of a T5 decoder.
 //!
-//! One kernel serves every step: lengths and offsets are uniforms.
+//! The pass is bound once; each step writes uniforms.
 
 use relattn::plan::ForwardOperands;
-use relattn::{
-    Bias, Capabilities, Context, Layout, Mask, Problem, RelativeBuckets, Scale, Shape, Tensor, wgpu,
-};
+use relattn::{Bias, Capabilities, Context, Mask, Problem, RelativeBuckets, Scale, Shape, wgpu};
 
 const HEADS: u32 = 8;
 const HEAD_DIM: u32 = 64;
@@ -30,47 +28,42 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (q, out) = (buffer(HEADS * HEAD_DIM), buffer(HEADS * HEAD_DIM));
 
     let context = Context::new(&device, &queue);
-    let mut encoder = device.create_command_encoder(&Default::default());
+    let forward = context.forward(&last_step()?)?;
+    println!("{}, keys in {} parts", forward.variant(), forward.splits());
+    let bound = forward.bind(&ForwardOperands {
+        table: Some(table.as_entire_buffer_binding()),
+        ..ForwardOperands::new(
+            q.as_entire_buffer_binding(),
+            k.as_entire_buffer_binding(),
+            v.as_entire_buffer_binding(),
+            out.as_entire_buffer_binding(),
+        )
+    })?;
     for position in 0..8_u16 {
-        let forward = context.forward(&step(position)?)?;
-        let bound = forward.bind(&ForwardOperands {
-            table: Some(table.as_entire_buffer_binding()),
-            ..ForwardOperands::new(
-                q.as_entire_buffer_binding(),
-                k.as_entire_buffer_binding(),
-                v.as_entire_buffer_binding(),
-                out.as_entire_buffer_binding(),
-            )
-        })?;
+        bound.set_position(&queue, i32::from(position), u32::from(position) + 1)?;
+        let mut encoder = device.create_command_encoder(&Default::default());
         // The caller's projections would be recorded before and after this line.
         bound.encode(&mut encoder);
-        println!("position {position}: {}", forward.variant());
+        queue.submit([encoder.finish()]);
+        println!("position {position}: {} keys", position + 1);
     }
-    queue.submit([encoder.finish()]);
     Ok(())
 }
 
-/// The query at this position against the keys up to it, in a cache with room for more.
-fn step(position: u16) -> Result<Problem, relattn::ProblemError> {
+/// The query at the last position against the whole cache: earlier steps see a part of it.
+fn last_step() -> Result<Problem, relattn::ProblemError> {
     let shape = Shape {
         batch: 1,
         heads: HEADS,
         kv_heads: HEADS,
         q_len: 1,
-        k_len: u32::from(position) + 1,
+        k_len: CAPACITY,
         head_dim: HEAD_DIM,
-    };
-    let cache = Layout {
-        batch: HEADS * CAPACITY * HEAD_DIM,
-        head: CAPACITY * HEAD_DIM,
-        row: HEAD_DIM,
     };
     Problem::builder(shape)
         .scale(Scale::Unit)
         .bias(Bias::Relative(RelativeBuckets::t5_decoder()))
         .mask(Mask::CAUSAL)
-        .query_offset(i32::from(position))
-        .layout(Tensor::K, cache)?
-        .layout(Tensor::V, cache)?
+        .query_offset(i32::try_from(CAPACITY - 1).unwrap_or(i32::MAX))
         .build()
 }
