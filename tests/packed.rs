@@ -9,7 +9,10 @@ use harness::compare::Reference;
 use harness::data::Data;
 use harness::device::{POISON, bits, run, run_once};
 use relattn::cpu::Outputs;
-use relattn::{Bias, Context, Mask, Packed, Problem, RelativeBuckets, Shape, Window};
+use relattn::{
+    Bias, Context, Layout, Mask, Packed, Problem, ProblemBuilder, RelativeBuckets, Shape, Tensor,
+    Window,
+};
 
 const D: usize = 8;
 const HEADS: [u32; 2] = [4, 2];
@@ -58,7 +61,12 @@ fn kinds() -> [Kind; 4] {
 
 impl Kind {
     /// Of packed sequences, or of a single one in its own tensors.
-    fn problem(&self, [q_len, k_len]: [u32; 2], sequences: Option<u32>) -> Problem {
+    fn problem(&self, lengths: [u32; 2], sequences: Option<u32>) -> Problem {
+        let built = self.builder(lengths, sequences).build();
+        built.expect("a valid problem")
+    }
+
+    fn builder(&self, [q_len, k_len]: [u32; 2], sequences: Option<u32>) -> ProblemBuilder {
         let shape = Shape {
             batch: 1,
             heads: HEADS[0],
@@ -72,8 +80,20 @@ impl Kind {
             ..self.mask
         };
         let builder = Problem::builder(shape).bias(self.bias).mask(mask);
-        let built = builder.query_offset(self.query_offset).build();
-        built.expect("a valid problem")
+        builder.query_offset(self.query_offset)
+    }
+
+    /// The packed problem with gaps behind the rows of each head, where a row too many would lie.
+    fn with_gaps(&self) -> Problem {
+        let head = 290 * 8;
+        let gaps = Layout {
+            batch: 4 * head,
+            head,
+            row: 8,
+        };
+        let builder = self.builder([280, 300], Some(8));
+        let builder = builder.layout(Tensor::Out, gaps).expect("a layout");
+        builder.build().expect("a valid problem")
     }
 
     fn packed(&self) -> (Problem, Data) {
@@ -162,7 +182,7 @@ fn starts_that_make_no_sense_write_nothing_outside() {
     ];
     for (adapter, context) in shared().iter() {
         for kind in [kinds()[1], kinds()[2]] {
-            let (problem, mut data) = kind.packed();
+            let (problem, (_, mut data)) = (kind.with_gaps(), kind.packed());
             let forward = context.forward(&problem).expect("a kernel");
             for queries in &bad {
                 for keys in [&KEYS].into_iter().chain(&bad) {
