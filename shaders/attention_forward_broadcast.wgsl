@@ -181,15 +181,15 @@ fn weigh(local: u32, hides: bool) {
             if hides { hide(r); }
             update_softmax(r);
         }
-        return;
-    }
-    for (var r = 0u; r < ROWS; r++) {
-        add_bias(r, r * WORKGROUP + local);
-    }
-    add_bends(local);
-    for (var r = 0u; r < ROWS; r++) {
-        if hides { hide(r); }
-        update_softmax(r);
+    } else {
+        for (var r = 0u; r < ROWS; r++) {
+            add_bias(r, r * WORKGROUP + local);
+        }
+        add_bends(local);
+        for (var r = 0u; r < ROWS; r++) {
+            if hides { hide(r); }
+            update_softmax(r);
+        }
     }
 }
 
