@@ -6,7 +6,8 @@
 //   out = O / l, lse = (m + log2 l) · ln 2
 //
 // 1. Queries, scores and sums stay in registers; there is no workgroup memory and no barrier.
-// 2. Any subgroup of at least LANES lanes will do; more lanes read the same keys again, and nobody assumes which rows share one.
+// 2. Any subgroup of LANES to WORKGROUP lanes will do; more lanes read the same keys again. Invocations of a subgroup are taken to
+//    have neighbouring numbers in the workgroup, in whatever order: WGSL does not say so, but processors that play a GPU do it.
 // 3. Private arrays are indexed by constants once the loops are unrolled; drivers unroll a loop whose count is the size of the
 //    array that it walks, up to 32, hence the blocks.
 // 4. Rows past the last are computed like it and not written: a lane that returned early could not pass keys on.

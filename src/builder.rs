@@ -1,7 +1,7 @@
 //! The choices that make a problem, checked together.
 
 use crate::bias::Kind;
-use crate::problem::{STRIDED, Term, features};
+use crate::problem::{STRIDED, Term, features, rows_of};
 use crate::{Bias, Dtype, Layout, Mask, Paged, Problem, ProblemError, Scale, Shape, Tensor};
 
 /// The magnitude that offsets must not exceed, so that 32 signed bits hold every sum of positions.
@@ -137,10 +137,17 @@ impl ProblemBuilder {
             query_offset: self.query_offset,
             layouts: self.resolve_layouts()?,
         };
+        // Gates are as many as log-sum-exps.
         for tensor in [
+            Tensor::Table,
             Tensor::Indices,
+            Tensor::KeyMask,
+            Tensor::QueryDocuments,
+            Tensor::KeyDocuments,
             Tensor::MaskBits,
+            Tensor::BlockTable,
             Tensor::OffsetTable,
+            Tensor::FireTable,
             Tensor::Lse,
         ] {
             validate_elements(&problem, tensor)?;
@@ -247,21 +254,11 @@ impl ProblemBuilder {
         Ok(())
     }
 
-    /// Sequences or blocks, heads and rows of a tensor that has a layout.
-    fn rows_of(&self, tensor: Tensor) -> [u32; 3] {
-        match (tensor, self.paged) {
-            (Tensor::K | Tensor::V, Some(paged)) => {
-                [paged.blocks, self.shape.kv_heads, paged.block_size]
-            }
-            _ => self.shape.rows_of(tensor).unwrap_or_default(),
-        }
-    }
-
     fn resolve_layouts(&self) -> Result<[Layout; 4], ProblemError> {
         let mut layouts = [Layout::default(); 4];
         for ((slot, tensor), chosen) in layouts.iter_mut().zip(STRIDED).zip(self.layouts) {
             let features = features(tensor, self.shape.head_dim, self.value_dim);
-            let sizes = self.rows_of(tensor);
+            let sizes = rows_of(&self.shape, self.paged, tensor).unwrap_or_default();
             *slot = match chosen {
                 Some(layout) => layout,
                 None => Layout::contiguous(tensor, sizes, features)?,

@@ -202,8 +202,8 @@ impl Context {
                       most 2^30 in the uniforms. Private and workgroup arrays are indexed by such counters and by numbers \
                       of an invocation, modulo their size. Buffers are indexed by rows within the lengths, features within \
                       the head and clamped offsets, for which `bind` has checked that the bound range is large enough; an \
-                      index or a length that comes from a buffer is compared with the rows that there are before it \
-                      is used"
+                      index, a length, a start or a block that comes from a buffer is compared with what there is before \
+                      it is used"
         )]
         let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         self.device

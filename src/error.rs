@@ -324,6 +324,11 @@ pub enum InputError {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PositionError {
+    /// A merge, a rotation or a matrix of indices.
+    #[error(
+        "the work is no forward pass, and has no position; only one that `Forward::bind` returned has"
+    )]
+    NoPosition,
     /// More keys than there is room for.
     #[error("{found} keys are asked for; the problem has room for {capacity}")]
     Keys {

@@ -60,6 +60,20 @@ pub(crate) const fn features(tensor: Tensor, head_dim: u32, value_dim: u32) -> u
     }
 }
 
+/// Sequences or blocks, heads and rows of a tensor that has a layout.
+pub(crate) const fn rows_of(
+    shape: &Shape,
+    paged: Option<Paged>,
+    tensor: Tensor,
+) -> Option<[u32; 3]> {
+    match (tensor, paged) {
+        (Tensor::K | Tensor::V, Some(paged)) => {
+            Some([paged.blocks, shape.kv_heads, paged.block_size])
+        }
+        _ => shape.rows_of(tensor),
+    }
+}
+
 /// A product that stays at the largest number where it would be larger.
 fn product(sizes: &[u64]) -> u64 {
     if sizes.contains(&0) {
@@ -278,14 +292,9 @@ impl Problem {
         self.layouts
     }
 
-    /// Sequences whose rows are indexed, heads and rows of a tensor that has a layout.
+    /// Sequences or blocks, heads and rows of a tensor that has a layout.
     pub(crate) const fn rows_of(&self, tensor: Tensor) -> Option<[u32; 3]> {
-        match (tensor, self.paged) {
-            (Tensor::K | Tensor::V, Some(paged)) => {
-                Some([paged.blocks, self.shape.kv_heads, paged.block_size])
-            }
-            _ => self.shape.rows_of(tensor),
-        }
+        rows_of(&self.shape, self.paged, tensor)
     }
 
     /// Whether a pass reads or writes a tensor. The log-sum-exp is always possible.

@@ -42,6 +42,16 @@ pub fn link(variant: &Variant) -> String {
     };
     let either =
         |used: bool, some: &'static str, none: &'static str| if used { some } else { none };
+    let (sequences, key_lengths) = match (mask.lengths, mask.lengths.has_keys()) {
+        // The starts say both.
+        (Lengths::Packed, _) => (part!("sequences_packed"), ""),
+        (_, true) => (part!("sequences_apart"), part!("key_lengths")),
+        (_, false) => (part!("sequences_apart"), part!("key_lengths_none")),
+    };
+    let query_lengths = match mask.lengths {
+        Lengths::Queries | Lengths::Both => part!("query_lengths"),
+        Lengths::Full | Lengths::Keys | Lengths::Packed => part!("query_lengths_none"),
+    };
     let prelude = variant.prelude();
     let [storage, packing] = storage(variant.dtype);
     [
@@ -63,13 +73,9 @@ pub fn link(variant: &Variant) -> String {
         ),
         either(bias.dense, part!("dense"), part!("dense_none")),
         either(bias.fire_width.is_some(), part!("fire"), part!("fire_none")),
-        match mask.lengths {
-            Lengths::Full => part!("lengths_full"),
-            Lengths::Keys => part!("lengths_keys"),
-            Lengths::Queries => part!("lengths_queries"),
-            Lengths::Both => part!("lengths_both"),
-            Lengths::Packed => part!("lengths_packed"),
-        },
+        sequences,
+        key_lengths,
+        query_lengths,
         either(mask.documents, part!("documents"), part!("documents_none")),
         either(mask.bits, part!("bits"), part!("bits_none")),
         either(mask.keys, part!("mask_keys"), part!("mask_none")),

@@ -12,8 +12,8 @@ use relattn::cpu::{self, Attention, Outputs, Tiled};
 use relattn::plan::{MergeOperands, Operand};
 use relattn::run::OnDevice;
 use relattn::{
-    Bias, Context, Error, InputError, Mask, Problem, ProblemError, RelativeBuckets, Shape, Tensor,
-    wgpu,
+    Bias, Context, Error, InputError, Mask, PositionError, Problem, ProblemError, RelativeBuckets,
+    Shape, Tensor, wgpu,
 };
 use wgpu::util::DeviceExt;
 
@@ -116,6 +116,9 @@ fn merged(context: &Context, data: &Data, cuts: &[u32]) -> Outputs {
             lse: lse.as_entire_buffer_binding(),
         })
         .expect("bound");
+    // A merge stands nowhere.
+    let moved = bound.set_position(context.queue(), 0, 0);
+    assert_eq!(moved, Err(PositionError::NoPosition));
     let mut recorded = encoder(context);
     bound.encode(&mut recorded);
     Outputs {

@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU64;
 
-use wgpu::{BufferBinding, BufferUsages};
+use wgpu::BufferBinding;
 
-use super::bound::{Bound, Step, entry, uniforms};
+use super::bound::{Bound, Step, entry, uniforms, workspace};
 use super::check::{Slot, bytes, check, check_aliases, check_dispatch, check_size};
 use super::params::Params;
 use super::position::Uniforms;
@@ -76,8 +76,8 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
             params,
             stride,
             problem: forward.problem.clone(),
-            workspace: own.bytes(),
         }),
+        workspace: own.bytes(),
     })
 }
 
@@ -96,20 +96,12 @@ impl Own {
             .map(|pipeline| fire_table::fill(forward, pipeline, table, steps));
         let parts = (forward.variant.algorithm == Algorithm::Decode)
             .then(|| decode::Parts::new(device, problem, forward.splits));
-        let small = |label| {
-            device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(label),
-                size: 16,
-                usage: BufferUsages::STORAGE,
-                mapped_at_creation: false,
-            })
-        };
         Self {
             offset_table,
             fire_table,
             parts,
-            empty: small("relattn::empty"),
-            unread: small("relattn::unread"),
+            empty: workspace(device, "relattn::empty", 16),
+            unread: workspace(device, "relattn::unread", 16),
         }
     }
 

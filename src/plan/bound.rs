@@ -13,6 +13,8 @@ pub struct Bound {
     pub(super) steps: Vec<Step>,
     /// What [`Self::set_position`] changes; none where there is no position.
     pub(super) uniforms: Option<Uniforms>,
+    /// Bytes of the buffers that the work made for itself.
+    pub(super) workspace: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -27,6 +29,7 @@ impl Bound {
         Self {
             steps,
             uniforms: None,
+            workspace: 0,
         }
     }
 
@@ -58,17 +61,15 @@ impl Bound {
 
     /// Bytes of the buffers that were made for this work: tables by offset, segments of FIRE, parts of a split.
     #[must_use]
-    pub fn workspace_bytes(&self) -> u64 {
-        self.uniforms
-            .as_ref()
-            .map_or(0, |uniforms| uniforms.workspace)
+    pub const fn workspace_bytes(&self) -> u64 {
+        self.workspace
     }
 
     /// Moves a forward pass on to another position, from the next submission on: query row 0 stands at `query_offset`, and the
     /// first `keys` of the keys are there. It writes uniforms; pipelines, bind groups and recorded work stay as they are.
     ///
     /// # Errors
-    /// More keys than the problem has room for, or offsets past those that the problem was built for: build it at the last
+    /// Work that is no forward pass; more keys than the problem has room for, or offsets past those that the problem was built for: build it at the last
     /// position, where `query_offset` is `Nk − Nq`.
     pub fn set_position(
         &self,
@@ -78,7 +79,9 @@ impl Bound {
     ) -> Result<(), PositionError> {
         match &self.uniforms {
             Some(uniforms) => uniforms.set_position(queue, query_offset, keys),
-            None => Ok(()),
+            // Without rows there is nothing to move.
+            None if self.steps.is_empty() => Ok(()),
+            None => Err(PositionError::NoPosition),
         }
     }
 }

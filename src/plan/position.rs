@@ -12,8 +12,6 @@ pub(super) struct Uniforms {
     /// From one to the next in the buffer, in bytes.
     pub(super) stride: u64,
     pub(super) problem: Problem,
-    /// Bytes of the buffers that the pass made for itself.
-    pub(super) workspace: u64,
 }
 
 impl Uniforms {

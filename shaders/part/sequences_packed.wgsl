@@ -1,4 +1,4 @@
-// Slot `lengths`: sequences of different lengths, one behind the other in the rows of one. Starts are ascending, and one more
+// Slots `sequences` and `key_lengths`: sequences of different lengths, one behind the other in the rows of one. Starts are ascending, and one more
 // than there are sequences; what a start is out of range or order by is cut off.
 //   workgroups: sequence s has those from slot(s) to slot(s + 1), slot(s) = ⌊start(s) / Q_TILE⌋ + s, which are enough for its rows
 @group(0) @binding(9) var<storage, read> key_starts: array<u32>;    // [S + 1]
@@ -47,16 +47,6 @@ fn key_start() -> u32 {
 
 fn key_limit() -> u32 {
     return keys.y;
-}
-
-// Rows past the last are not written, so that nothing need be hidden there.
-fn past_queries(i: u32) -> bool {
-    return false;
-}
-
-// Rows from here on see no key.
-fn seeing_limit() -> u32 {
-    return rows_end;
 }
 
 fn row_limit() -> u32 {
