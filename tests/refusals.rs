@@ -148,7 +148,11 @@ fn offsets_past_32_bits_are_refused() {
 #[test]
 fn starts_and_blocks_that_point_nowhere_are_refused() {
     let (rows, keys) = ([0.0; 12], [0.0; 20]);
-    let problem = Problem::builder(SHAPE).mask(PACKED).build().expect("valid");
+    let three = Mask {
+        packed: Some(Packed { sequences: 3 }),
+        ..Mask::NONE
+    };
+    let problem = Problem::builder(SHAPE).mask(three).build().expect("valid");
     let starts = |queries: &[u32], keys_at: &[u32]| {
         let inputs = Inputs {
             query_starts: Some(queries),
@@ -165,23 +169,31 @@ fn starts_and_blocks_that_point_nowhere_are_refused() {
             end,
         })
     };
-    assert_eq!(starts(&[0, 1, 3], &[0, 5, 5]), Ok(()));
-    assert_eq!(
-        starts(&[1, 1, 3], &[0, 5, 5]),
-        wrong(Tensor::QueryStarts, 0, 1, 3)
-    );
-    assert_eq!(
-        starts(&[0, 1, 3], &[0, 6, 5]),
-        wrong(Tensor::KeyStarts, 0, 6, 5)
-    );
-    assert_eq!(
-        starts(&[0, 1, 3], &[0, 4, 3]),
-        wrong(Tensor::KeyStarts, 4, 3, 5)
-    );
-    assert_eq!(
-        starts(&[0, 1, 2], &[0, 4, 5]),
-        wrong(Tensor::QueryStarts, 1, 2, 3)
-    );
+    assert_eq!(starts(&[0, 1, 1, 3], &[0, 5, 5, 5]), Ok(()));
+    for (queries, keys_at, error) in [
+        (
+            [1, 1, 1, 3],
+            [0, 5, 5, 5],
+            wrong(Tensor::QueryStarts, 0, 1, 3),
+        ),
+        (
+            [0, 1, 1, 3],
+            [0, 6, 5, 5],
+            wrong(Tensor::KeyStarts, 0, 6, 5),
+        ),
+        (
+            [0, 1, 1, 3],
+            [0, 4, 3, 5],
+            wrong(Tensor::KeyStarts, 4, 3, 5),
+        ),
+        (
+            [0, 1, 1, 2],
+            [0, 4, 5, 5],
+            wrong(Tensor::QueryStarts, 1, 2, 3),
+        ),
+    ] {
+        assert_eq!(starts(&queries, &keys_at), error);
+    }
     let paged = Problem::builder(SHAPE)
         .paged(Paged {
             block_size: 2,
