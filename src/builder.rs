@@ -2,7 +2,9 @@
 
 use crate::bias::Kind;
 use crate::problem::{STRIDED, Term, features, rows_of};
-use crate::{Bias, Dtype, Layout, Mask, Paged, Problem, ProblemError, Scale, Shape, Tensor};
+use crate::{
+    Bias, Dropout, Dtype, Layout, Mask, Paged, Problem, ProblemError, Scale, Shape, Tensor,
+};
 
 /// The magnitude that offsets must not exceed, so that 32 signed bits hold every sum of positions.
 const MAX_OFFSET: i64 = (1 << 30) - 1;
@@ -17,6 +19,7 @@ pub struct ProblemBuilder {
     scale: Scale,
     biases: Vec<Bias>,
     gated: bool,
+    dropout: Option<Dropout>,
     mask: Mask,
     paged: Option<Paged>,
     query_offset: i32,
@@ -32,6 +35,7 @@ impl ProblemBuilder {
             scale: Scale::InverseSqrt,
             biases: Vec::new(),
             gated: false,
+            dropout: None,
             mask: Mask::NONE,
             paged: None,
             query_offset: 0,
@@ -91,6 +95,12 @@ impl ProblemBuilder {
         self
     }
 
+    /// Leaves weights out at random, as training does.
+    pub const fn dropout(mut self, dropout: Dropout) -> Self {
+        self.dropout = Some(dropout);
+        self
+    }
+
     /// Takes k and v from a cache in blocks.
     pub const fn paged(mut self, paged: Paged) -> Self {
         self.paged = Some(paged);
@@ -125,6 +135,9 @@ impl ProblemBuilder {
         self.validate_offsets()?;
         self.validate_packed()?;
         self.validate_paged()?;
+        if let Some(dropout) = self.dropout {
+            dropout.validate()?;
+        }
         let problem = Problem {
             shape: self.shape,
             value_dim: self.value_dim,
@@ -132,6 +145,7 @@ impl ProblemBuilder {
             scale: self.resolve_scale()?,
             terms: self.resolve_terms()?,
             gated: self.gated,
+            dropout: self.dropout,
             mask: self.mask,
             paged: self.paged,
             query_offset: self.query_offset,

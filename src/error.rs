@@ -243,6 +243,12 @@ pub enum ProblemError {
         /// The largest magnitude that an offset may have.
         maximum: i64,
     },
+    /// A probability that leaves nothing, or is none.
+    #[error("the probability of dropout is {found}; a number from 0 to below 1 is required")]
+    Dropout {
+        /// The probability asked for.
+        found: f32,
+    },
     /// A scale that is not a number or not finite.
     #[error("scale is {found}; a finite number is required")]
     Scale {

@@ -38,6 +38,7 @@ mod capability;
 #[cfg(feature = "gpu")]
 mod context;
 mod cost;
+mod dropout;
 mod error;
 mod fire;
 mod layout;
@@ -54,6 +55,7 @@ pub use capability::Capabilities;
 #[cfg(feature = "gpu")]
 pub use context::Context;
 pub use cost::Cost;
+pub use dropout::Dropout;
 #[cfg(feature = "gpu")]
 pub use error::{Error, Limit, PositionError};
 pub use error::{InputError, ProblemError};

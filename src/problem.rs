@@ -1,7 +1,7 @@
 //! An attention problem, without its data: validated once, without a device.
 
 use crate::bias::Kind;
-use crate::{Bias, Dtype, Layout, Mask, Paged, ProblemBuilder, Shape, Tensor, Thresholds};
+use crate::{Bias, Dropout, Dtype, Layout, Mask, Paged, ProblemBuilder, Shape, Tensor, Thresholds};
 
 /// What the scores `q · k` are multiplied by; the bias is added after it, unscaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +23,7 @@ pub struct Problem {
     pub(crate) scale: f32,
     pub(crate) terms: Vec<Term>,
     pub(crate) gated: bool,
+    pub(crate) dropout: Option<Dropout>,
     pub(crate) mask: Mask,
     pub(crate) paged: Option<Paged>,
     pub(crate) query_offset: i32,
@@ -135,6 +136,12 @@ impl Problem {
     #[must_use]
     pub const fn gated(&self) -> bool {
         self.gated
+    }
+
+    /// The dropout of weights, where there is any.
+    #[must_use]
+    pub const fn dropout(&self) -> Option<Dropout> {
+        self.dropout
     }
 
     /// The cache in blocks, where k and v are one.
@@ -300,10 +307,10 @@ impl Problem {
     /// Whether a pass reads or writes a tensor. The log-sum-exp is always possible.
     pub(crate) fn uses(&self, tensor: Tensor) -> bool {
         match tensor {
-            Tensor::Table => self.table_rows() > 0,
-            Tensor::Gate => self.gated,
+            Tensor::Table | Tensor::DTable => self.table_rows() > 0,
+            Tensor::Gate | Tensor::DGate => self.gated,
             Tensor::Indices => self.indexed().is_some(),
-            Tensor::Bias => self.dense().is_some(),
+            Tensor::Bias | Tensor::DBias => self.dense().is_some(),
             Tensor::KeyMask => self.mask.keys,
             Tensor::KeyLengths => self.mask.key_lengths,
             Tensor::QueryLengths => self.mask.query_lengths,
@@ -313,8 +320,9 @@ impl Problem {
             Tensor::BlockTable => self.paged.is_some(),
             Tensor::OffsetTable => self.is_by_offset(),
             Tensor::FireTable => self.fire().is_some(),
-            Tensor::PartOut | Tensor::PartLse | Tensor::RopeInput => false,
+            Tensor::PartOut | Tensor::PartLse | Tensor::RopeInput | Tensor::Workspace => false,
             Tensor::Q | Tensor::K | Tensor::V | Tensor::Out | Tensor::Lse => true,
+            Tensor::DQ | Tensor::DK | Tensor::DV | Tensor::DOut => true,
         }
     }
 
@@ -329,12 +337,12 @@ impl Problem {
             [shape.batch, shape.heads, shape.q_len, shape.k_len].map(u64::from);
         let each = |each: bool, size: u64| if each { size } else { 1 };
         match tensor {
-            Tensor::Table => product(&[self.table_rows().into(), heads]),
+            Tensor::Table | Tensor::DTable => product(&[self.table_rows().into(), heads]),
             Tensor::Indices => self.indexed().map_or(0, |indexed| {
                 let planes = each(indexed.each_sequence, batch);
                 product(&[indexed.matrices.into(), planes, q_len, k_len])
             }),
-            Tensor::Bias => self.dense().map_or(0, |layout| {
+            Tensor::Bias | Tensor::DBias => self.dense().map_or(0, |layout| {
                 layout.span([shape.batch, shape.heads, shape.q_len], shape.k_len)
             }),
             Tensor::QueryLengths | Tensor::KeyLengths => batch,
@@ -351,10 +359,14 @@ impl Problem {
                 let planes = [each(bits.each_sequence, batch), each(bits.each_head, heads)];
                 product(&[planes[0], planes[1], q_len, k_len.div_ceil(32)])
             }),
-            Tensor::Lse | Tensor::Gate => product(&[batch, heads, q_len]),
+            Tensor::Lse | Tensor::Gate | Tensor::DGate => product(&[batch, heads, q_len]),
             Tensor::OffsetTable => self.offset_table_bytes() / 4,
             Tensor::FireTable => self.fire_table_bytes() / 4,
-            Tensor::PartOut | Tensor::PartLse | Tensor::RopeInput => 0,
+            Tensor::PartOut | Tensor::PartLse | Tensor::RopeInput | Tensor::Workspace => 0,
+            Tensor::DQ => self.elements(Tensor::Q),
+            Tensor::DK => self.elements(Tensor::K),
+            Tensor::DV => self.elements(Tensor::V),
+            Tensor::DOut => self.elements(Tensor::Out),
             Tensor::Q | Tensor::K | Tensor::V | Tensor::Out => {
                 match (self.layout(tensor), self.rows_of(tensor)) {
                     (Some(layout), Some(sizes)) => {

@@ -50,6 +50,22 @@ pub enum Tensor {
     OffsetTable,
     /// FIRE's segments, `[H, 4 · width + 4]`, which a pass makes for itself.
     FireTable,
+    /// The gradient of the output, which a backward pass reads, `[B, H, Nq, Dv]`.
+    DOut,
+    /// The gradient of q, `[B, H, Nq, D]`.
+    DQ,
+    /// The gradient of k, `[B, Hkv, Nk, D]`.
+    DK,
+    /// The gradient of v, `[B, Hkv, Nk, Dv]`.
+    DV,
+    /// The gradient of the table, `[rows, H]`.
+    DTable,
+    /// The gradient of the gate, `[B, H, Nq]`.
+    DGate,
+    /// The gradient of the dense bias, with its strides.
+    DBias,
+    /// What a backward pass keeps between its dispatches.
+    Workspace,
 }
 
 impl std::fmt::Display for Tensor {
@@ -78,6 +94,14 @@ impl std::fmt::Display for Tensor {
             Self::RopeInput => "the input of the rotation",
             Self::OffsetTable => "the offset table",
             Self::FireTable => "the table of FIRE",
+            Self::DOut => "dout",
+            Self::DQ => "dq",
+            Self::DK => "dk",
+            Self::DV => "dv",
+            Self::DTable => "dtable",
+            Self::DGate => "dgate",
+            Self::DBias => "dbias",
+            Self::Workspace => "the workspace",
         })
     }
 }

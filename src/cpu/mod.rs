@@ -3,6 +3,7 @@
 mod bias;
 mod dense;
 mod fire;
+mod gradients;
 mod mask;
 mod merge;
 mod oracle;
@@ -11,6 +12,7 @@ mod rope;
 mod tiled;
 
 pub use dense::dense_bias;
+pub use gradients::{AttentionGradient, Gradients};
 pub use merge::merge;
 pub use oracle::{Exact, Oracle};
 pub use rope::{rotated, rotated_exact};
