@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::plan::{
-    Algorithm, BucketIndex, Budget, Family, Forward, Kernel, Merge, RopeVariant, RotaryEmbedding,
-    choose,
+    Algorithm, Backward, BackwardPipelines, BucketIndex, Budget, Family, Forward, GradientFamily,
+    Kernel, Merge, RopeVariant, RotaryEmbedding, TablePipelines, Wanted, choose, choose_backward,
 };
 use crate::{Capabilities, Error, IndexFormat, Problem, Rotation, Thresholds};
 
@@ -63,14 +63,49 @@ impl Context {
             problem: problem.clone(),
             variant,
             pipeline: self.pipeline(Kernel::Forward(variant)),
-            table_pipelines: problem
-                .biases()
-                .filter_map(Family::of)
-                .map(|family| self.pipeline(Kernel::OffsetTable(family)))
-                .collect(),
-            fire_pipeline: problem.fire().map(|_| self.pipeline(Kernel::FireTable)),
+            tables: self.table_pipelines(problem),
             merge_pipeline: decodes.then(|| self.pipeline(merge)),
             splits: Forward::splits_of(problem, &variant, &capabilities),
+            budget: Budget::default(),
+        })
+    }
+
+    /// Compiles the backward pass of a problem, with every gradient that it has.
+    ///
+    /// # Errors
+    /// As [`Self::backward_of`].
+    pub fn backward(&self, problem: &Problem) -> Result<Backward, Error> {
+        self.backward_of(problem, Wanted::all(problem))
+    }
+
+    /// Compiles the backward pass of a problem, or reuses its kernels, with some gradients of the bias alone.
+    ///
+    /// # Errors
+    /// A paged cache; a gradient that the problem does not have; a device that offers less than every kernel needs.
+    pub fn backward_of(&self, problem: &Problem, wanted: Wanted) -> Result<Backward, Error> {
+        wanted.check(problem)?;
+        let [queries, keys] = choose_backward(problem, wanted, &self.capabilities())?;
+        let statistics = Kernel::BackwardStatistics {
+            dtype: problem.dtype(),
+            value_dim: problem.value_dim(),
+        };
+        let families = problem.biases().filter_map(GradientFamily::of);
+        Ok(Backward {
+            device: self.device.clone(),
+            problem: problem.clone(),
+            wanted,
+            queries,
+            keys,
+            pipelines: BackwardPipelines {
+                tables: self.table_pipelines(problem),
+                statistics: self.pipeline(statistics),
+                queries: self.pipeline(Kernel::Backward(queries)),
+                keys: self.pipeline(Kernel::Backward(keys)),
+                partial_sums: self.pipeline(Kernel::PartialSums),
+                offset_gradients: families
+                    .map(|family| self.pipeline(Kernel::OffsetGradient(family)))
+                    .collect(),
+            },
             budget: Budget::default(),
         })
     }
@@ -146,7 +181,17 @@ impl Context {
         }
     }
 
-    fn pipeline(&self, kernel: Kernel) -> wgpu::ComputePipeline {
+    pub(crate) fn table_pipelines(&self, problem: &Problem) -> TablePipelines {
+        let families = problem.biases().filter_map(Family::of);
+        TablePipelines {
+            offset: families
+                .map(|family| self.pipeline(Kernel::OffsetTable(family)))
+                .collect(),
+            fire: problem.fire().map(|_| self.pipeline(Kernel::FireTable)),
+        }
+    }
+
+    pub(crate) fn pipeline(&self, kernel: Kernel) -> wgpu::ComputePipeline {
         let mut pipelines = self
             .pipelines
             .lock()

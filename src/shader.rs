@@ -3,7 +3,9 @@
 //! Module scope has no order in WGSL, so linking is concatenation: the prelude, the entry, its parts, one file a slot.
 
 use crate::Dtype;
-use crate::plan::{Algorithm, Family, Lengths, RopeVariant, Variant};
+use crate::plan::{
+    Algorithm, BackwardVariant, Family, GradientFamily, Lengths, RopeVariant, Side, Variant,
+};
 
 /// A file of the folder of parts.
 macro_rules! part {
@@ -28,18 +30,61 @@ pub(crate) const MERGE: &str = entry!("merge");
 /// The complete WGSL of a variant.
 #[must_use]
 pub fn link(variant: &Variant) -> String {
-    let (bias, mask) = (&variant.bias, &variant.mask);
     let entry = match variant.algorithm {
         Algorithm::Fragments => entry!("attention_forward"),
         Algorithm::Broadcast => entry!("attention_forward_broadcast"),
         Algorithm::Decode => entry!("attention_decode"),
     };
-    let offset = match (bias.offset, variant.algorithm) {
+    let offset = match (variant.bias.offset, variant.algorithm) {
         (false, _) => part!("offset_none"),
         (true, Algorithm::Fragments) => part!("offset_strip"),
         (true, Algorithm::Broadcast) => part!("offset_shuffle"),
         (true, Algorithm::Decode) => part!("offset_direct"),
     };
+    let prelude = variant.prelude();
+    let mut files = vec![prelude.as_str(), entry, offset, part!("tables_bound")];
+    files.extend(scores(variant));
+    files.join("\n")
+}
+
+/// The complete WGSL of a backward variant.
+#[must_use]
+pub fn link_backward(variant: &BackwardVariant) -> String {
+    let scores_variant = &variant.scores;
+    let (owner, workspace) = match variant.side {
+        Side::Queries => (part!("owner_queries"), part!("workspace_write")),
+        Side::Keys => (part!("owner_keys"), part!("workspace_read")),
+    };
+    let offset = if scores_variant.bias.offset {
+        part!("offset_strip")
+    } else {
+        part!("offset_none")
+    };
+    let prelude = variant.prelude();
+    let mut files = vec![
+        prelude.as_str(),
+        entry!("attention_backward"),
+        owner,
+        workspace,
+        part!("backward"),
+        part!("mask_queries"),
+        gradients(scores_variant.dtype),
+        offset,
+        if variant.gradients.offset {
+            part!("offset_gradient_diagonals")
+        } else {
+            part!("offset_gradient_none")
+        },
+        part!("score_gradient_none"),
+        part!("dropout_none"),
+    ];
+    files.extend(scores(scores_variant));
+    files.join("\n")
+}
+
+/// What every pass over scores has: the tensors, the mask, and the bias but for the slots `offset` and `tables`.
+fn scores(variant: &Variant) -> Vec<&'static str> {
+    let (bias, mask) = (&variant.bias, &variant.mask);
     let either =
         |used: bool, some: &'static str, none: &'static str| if used { some } else { none };
     let (sequences, key_lengths) = match (mask.lengths, mask.lengths.has_keys()) {
@@ -52,11 +97,9 @@ pub fn link(variant: &Variant) -> String {
         Lengths::Queries | Lengths::Both => part!("query_lengths"),
         Lengths::Full | Lengths::Keys | Lengths::Packed => part!("query_lengths_none"),
     };
-    let prelude = variant.prelude();
     let [storage, packing] = storage(variant.dtype);
-    [
-        prelude.as_str(),
-        entry,
+    let indexed = bias.index.is_some();
+    vec![
         part!("params"),
         storage,
         packing,
@@ -64,13 +107,8 @@ pub fn link(variant: &Variant) -> String {
         part!("mask"),
         part!("infinity"),
         part!("bias"),
-        offset,
         either(bias.gate, part!("gate"), part!("gate_none")),
-        either(
-            bias.index.is_some(),
-            part!("index_matrix"),
-            part!("index_none"),
-        ),
+        either(indexed, part!("index_matrix"), part!("index_none")),
         either(bias.dense, part!("dense"), part!("dense_none")),
         either(bias.fire_width.is_some(), part!("fire"), part!("fire_none")),
         sequences,
@@ -85,7 +123,14 @@ pub fn link(variant: &Variant) -> String {
             part!("keys_contiguous"),
         ),
     ]
-    .join("\n")
+}
+
+/// The slot `gradients`.
+const fn gradients(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::F32 => part!("gradients_f32"),
+        Dtype::F16 | Dtype::Bf16 => part!("gradients_packed"),
+    }
 }
 
 /// The slot `storage`, and what it needs.
@@ -106,7 +151,53 @@ pub(crate) fn link_offset_table(family: Family) -> String {
         Family::KerplePower => part!("family_kerple_power"),
         Family::Sandwich => return [entry!("offset_table"), part!("family_sandwich")].join("\n"),
     };
-    [entry!("offset_table"), part!("table"), formula].join("\n")
+    let power = if family == Family::KerplePower {
+        part!("power")
+    } else {
+        ""
+    };
+    [entry!("offset_table"), part!("table"), power, formula].join("\n")
+}
+
+/// The complete WGSL that makes the gradient of a bias by offset.
+pub(crate) fn link_offset_gradient(family: GradientFamily) -> String {
+    let (power, formula) = match family {
+        GradientFamily::Rows => ("", part!("gradient_rows")),
+        GradientFamily::Alibi => ("", part!("gradient_alibi")),
+        GradientFamily::KerpleLog => ("", part!("gradient_kerple_log")),
+        GradientFamily::KerplePower => (part!("power"), part!("gradient_kerple_power")),
+    };
+    [
+        entry!("offset_gradient"),
+        part!("workspace_read"),
+        part!("table"),
+        power,
+        formula,
+    ]
+    .join("\n")
+}
+
+/// The complete WGSL that adds up what workgroups left behind.
+pub(crate) fn link_partial_sums() -> String {
+    [entry!("partial_sums"), part!("workspace_write")].join("\n")
+}
+
+/// The complete WGSL that makes what a backward pass needs of each query, with the constants that it leaves open.
+pub(crate) fn link_backward_statistics(dtype: Dtype, constants: &str) -> String {
+    let [storage, packing] = storage(dtype);
+    [
+        constants,
+        entry!("backward_statistics"),
+        part!("params"),
+        part!("backward"),
+        part!("workspace_write"),
+        gradients(dtype),
+        storage,
+        packing,
+        part!("tensors"),
+        part!("keys_contiguous"),
+    ]
+    .join("\n")
 }
 
 /// The complete WGSL that makes FIRE's segments.

@@ -3,7 +3,6 @@
 //   segments s … s' that a tile can meet, from its smallest and largest distance and position:
 //       bias = A[s] · x + C[s] + Σ over breakpoints t between them of change(t) · max(0, x − t)
 // A tile mostly lies within one segment, and then this is one multiply-add.
-@group(0) @binding(16) var<storage, read> fire: array<f32>; // [H, 4·FIRE_WIDTH + 4]: c, L, breakpoints, changes, A, C
 
 const FIRE = true;
 const FIRE_EPSILON = 1e-6 * LOG2_E; // since ψ is taken in base 2 here
@@ -20,7 +19,7 @@ var<private> segment_first: u32;
 var<private> segment_last: u32;
 
 fn fire_number(n: u32) -> f32 {
-    return fire[place.head * FIRE_STRIDE + n];
+    return segment_number(place.head * FIRE_STRIDE + n);
 }
 
 fn psi(c: f32, distance: f32) -> f32 {

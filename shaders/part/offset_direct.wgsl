@@ -1,13 +1,12 @@
 // Slot `offset`: one number per head and clamped offset, times log2(e), read where it lies.
 //   constant tile: all offsets past the radius on one side: one number for the whole tile
-@group(0) @binding(6) var<storage, read> offset_table: array<f32>; // [H, 2·radius + 1]
 var<private> constant_tile: bool;
 var<private> constant_offset: f32;
 
 fn offset_bias(offset: i32) -> f32 {
     let radius = i32(params.radius);
     let row = place.head * (2u * params.radius + 1u);
-    return offset_table[row + u32(clamp(offset, -radius, radius) + radius)];
+    return offset_number(row + u32(clamp(offset, -radius, radius) + radius));
 }
 
 fn offset_prepare(local: u32) {

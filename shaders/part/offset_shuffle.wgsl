@@ -2,7 +2,6 @@
 //   row i of the subgroup's rows i₀, i₀ + 1, … needs offsets o − (i − i₀) + e for its keys e, o being that of i₀ and key 0: the
 //   lanes + LANES − 1 numbers that all of them need are read by two loads a lane, and passed on by shuffles
 // Tiles of one number are no exception: a branch costs a processor that plays the GPU more than it saves.
-@group(0) @binding(6) var<storage, read> offset_table: array<f32>; // [H, 2·radius + 1]
 const constant_offset = 0.0;
 var<private> strip_next: array<f32, ROWS>;
 var<private> strip_follows: bool; // whether this tile follows the one that `strip_next` is of
@@ -20,7 +19,7 @@ fn offset_constant() -> bool {
 fn offset_bias(offset: i32) -> f32 {
     let radius = i32(params.radius);
     let row = place.head * (2u * params.radius + 1u);
-    return offset_table[row + u32(clamp(offset, -radius, radius) + radius)];
+    return offset_number(row + u32(clamp(offset, -radius, radius) + radius));
 }
 
 // This lane's share of what the subgroup needs for a row: of offsets o − (lanes − 1) + l and o + 1 + l. With LANES lanes the latter

@@ -1,7 +1,6 @@
 // Slot `offset`: one number per head and clamped offset, times log2(e), staged for the workgroup.
 //   near tile:     stage the Q_TILE + K_TILE − 1 offsets that it meets, read them by diagonal
 //   constant tile: all offsets past the radius on one side: one number for the whole tile
-@group(0) @binding(6) var<storage, read> offset_table: array<f32>; // [H, 2·radius + 1]
 var<workgroup> staged: array<f32, Q_TILE + K_TILE - 1u>;
 var<private> constant_tile: bool;
 var<private> constant_offset: f32;
@@ -13,11 +12,11 @@ fn offset_prepare(local: u32) {
     constant_tile = first_offset >= radius || last_offset <= -radius;
     let row = place.head * (2u * params.radius + 1u);
     if constant_tile {
-        constant_offset = offset_table[row + u32(clamp(first_offset, -radius, radius) + radius)];
+        constant_offset = offset_number(row + u32(clamp(first_offset, -radius, radius) + radius));
         return;
     }
     for (var t = local; t < Q_TILE + K_TILE - 1u; t += WORKGROUP) {
-        staged[t] = offset_table[row + u32(clamp(first_offset + i32(t), -radius, radius) + radius)];
+        staged[t] = offset_number(row + u32(clamp(first_offset + i32(t), -radius, radius) + radius));
     }
 }
 

@@ -9,7 +9,7 @@ use super::check::{Slot, bytes, check, check_aliases, check_dispatch, check_size
 use super::params::Params;
 use super::position::Uniforms;
 use super::split::{Bounds, Chunk, Ranges, Work};
-use super::{Algorithm, Forward, ForwardOperands, decode, fire_table, offset_table};
+use super::{Algorithm, Forward, ForwardOperands, Side, decode, offset_table};
 use crate::{Error, InputError, Problem, Tensor};
 
 /// The buffers that a pass makes for itself.
@@ -28,7 +28,7 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
     for (_, tensor, binding, bytes) in &slots {
         check(&forward.device, *tensor, binding, *bytes)?;
     }
-    check_aliases(&slots)?;
+    check_aliases(&slots, &[Tensor::Out, Tensor::Lse])?;
     let chunks = check_limits(forward)?;
     if chunks.is_empty() {
         return Ok(Bound::new(Vec::new()));
@@ -54,7 +54,8 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
             size: NonZeroU64::new(size_of::<Params>() as u64),
         };
         let bindings = Bindings {
-            own: &own,
+            own: &|number| own.of(number),
+            empty: &own.empty,
             slots: &slots,
             ranges: work.ranges(chunk),
             params,
@@ -87,13 +88,17 @@ impl Own {
         let device = &forward.device;
         let table = operands.table.as_ref();
         let problem = &forward.problem;
-        let offset_table = problem
-            .is_by_offset()
-            .then(|| offset_table::fill(forward, table, steps));
-        let fire_table = forward
-            .fire_pipeline
-            .as_ref()
-            .map(|pipeline| fire_table::fill(forward, pipeline, table, steps));
+        let offset_table = problem.is_by_offset().then(|| {
+            let size = problem.offset_table_bytes();
+            workspace(device, "relattn::offset_table", size)
+        });
+        let fire_table = problem.fire().map(|_| {
+            let size = problem.fire_table_bytes();
+            workspace(device, "relattn::fire_table", size)
+        });
+        let tables = [&offset_table, &fire_table]
+            .map(|buffer| buffer.as_ref().map(wgpu::Buffer::as_entire_buffer_binding));
+        forward.tables.fill(device, problem, table, tables, steps);
         let parts = (forward.variant.algorithm == Algorithm::Decode)
             .then(|| decode::Parts::new(device, problem, forward.splits));
         Self {
@@ -128,15 +133,18 @@ impl Own {
 }
 
 /// What the bindings of a chunk hold.
-struct Bindings<'a> {
-    own: &'a Own,
-    slots: &'a [Slot<'a>],
-    ranges: Ranges,
-    params: BufferBinding<'a>,
+pub(super) struct Bindings<'a> {
+    /// Buffers that no caller gives.
+    pub(super) own: &'a dyn Fn(u32) -> &'a wgpu::Buffer,
+    /// In place of a tensor without elements.
+    pub(super) empty: &'a wgpu::Buffer,
+    pub(super) slots: &'a [Slot<'a>],
+    pub(super) ranges: Ranges,
+    pub(super) params: BufferBinding<'a>,
 }
 
 impl<'a> Bindings<'a> {
-    fn of(&'a self, storage: &[(u32, bool)]) -> Vec<wgpu::BindGroupEntry<'a>> {
+    pub(super) fn of(&'a self, storage: &[(u32, bool)]) -> Vec<wgpu::BindGroupEntry<'a>> {
         let storage = storage
             .iter()
             .map(|&(number, _)| entry(number, self.buffer(number)));
@@ -147,14 +155,14 @@ impl<'a> Bindings<'a> {
     fn buffer(&self, number: u32) -> BufferBinding<'a> {
         let slot = self.slots.iter().find(|&&(slot, ..)| slot == number);
         let Some((_, tensor, binding, bytes)) = slot else {
-            return self.own.of(number).as_entire_buffer_binding();
+            return (self.own)(number).as_entire_buffer_binding();
         };
         let range = match self.ranges.of(*tensor) {
             Some(extent) => extent.bytes.clone(),
             None => 0..*bytes,
         };
         match NonZeroU64::new(range.end - range.start) {
-            None => self.own.empty.as_entire_buffer_binding(),
+            None => self.empty.as_entire_buffer_binding(),
             size => BufferBinding {
                 offset: binding.offset + range.start,
                 size,
@@ -165,7 +173,7 @@ impl<'a> Bindings<'a> {
 }
 
 /// The tensors that are used, with what they need.
-fn slots<'a>(
+pub(super) fn slots<'a>(
     problem: &Problem,
     operands: &ForwardOperands<'a>,
 ) -> Result<Vec<Slot<'a>>, InputError> {
@@ -188,13 +196,16 @@ fn work(forward: &Forward) -> Work<'_> {
     let limits = forward.device.limits();
     Work {
         problem: &forward.problem,
-        variant: &forward.variant,
+        side: Side::Queries,
+        tile: forward.variant.q_tile(),
         splits: forward.splits,
+        products: u64::from(forward.variant.head_dim) + u64::from(forward.variant.value_dim),
         bounds: Bounds {
             workgroups: limits.max_compute_workgroups_per_dimension,
             binding: limits.max_storage_buffer_binding_size,
             alignment: limits.min_storage_buffer_offset_alignment.into(),
             budget: forward.budget,
+            total: u64::MAX,
         },
     }
 }
@@ -202,6 +213,18 @@ fn work(forward: &Forward) -> Work<'_> {
 /// Refuses what no split brings within the device's limits; returns the parts that do fit.
 pub(super) fn check_limits(forward: &Forward) -> Result<Vec<Chunk>, Error> {
     let problem = &forward.problem;
+    check_whole(&forward.device, problem)?;
+    if forward.variant.algorithm == Algorithm::Decode {
+        let needed = decode::part_bytes(problem, forward.splits);
+        for (tensor, needed) in [Tensor::PartOut, Tensor::PartLse].into_iter().zip(needed) {
+            check_size(&forward.device, tensor, needed)?;
+        }
+    }
+    work(forward).chunks()
+}
+
+/// Refuses tensors that are bound whole and are too large for it.
+pub(super) fn check_whole(device: &wgpu::Device, problem: &Problem) -> Result<(), Error> {
     for tensor in [
         Tensor::Lse,
         Tensor::Table,
@@ -217,16 +240,10 @@ pub(super) fn check_limits(forward: &Forward) -> Result<Vec<Chunk>, Error> {
         Tensor::OffsetTable,
         Tensor::FireTable,
     ] {
-        check_size(&forward.device, tensor, bytes(problem, tensor))?;
-    }
-    if forward.variant.algorithm == Algorithm::Decode {
-        let needed = decode::part_bytes(problem, forward.splits);
-        for (tensor, needed) in [Tensor::PartOut, Tensor::PartLse].into_iter().zip(needed) {
-            check_size(&forward.device, tensor, needed)?;
-        }
+        check_size(device, tensor, bytes(problem, tensor))?;
     }
     if problem.is_by_offset() {
-        check_dispatch(&forward.device, offset_table::workgroups(problem))?;
+        check_dispatch(device, offset_table::workgroups(problem))?;
     }
-    work(forward).chunks()
+    Ok(())
 }

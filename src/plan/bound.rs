@@ -1,9 +1,9 @@
 //! Work that is checked and bound.
 
+use bytemuck::Pod;
 use wgpu::util::DeviceExt;
 use wgpu::{BufferBinding, BufferUsages};
 
-use super::params::Params;
 use super::position::Uniforms;
 use crate::PositionError;
 
@@ -37,7 +37,7 @@ impl Bound {
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
         self.dispatch(
             &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                label: Some("relattn::Forward"),
+                label: Some("relattn"),
                 timestamp_writes: None,
             }),
         );
@@ -95,9 +95,9 @@ pub(super) fn uniform(device: &wgpu::Device, contents: &[u8]) -> wgpu::Buffer {
 }
 
 /// Uniforms one behind the other, and the bytes from one to the next, so that each can be bound.
-pub(super) fn uniforms(device: &wgpu::Device, all: &[Params]) -> (wgpu::Buffer, u64) {
+pub(super) fn uniforms<T: Pod>(device: &wgpu::Device, all: &[T]) -> (wgpu::Buffer, u64) {
     let alignment = device.limits().min_uniform_buffer_offset_alignment;
-    let stride = size_of::<Params>().next_multiple_of(alignment as usize);
+    let stride = size_of::<T>().next_multiple_of(alignment as usize);
     let mut contents = Vec::new();
     for params in all {
         contents.extend_from_slice(bytemuck::bytes_of(params));

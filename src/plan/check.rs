@@ -41,12 +41,12 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Refuses outputs that overlap, and an output in a buffer that is also read: WebGPU allows no buffer to be both in one
+/// Refuses tensors of `written` that overlap, and one in a buffer that is also read: WebGPU allows no buffer to be both in one
 /// dispatch, wherever the ranges lie.
-pub(super) fn check_aliases(slots: &[Slot<'_>]) -> Result<(), Error> {
+pub(super) fn check_aliases(slots: &[Slot<'_>], written: &[Tensor]) -> Result<(), Error> {
     let used = slots.iter().filter(|&&(.., bytes)| bytes > 0);
     let (written, read): (Vec<_>, Vec<_>) =
-        used.partition(|(_, tensor, ..)| matches!(tensor, Tensor::Out | Tensor::Lse));
+        used.partition(|(_, tensor, ..)| written.contains(tensor));
     for output in &written {
         if let Some(input) = read.iter().find(|input| input.2.buffer == output.2.buffer) {
             return Err(Error::SharedBuffer {
@@ -56,13 +56,15 @@ pub(super) fn check_aliases(slots: &[Slot<'_>]) -> Result<(), Error> {
         }
     }
     let range = |(_, _, binding, bytes): &Slot<'_>| binding.offset..binding.offset + bytes;
-    if let [first, second] = written[..] {
-        let (a, b) = (range(first), range(second));
-        if first.2.buffer == second.2.buffer && a.start < b.end && b.start < a.end {
-            return Err(Error::Aliased {
-                first: first.1,
-                second: second.1,
-            });
+    for (n, first) in written.iter().enumerate() {
+        for second in &written[n + 1..] {
+            let (a, b) = (range(first), range(second));
+            if first.2.buffer == second.2.buffer && a.start < b.end && b.start < a.end {
+                return Err(Error::Aliased {
+                    first: first.1,
+                    second: second.1,
+                });
+            }
         }
     }
     Ok(())
@@ -89,9 +91,15 @@ pub(super) fn bytes(problem: &Problem, tensor: Tensor) -> u64 {
             .indexed()
             .map_or(0, |indexed| indexed.format.bytes(elements)),
         Tensor::KeyMask => elements.next_multiple_of(4),
-        Tensor::Q | Tensor::K | Tensor::V | Tensor::Out | Tensor::Bias => {
-            (problem.dtype().bytes() * elements).next_multiple_of(4)
-        }
+        Tensor::Q
+        | Tensor::K
+        | Tensor::V
+        | Tensor::Out
+        | Tensor::Bias
+        | Tensor::DQ
+        | Tensor::DK
+        | Tensor::DV
+        | Tensor::DOut => (problem.dtype().bytes() * elements).next_multiple_of(4),
         _ => 4 * elements,
     }
 }

@@ -1,5 +1,8 @@
 //! Every kernel that may be compiled, as the key of the pipelines.
 
+use super::backward::BackwardVariant;
+use super::backward::statistics_bindings;
+use super::backward::sums::{GradientFamily, partial_bindings};
 use super::variant::dtype_prelude;
 use super::{Family, RopeVariant, Variant, decode, fire_table};
 use crate::{Dtype, IndexFormat, shader};
@@ -21,6 +24,14 @@ pub(crate) enum Kernel {
     DecodeMerge { dtype: Dtype, value_dim: u32 },
     /// The rotation of pairs of features.
     Rope(RopeVariant),
+    /// What a backward pass needs of each query.
+    BackwardStatistics { dtype: Dtype, value_dim: u32 },
+    /// The gradients of one side.
+    Backward(BackwardVariant),
+    /// The sums over what workgroups left behind.
+    PartialSums,
+    /// The gradient of a bias by offset.
+    OffsetGradient(GradientFamily),
 }
 
 impl Kernel {
@@ -35,6 +46,12 @@ impl Kernel {
                 format!("decode_merge {dtype:?} d{value_dim}")
             }
             Self::Rope(variant) => format!("rope {variant:?}"),
+            Self::BackwardStatistics { dtype, value_dim } => {
+                format!("backward_statistics {dtype:?} d{value_dim}")
+            }
+            Self::Backward(variant) => variant.to_string(),
+            Self::PartialSums => "partial_sums".into(),
+            Self::OffsetGradient(family) => format!("offset_gradient {family:?}"),
         }
     }
 
@@ -55,6 +72,14 @@ impl Kernel {
                 shader::link_decode_merge(dtype, &constants)
             }
             Self::Rope(variant) => shader::link_rope(variant),
+            Self::BackwardStatistics { dtype, value_dim } => {
+                let prelude = dtype_prelude(dtype);
+                let constants = format!("{prelude}const VALUE_DIM = {value_dim}u;\n");
+                shader::link_backward_statistics(dtype, &constants)
+            }
+            Self::Backward(variant) => shader::link_backward(&variant),
+            Self::PartialSums => shader::link_partial_sums(),
+            Self::OffsetGradient(family) => shader::link_offset_gradient(family),
         }
     }
 
@@ -68,6 +93,10 @@ impl Kernel {
             Self::Merge => vec![(1, true), (2, true), (3, false), (4, false)],
             Self::DecodeMerge { .. } => decode::merge_bindings(),
             Self::Rope(variant) => variant.bindings(),
+            Self::BackwardStatistics { .. } => statistics_bindings(),
+            Self::Backward(variant) => variant.bindings(),
+            Self::PartialSums => partial_bindings(),
+            Self::OffsetGradient(family) => family.bindings(),
         }
     }
 }

@@ -62,7 +62,7 @@ impl Merge {
             check(&self.device, *tensor, binding, *bytes)?;
             check_size(&self.device, *tensor, *bytes)?;
         }
-        check_aliases(&slots)?;
+        check_aliases(&slots, &[Tensor::Out, Tensor::Lse])?;
         let groups = (rows * features).div_ceil(64);
         if groups == 0 || parts == 0 {
             return Ok(Bound::new(Vec::new()));

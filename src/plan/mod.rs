@@ -1,5 +1,6 @@
 //! From a problem to work recorded in the caller's encoder.
 
+mod backward;
 mod bind;
 mod bound;
 mod budget;
@@ -17,11 +18,13 @@ mod position;
 mod rope;
 mod slots;
 mod split;
+mod tables;
 mod variant;
 
 #[cfg(test)]
 mod tiles_tests;
 
+pub use backward::{Backward, BackwardOperands, BackwardVariant, GradientSlots, Side, Wanted};
 pub use bound::Bound;
 pub use budget::Budget;
 pub use choose::choose;
@@ -32,9 +35,12 @@ pub use rope::{RopeOperands, RotaryEmbedding};
 pub use slots::{BiasSlots, IndexSlot, Lengths, MaskSlots};
 pub use variant::{Algorithm, Variant};
 
+pub(crate) use backward::sums::GradientFamily;
+pub(crate) use backward::{Pipelines as BackwardPipelines, choose as choose_backward};
 pub(crate) use kernel::Kernel;
 pub(crate) use offset_table::Family;
 pub(crate) use rope::RopeVariant;
+pub(crate) use tables::TablePipelines;
 
 use crate::{Capabilities, Error, Problem};
 
@@ -45,10 +51,7 @@ pub struct Forward {
     pub(crate) problem: Problem,
     pub(crate) variant: Variant,
     pub(crate) pipeline: wgpu::ComputePipeline,
-    /// Fill the offset table, one for each bias by offset.
-    pub(crate) table_pipelines: Vec<wgpu::ComputePipeline>,
-    /// Fills FIRE's segments.
-    pub(crate) fire_pipeline: Option<wgpu::ComputePipeline>,
+    pub(crate) tables: TablePipelines,
     /// Merges the parts of [`Algorithm::Decode`].
     pub(crate) merge_pipeline: Option<wgpu::ComputePipeline>,
     /// Parts that the keys are split into.

@@ -2,8 +2,7 @@
 
 use wgpu::BufferBinding;
 
-use super::Forward;
-use super::bound::{Step, entry, storage, uniform, workspace};
+use super::bound::{Step, entry, storage, uniform};
 use super::params::{TableParams, later_buckets};
 use crate::problem::Term;
 use crate::{Bias, Kerple, Problem};
@@ -46,24 +45,24 @@ impl Family {
     }
 }
 
-/// Allocates the table, `H · (2R + 1)` numbers, and records the kernels that fill it: one for each bias by offset, of which all
-/// but the first add to what is there.
+/// Records the kernels that fill the table, `H · (2R + 1)` numbers: one for each bias by offset, of which all but the first add to
+/// what is there.
 pub(super) fn fill(
-    forward: &Forward,
+    device: &wgpu::Device,
+    problem: &Problem,
+    pipelines: &[wgpu::ComputePipeline],
     table: Option<&BufferBinding<'_>>,
+    offsets: &BufferBinding<'_>,
     steps: &mut Vec<Step>,
-) -> wgpu::Buffer {
-    let (device, problem) = (&forward.device, &forward.problem);
-    let size = problem.offset_table_bytes();
-    let offsets = workspace(device, "relattn::offset_table", size);
-    let terms = problem.by_offset().zip(&forward.table_pipelines);
+) {
+    let terms = problem.by_offset().zip(pipelines);
     for (n, (term, pipeline)) in terms.enumerate() {
         let params = params(problem, term, n > 0);
         let uniform = uniform(device, bytemuck::bytes_of(&params));
         let numbers = numbers(problem, term).map(|numbers| storage(device, &numbers));
         let mut entries = vec![
             entry(0, uniform.as_entire_buffer_binding()),
-            entry(3, offsets.as_entire_buffer_binding()),
+            entry(3, offsets.clone()),
         ];
         if let Some(numbers) = &numbers {
             entries.push(entry(1, numbers.as_entire_buffer_binding()));
@@ -73,7 +72,6 @@ pub(super) fn fill(
         }
         steps.push(Step::new(device, pipeline, &entries, workgroups(problem)));
     }
-    offsets
 }
 
 /// The dispatch that fills the table.
@@ -112,14 +110,18 @@ fn numbers(problem: &Problem, term: &Term) -> Option<Vec<u32>> {
             let basis = problem.sandwich_basis(term.bias);
             Some(basis.into_iter().map(f32::to_bits).collect())
         }
-        Bias::Kerple(Kerple::Power) => Some(
-            (0..=problem.bias_radius())
-                .flat_map(|distance| split_log2(distance.max(1)))
-                .map(f32::to_bits)
-                .collect(),
-        ),
+        Bias::Kerple(Kerple::Power) => Some(logarithms(problem.bias_radius())),
         _ => None,
     }
+}
+
+/// The logarithms of distances up to this one, in two parts each, as bits.
+pub(super) fn logarithms(radius: u32) -> Vec<u32> {
+    let distances = 0..=radius;
+    distances
+        .flat_map(|distance| split_log2(distance.max(1)))
+        .map(f32::to_bits)
+        .collect()
 }
 
 /// log2 as the nearest f32, and what that leaves.

@@ -5,9 +5,11 @@ use std::mem::{offset_of, size_of};
 use naga::TypeInner;
 
 use super::{FireParams, IndexParams, MergeParams, Params, TableParams};
+use crate::plan::backward::params::{BackwardParams, OffsetGradientParams, PartialParams};
 use crate::plan::rope::RopeParams;
 use crate::plan::{
-    Algorithm, BiasSlots, Family, IndexSlot, Kernel, Lengths, MaskSlots, RopeVariant, Variant,
+    Algorithm, BackwardVariant, BiasSlots, Family, GradientFamily, GradientSlots, IndexSlot,
+    Kernel, Lengths, MaskSlots, RopeVariant, Side, Variant,
 };
 use crate::{Capabilities, Dtype, IndexFormat, Pairing};
 
@@ -101,15 +103,26 @@ fn kernels() -> Vec<Kernel> {
     kernels.extend(formats.map(Kernel::BucketIndex));
     kernels.extend([Kernel::Merge, Kernel::FireTable]);
     kernels.extend(rotations().map(Kernel::Rope));
+    kernels.push(Kernel::PartialSums);
+    kernels.extend(
+        [
+            GradientFamily::Rows,
+            GradientFamily::Alibi,
+            GradientFamily::KerpleLog,
+            GradientFamily::KerplePower,
+        ]
+        .map(Kernel::OffsetGradient),
+    );
     for (dtype, value_dim) in [(Dtype::F32, 5), (Dtype::F16, 64), (Dtype::Bf16, 6)] {
         kernels.push(Kernel::DecodeMerge { dtype, value_dim });
+        kernels.push(Kernel::BackwardStatistics { dtype, value_dim });
     }
     for head_dim in [1, 3, 32, 33, 64, 65, 96, 128, 130, 255, 256] {
         for bias in bias_slots() {
             // Every combination of masks at one dimension, none and all at the others.
             for mask in (0..16).filter(|mask| head_dim == 96 || [0, 15].contains(mask)) {
                 for (algorithm, rows) in algorithms(head_dim.max(value_dim(head_dim, mask))) {
-                    kernels.push(Kernel::Forward(Variant {
+                    let variant = Variant {
                         algorithm,
                         dtype: dtype(head_dim, mask),
                         head_dim,
@@ -118,10 +131,39 @@ fn kernels() -> Vec<Kernel> {
                         bias,
                         mask: mask_slots(mask),
                         block_size: (mask % 3 == 1).then_some(16),
-                    }));
+                    };
+                    kernels.push(Kernel::Forward(variant));
+                    kernels.extend(backward(variant));
                 }
             }
         }
+    }
+    kernels
+}
+
+/// The backward kernels with the scores of a forward kernel.
+fn backward(forward: Variant) -> Vec<Kernel> {
+    let rows = match (forward.algorithm, forward.head_dim.max(forward.value_dim)) {
+        (Algorithm::Decode, _) => return Vec::new(),
+        (Algorithm::Broadcast, _) => return Vec::new(),
+        (Algorithm::Fragments, 0..=128) => 4,
+        (Algorithm::Fragments, _) => 2,
+    };
+    let scores = Variant {
+        rows,
+        block_size: None,
+        ..forward
+    };
+    let kernel = |side, offset| {
+        Kernel::Backward(BackwardVariant {
+            side,
+            scores,
+            gradients: GradientSlots { offset },
+        })
+    };
+    let mut kernels = vec![kernel(Side::Queries, false), kernel(Side::Keys, false)];
+    if forward.bias.offset {
+        kernels.push(kernel(Side::Queries, true));
     }
     kernels
 }
@@ -181,11 +223,12 @@ fn every_reachable_shader_is_valid_and_has_the_bindings_of_the_table() {
         let flags = naga::valid::ValidationFlags::all();
         // unpack2x16float is part of WebGPU; naga names it for the sake of old OpenGL.
         let mut capabilities = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-        if let Kernel::Forward(Variant {
-            algorithm: Algorithm::Broadcast,
-            ..
-        }) = kernel
-        {
+        let algorithm = match kernel {
+            Kernel::Forward(variant) => Some(variant.algorithm),
+            Kernel::Backward(variant) => Some(variant.scores.algorithm),
+            _ => None,
+        };
+        if algorithm == Some(Algorithm::Broadcast) {
             capabilities |= naga::valid::Capabilities::SUBGROUP;
         }
         let mut validator = naga::valid::Validator::new(flags, capabilities);
@@ -216,8 +259,10 @@ fn every_reachable_shader_is_valid_and_has_the_bindings_of_the_table() {
 #[test]
 fn workgroup_memory_is_what_the_variant_says() {
     for kernel in kernels() {
-        let Kernel::Forward(variant) = kernel else {
-            continue;
+        let expected = match kernel {
+            Kernel::Forward(variant) => variant.workgroup_bytes(),
+            Kernel::Backward(variant) => variant.workgroup_bytes(),
+            _ => continue,
         };
         let module = parse(kernel);
         let bytes: u32 = module
@@ -226,10 +271,11 @@ fn workgroup_memory_is_what_the_variant_says() {
             .filter(|(_, variable)| variable.space == naga::AddressSpace::WorkGroup)
             .map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()))
             .sum();
-        assert_eq!(bytes, variant.workgroup_bytes(), "{variant}");
+        let label = kernel.label();
+        assert_eq!(bytes, expected, "{label}");
         assert!(
             bytes <= Capabilities::WEBGPU_DEFAULT.workgroup_storage,
-            "{variant}"
+            "{label}"
         );
     }
 }
@@ -276,6 +322,20 @@ fn uniforms_lie_as_the_shaders_declare_them() {
             expected
         );
     }
+    expected =
+        members!(PartialParams: at_partials, at_sums, width, tiles, heads, batch, first_head, adds);
+    assert_eq!(
+        uniform(Kernel::PartialSums, size_of::<PartialParams>()),
+        expected
+    );
+    expected = members!(OffsetGradientParams: heads, radius, first_row, adds, at_sums, rows);
+    assert_eq!(
+        uniform(
+            Kernel::OffsetGradient(GradientFamily::Rows),
+            size_of::<OffsetGradientParams>()
+        ),
+        expected
+    );
     expected = members!(IndexParams: q_len, k_len, query_offset, steps, per_direction, groups);
     assert_eq!(
         uniform(

@@ -91,7 +91,7 @@ impl RotaryEmbedding {
             check(&self.device, *tensor, binding, *bytes)?;
             check_size(&self.device, *tensor, *bytes)?;
         }
-        check_aliases(slots)?;
+        check_aliases(slots, &[Tensor::Out, Tensor::Lse])?;
         let params = RopeParams::new(&self.rotation, variant);
         let groups = u64::from(params.count).div_ceil(64);
         if groups == 0 {

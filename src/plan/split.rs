@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::params::{bits_strides, index_strides};
-use super::{Budget, Variant};
+use super::{Budget, Side};
 use crate::{Dtype, Error, Layout, Problem, Tensor};
 
-/// A box of workgroups: sequences, query heads and tiles of query rows.
+/// A box of workgroups: sequences, heads and tiles of rows of the side that they own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Chunk {
     pub(super) batch: Range<u32>,
@@ -24,6 +24,8 @@ pub(super) struct Bounds {
     /// What the offset of a binding must be a multiple of, in bytes.
     pub(super) alignment: u64,
     pub(super) budget: Budget,
+    /// Workgroups of a dispatch, for what each leaves behind.
+    pub(super) total: u64,
 }
 
 /// Elements of a tensor that a chunk reads or writes, from a multiple of the alignment on.
@@ -49,8 +51,13 @@ pub(super) struct Ranges {
 /// Work as the planner sees it.
 pub(super) struct Work<'a> {
     pub(super) problem: &'a Problem,
-    pub(super) variant: &'a Variant,
+    /// Whose rows workgroups own.
+    pub(super) side: Side,
+    /// Rows of a workgroup.
+    pub(super) tile: u32,
     pub(super) splits: u32,
+    /// Multiply-adds of a pair of query and key.
+    pub(super) products: u64,
     pub(super) bounds: Bounds,
 }
 
@@ -69,10 +76,10 @@ impl Extent {
 impl Ranges {
     pub(super) fn of(&self, tensor: Tensor) -> Option<&Extent> {
         match tensor {
-            Tensor::Q => Some(&self.q),
-            Tensor::K => Some(&self.k),
-            Tensor::V => Some(&self.v),
-            Tensor::Out => Some(&self.out),
+            Tensor::Q | Tensor::DQ => Some(&self.q),
+            Tensor::K | Tensor::DK => Some(&self.k),
+            Tensor::V | Tensor::DV => Some(&self.v),
+            Tensor::Out | Tensor::DOut => Some(&self.out),
             Tensor::Bias => Some(&self.bias),
             Tensor::MaskBits => Some(&self.bits),
             Tensor::Indices => Some(&self.indices),
@@ -107,19 +114,28 @@ impl Chunk {
 }
 
 impl Work<'_> {
+    /// Rows and heads of the side that workgroups own, and rows of the other.
+    const fn own(&self) -> (u32, u32) {
+        let shape = self.problem.shape();
+        match self.side {
+            Side::Queries => (shape.q_len, shape.heads),
+            Side::Keys => (shape.k_len, shape.kv_heads),
+        }
+    }
+
     /// All the work as one chunk.
     fn whole(&self) -> Chunk {
         let shape = self.problem.shape();
-        let q_tile = self.variant.q_tile();
+        let (rows, heads) = self.own();
         // Of a packed batch each sequence may begin a tile of its own.
         let tiles = match self.problem.mask().packed {
-            Some(packed) => (shape.q_len / q_tile).saturating_add(packed.sequences),
-            None => shape.q_len.div_ceil(q_tile),
+            Some(packed) => (rows / self.tile).saturating_add(packed.sequences),
+            None => rows.div_ceil(self.tile),
         };
         Chunk {
             batch: 0..shape.batch,
-            heads: 0..shape.heads,
-            tiles: 0..if shape.q_len == 0 { 0 } else { tiles },
+            heads: 0..heads,
+            tiles: 0..if rows == 0 { 0 } else { tiles },
         }
     }
 
@@ -161,7 +177,11 @@ impl Work<'_> {
         if let Some((tensor, needed)) = self.too_large(chunk) {
             return self.shrink(chunk, tensor, needed).map(Some);
         }
-        if self.flops(chunk) <= self.bounds.budget.flops {
+        let count = workgroups
+            .map(u64::from)
+            .into_iter()
+            .fold(1, u64::saturating_mul);
+        if self.flops(chunk) <= self.bounds.budget.flops && count <= self.bounds.total {
             return Ok(None);
         }
         // A single workgroup cannot be interrupted, however long it takes.
@@ -216,38 +236,26 @@ impl Work<'_> {
     /// Multiplications and additions, the mask left aside but for a window.
     fn flops(&self, chunk: &Chunk) -> u64 {
         let shape = self.problem.shape();
-        let q_tile = self.variant.q_tile();
-        let keys = self.problem.mask().window.map_or(shape.k_len, |window| {
+        let (others, shared) = match self.side {
+            Side::Queries => (shape.k_len, 1),
+            Side::Keys => (shape.q_len, shape.heads / shape.kv_heads.max(1)),
+        };
+        let met = self.problem.mask().window.map_or(others, |window| {
             let width = window.left.saturating_add(window.right);
-            width.saturating_add(q_tile).min(shape.k_len)
+            width.saturating_add(self.tile).min(others)
         });
-        let features = u64::from(shape.head_dim) + u64::from(self.problem.value_dim());
-        let pairs = u64::from(q_tile) * u64::from(keys);
+        let pairs = u64::from(self.tile) * u64::from(met) * u64::from(shared);
         let workgroups = chunk.workgroups(1).map(u64::from);
         workgroups
             .into_iter()
-            .fold(2 * features * pairs, u64::saturating_mul)
+            .fold(pairs.saturating_mul(2 * self.products), u64::saturating_mul)
     }
 
     /// What a chunk reads and writes of the large tensors.
     pub(super) fn ranges(&self, chunk: &Chunk) -> Ranges {
         let problem = self.problem;
         let shape = problem.shape();
-        let rows = match problem.mask().packed {
-            Some(_) => 0..shape.q_len,
-            None => {
-                let q_tile = self.variant.q_tile();
-                let end = chunk.tiles.end.saturating_mul(q_tile).min(shape.q_len);
-                chunk.tiles.start * q_tile..end
-            }
-        };
-        let group = (shape.heads / shape.kv_heads.max(1)).max(1);
-        let kv_heads = chunk.heads.start / group..chunk.heads.end.div_ceil(group);
-        let keys = match problem.paged() {
-            Some(paged) => [0..paged.blocks, kv_heads, 0..paged.block_size],
-            None => [chunk.batch.clone(), kv_heads, 0..shape.k_len],
-        };
-        let queries = [chunk.batch.clone(), chunk.heads.clone(), rows];
+        let [queries, keys] = self.boxes(chunk);
         let [q, k, v, out] = problem.layouts();
         let dtype = problem.dtype();
         let (d, dv) = (shape.head_dim, problem.value_dim());
@@ -274,6 +282,40 @@ impl Work<'_> {
             },
             indices: self.index_extent(&queries),
         }
+    }
+
+    /// The sequences, heads and rows of queries and of keys that a chunk meets.
+    fn boxes(&self, chunk: &Chunk) -> [[Range<u32>; 3]; 2] {
+        let problem = self.problem;
+        let shape = problem.shape();
+        let tiles = |length: u32| match problem.mask().packed {
+            Some(_) => 0..length,
+            None => {
+                let end = chunk.tiles.end.saturating_mul(self.tile).min(length);
+                (chunk.tiles.start * self.tile).min(end)..end
+            }
+        };
+        let group = (shape.heads / shape.kv_heads.max(1)).max(1);
+        let own = chunk.heads.clone();
+        let (rows, heads, key_rows, kv_heads) = match self.side {
+            Side::Queries => (
+                tiles(shape.q_len),
+                own.clone(),
+                0..shape.k_len,
+                own.start / group..own.end.div_ceil(group),
+            ),
+            Side::Keys => (
+                0..shape.q_len,
+                own.start * group..own.end * group,
+                tiles(shape.k_len),
+                own,
+            ),
+        };
+        let keys = match problem.paged() {
+            Some(paged) => [0..paged.blocks, kv_heads, 0..paged.block_size],
+            None => [chunk.batch.clone(), kv_heads, key_rows],
+        };
+        [[chunk.batch.clone(), heads, rows], keys]
     }
 
     fn index_extent(&self, [batch, _, rows]: &[Range<u32>; 3]) -> Extent {

@@ -1,0 +1,368 @@
+// The gradients of fused attention: one workgroup owns OWN rows of one side, queries or keys, and meets the other side in tiles.
+//   for each tile of the other side of which the mask leaves anything:
+//       S = scale · q · k + bias,  dP = dO · v        in fragments of ROWS × 8 scores a thread, 16 features at a time
+//       P = exp2(S − lse),  dS = P · (dP − delta)
+//       queries own:  dQ += dS K, and what each score adds to the gradients of the bias
+//       keys own:     dK += dSᵀ Q,  dV += Pᵀ dO
+// Nobody else adds to what a workgroup owns: no atomics, and the same bits on every run.
+//
+// 1. The slot `owner` says which side that is. A row of a side has features 0, q or k, and features 1, dO or v.
+// 2. Threads form the grid of `attention_forward.wgsl`: thread x of a row has the other side's rows x, x + 8, x + 16 and x + 24 in each
+//    half of a tile, and of 32 features 4x … 4x + 3.
+// 3. P comes from the log-sum-exp of the forward pass, not from sums of its own: every score once, in any order.
+const COLUMNS = 8u;
+const WORKGROUP = 64u;
+const OWN = WORKGROUP / COLUMNS * ROWS;
+const HALF = 4u * COLUMNS;
+const OTHER = 2u * HALF;
+const Q_TILE = select(OWN, OTHER, OWNS_KEYS);
+const K_TILE = select(OTHER, OWN, OWNS_KEYS);
+
+// Features are staged for products in slices of 4 vec4, with one vec4 of padding, so that rows start in different banks.
+const SLICE = 4u;
+const SLICE_STRIDE = SLICE + 1u;
+const OTHERS_AT = OWN * SLICE_STRIDE;
+
+// Sums take one pass over half a tile for FEATURES vec4 a thread: SPAN of them in a row, PIECE columns of weights at a time.
+const WIDEST = max(HEAD_DIM, VALUE_DIM);
+const FEATURES = select(2u, 1u, WIDEST <= 32u);
+const SPAN = FEATURES * COLUMNS;
+const PASSES = (WIDEST + 4u * SPAN - 1u) / (4u * SPAN);
+const PIECE = COLUMNS / FEATURES;
+const W_STRIDE = COLUMNS + 1u;
+const PIECES_AT = OWN * W_STRIDE;
+const PADDED = HEAD_DIM % (4u * SPAN) != 0u || VALUE_DIM != HEAD_DIM;
+const VALUE_PADDED = VALUE_DIM % (4u * SPAN) != 0u || VALUE_DIM != HEAD_DIM;
+
+const TILE = max(OTHERS_AT + OTHER * SLICE_STRIDE, PIECES_AT + 4u * PIECE * SPAN);
+var<workgroup> tile: array<vec4<f32>, TILE>;
+var<workgroup> partial: array<f32, WORKGROUP * ROWS>; // a number of each thread for each of its rows
+var<workgroup> flag: atomic<u32>; // not 0 where some row sees some row of the other side
+
+var<private> column: u32; // of this thread in the grid
+var<private> line: u32;   // its row there
+var<private> product: array<array<array<vec4<f32>, 2>, ROWS>, 2>; // S and dP, then dS and P
+var<private> visible: array<u32, ROWS>; // a bit for each score of a row, first those of the first half
+var<private> statistics: array<array<vec4<f32>, 2>, 2>; // lse and delta, of the other side where keys own
+var<private> own_statistics: array<vec2<f32>, ROWS>;
+var<private> sums: array<array<array<vec4<f32>, FEATURES>, ROWS * PASSES>, 2>;
+
+fn own_row(r: u32) -> u32 {
+    return line * ROWS + r;
+}
+
+// What half of a tile gives a thread: 8 rows of the other side, here the four from this one on.
+fn other_row(half: u32) -> vec4<u32> {
+    return vec4(half * HALF + column) + vec4(0u, COLUMNS, 2u * COLUMNS, 3u * COLUMNS);
+}
+
+fn sees_bit(r: u32, other: u32) -> u32 {
+    let at = pair(own_row(r), other);
+    return select(0u, 1u, visible_key(at.y) != 0u && sees(at.x, at.y) && at.x < row_limit());
+}
+
+// Finds what the rows see of a tile that hides something; whether that is anything, for the whole workgroup.
+fn look(local: u32) -> bool {
+    workgroupBarrier();
+    if local == 0u {
+        atomicStore(&flag, 0u);
+    }
+    workgroupBarrier();
+    var any = 0u;
+    for (var r = 0u; r < ROWS; r++) {
+        visible[r] = 0u;
+        for (var n = 0u; n < 8u; n++) {
+            visible[r] |= sees_bit(r, column + n * COLUMNS) << n;
+        }
+        any |= visible[r];
+    }
+    atomicOr(&flag, any);
+    workgroupBarrier();
+    return atomicLoad(&flag) != 0u;
+}
+
+// A slice of the features of both sides.
+fn stage_slice(which: u32, slice: u32, local: u32) {
+    let c = local % SLICE;
+    let d = 4u * (slice * SLICE + c);
+    for (var row = local / SLICE; row < OWN; row += WORKGROUP / SLICE) {
+        tile[row * SLICE_STRIDE + c] = load_own(which, row, d);
+    }
+    for (var row = local / SLICE; row < OTHER; row += WORKGROUP / SLICE) {
+        tile[OTHERS_AT + row * SLICE_STRIDE + c] = load_other(which, row, d);
+    }
+}
+
+// One vec4 of features of the four rows that this thread has of half a tile.
+fn staged_others(half: u32, c: u32) -> mat4x4<f32> {
+    let at = OTHERS_AT + (half * HALF + column) * SLICE_STRIDE + c;
+    return mat4x4<f32>(
+        tile[at], tile[at + COLUMNS * SLICE_STRIDE],
+        tile[at + 2u * COLUMNS * SLICE_STRIDE], tile[at + 3u * COLUMNS * SLICE_STRIDE]);
+}
+
+fn add_slice(which: u32) {
+    for (var c = 0u; c < SLICE; c++) {
+        let first = staged_others(0u, c);
+        let second = staged_others(1u, c);
+        for (var r = 0u; r < ROWS; r++) {
+            let own = tile[own_row(r) * SLICE_STRIDE + c];
+            product[which][r][0] += own * first;
+            product[which][r][1] += own * second;
+        }
+    }
+}
+
+// product = own otherᵀ
+fn multiply(which: u32, slices: u32, local: u32) {
+    for (var r = 0u; r < ROWS; r++) {
+        product[which][r][0] = vec4(0.0);
+        product[which][r][1] = vec4(0.0);
+    }
+    for (var slice = 0u; slice < slices; slice++) {
+        workgroupBarrier();
+        stage_slice(which, slice, local);
+        if which == 0u && slice == 0u {
+            bias_prepare(local);
+        }
+        workgroupBarrier();
+        add_slice(which);
+    }
+}
+
+fn bias_of_pair(r: u32, other: u32, query: RowBias) -> f32 {
+    if bias_constant() {
+        return constant_bias(query);
+    }
+    let at = tile_pair(own_row(r), other);
+    return bias_of(at.x, at.y, query, TileBias(vec2(0.0), vec2(0u)));
+}
+
+fn row_bias_of(r: u32, other: u32) -> RowBias {
+    return row_bias(tile_pair(own_row(r), other).x);
+}
+
+fn bias_of_four(r: u32, half: u32) -> vec4<f32> {
+    let o = other_row(half);
+    return vec4(
+        bias_of_pair(r, o.x, row_bias_of(r, o.x)), bias_of_pair(r, o.y, row_bias_of(r, o.y)),
+        bias_of_pair(r, o.z, row_bias_of(r, o.z)), bias_of_pair(r, o.w, row_bias_of(r, o.w)));
+}
+
+fn bend_of(s: u32, r: u32, other: u32) -> f32 {
+    let at = pair(own_row(r), other);
+    return fire_bend(s, at.x, at.y, row_bias_of(r, other).normalizer);
+}
+
+fn add_bends() {
+    for (var s = segment_first; s < segment_last; s++) {
+        for (var r = 0u; r < ROWS; r++) {
+            for (var half = 0u; half < 2u; half++) {
+                let o = other_row(half);
+                product[0][r][half] += vec4(bend_of(s, r, o.x), bend_of(s, r, o.y), bend_of(s, r, o.z), bend_of(s, r, o.w));
+            }
+        }
+    }
+}
+
+fn shown(values: vec4<f32>, bits: u32) -> vec4<f32> {
+    return select(vec4(0.0), values, (vec4(bits) & vec4(1u, 2u, 4u, 8u)) != vec4(0u));
+}
+
+// The bits of this thread's four weights that dropout keeps, as `visible` has them.
+fn kept_of_four(r: u32, half: u32) -> vec4<f32> {
+    let o = other_row(half);
+    return vec4(kept_of_pair(r, o.x), kept_of_pair(r, o.y), kept_of_pair(r, o.z), kept_of_pair(r, o.w));
+}
+
+fn kept_of_pair(r: u32, other: u32) -> f32 {
+    let at = pair(own_row(r), other);
+    return select(0.0, keep_scale(), (kept_bits(at.x, at.y) & 1u) != 0u);
+}
+
+// From S and dP to dS and P.
+fn differentiate(r: u32, half: u32, hides: bool) {
+    var lse = vec4(own_statistics[r].x);
+    var delta = vec4(own_statistics[r].y);
+    if OWNS_KEYS {
+        lse = statistics[0][half];
+        delta = statistics[1][half];
+    }
+    var p = exp2(product[0][r][half] - lse);
+    var dp = product[1][r][half];
+    var weight = p;
+    if DROPOUT {
+        let kept = kept_of_four(r, half);
+        weight = p * kept;
+        dp *= kept;
+    }
+    var ds = p * (dp - delta);
+    if hides {
+        weight = shown(weight, visible[r] >> (4u * half));
+        ds = shown(ds, visible[r] >> (4u * half));
+    }
+    product[0][r][half] = ds;
+    product[1][r][half] = weight;
+}
+
+fn finish_scores(hides: bool) {
+    for (var r = 0u; r < ROWS; r++) {
+        for (var half = 0u; half < 2u; half++) {
+            product[0][r][half] = product[0][r][half] * params.scale + bias_of_four(r, half);
+        }
+    }
+    add_bends();
+    for (var r = 0u; r < ROWS; r++) {
+        for (var half = 0u; half < 2u; half++) {
+            differentiate(r, half, hides);
+        }
+    }
+}
+
+// Half of the weights: element x of a row holds those of x, x + 8, x + 16 and x + 24 of the half.
+fn stage_weights(which: u32, half: u32) {
+    for (var r = 0u; r < ROWS; r++) {
+        tile[own_row(r) * W_STRIDE + column] = product[which][r][half];
+    }
+}
+
+// The other side's rows of PIECE columns of weights, those of a column PIECE rows apart.
+fn stage_piece(which: u32, span: u32, half: u32, piece: u32, hides: bool, local: u32) {
+    let c = local % SPAN;
+    let d = 4u * (span * SPAN + c);
+    for (var slot = local / SPAN; slot < 4u * PIECE; slot += WORKGROUP / SPAN) {
+        let row = piece * PIECE + slot % PIECE + slot / PIECE * COLUMNS;
+        tile[PIECES_AT + slot * SPAN + c] = without_infinity(load_other(which, half * HALF + row, d), hides);
+    }
+}
+
+fn staged_piece(slot: u32, f: u32) -> mat4x4<f32> {
+    let at = PIECES_AT + slot * SPAN + f * COLUMNS + column;
+    return mat4x4<f32>(
+        tile[at], tile[at + PIECE * SPAN], tile[at + 2u * PIECE * SPAN], tile[at + 3u * PIECE * SPAN]);
+}
+
+fn add_piece(which: u32, span: u32, piece: u32) {
+    for (var c = 0u; c < PIECE; c++) {
+        let first = staged_piece(c, 0u);
+        let second = staged_piece(c, FEATURES - 1u);
+        for (var r = 0u; r < ROWS; r++) {
+            let weight = tile[own_row(r) * W_STRIDE + piece * PIECE + c];
+            sums[which][span * ROWS + r][0] += first * weight;
+            if FEATURES > 1u {
+                sums[which][span * ROWS + r][FEATURES - 1u] += second * weight;
+            }
+        }
+    }
+}
+
+fn add_span(which: u32, span: u32, half: u32, hides: bool, local: u32) {
+    for (var piece = 0u; piece < FEATURES; piece++) {
+        workgroupBarrier();
+        stage_piece(which, span, half, piece, hides, local);
+        workgroupBarrier();
+        add_piece(which, span, piece);
+    }
+}
+
+// sums += weights other, over half a tile: dS with features 0, P with features 1.
+fn add_half(which: u32, half: u32, hides: bool, local: u32) {
+    workgroupBarrier();
+    stage_weights(which, half);
+    if which == 0u {
+        workgroupBarrier();
+        offset_gradient_half(half, local);
+    }
+    add_span(which, 0u, half, hides, local);
+    if PASSES > 1u { add_span(which, 1u, half, hides, local); }
+    if PASSES > 2u { add_span(which, 2u, half, hides, local); }
+    if PASSES > 3u { add_span(which, 3u, half, hides, local); }
+}
+
+fn read_statistics() {
+    for (var half = 0u; half < 2u; half++) {
+        let o = vec4(place.q_first) + other_row(half);
+        let a = statistics_of(o.x);
+        let b = statistics_of(o.y);
+        let c = statistics_of(o.z);
+        let d = statistics_of(o.w);
+        statistics[0][half] = vec4(a.x, b.x, c.x, d.x);
+        statistics[1][half] = vec4(a.y, b.y, c.y, d.y);
+    }
+}
+
+fn add_score_gradients() {
+    for (var r = 0u; r < ROWS; r++) {
+        for (var n = 0u; n < 8u; n++) {
+            score_gradient(r, own_row(r), column + n * COLUMNS, product[0][r][n / 4u][n % 4u]);
+        }
+    }
+}
+
+fn meet_tile(hides: bool, local: u32) {
+    multiply(0u, (HEAD_DIM + 15u) / 16u, local);
+    multiply(1u, (VALUE_DIM + 15u) / 16u, local);
+    if OWNS_KEYS {
+        read_statistics();
+    }
+    finish_scores(hides);
+    offset_gradient_tile(local);
+    if SCORE_GRADIENT {
+        add_score_gradients();
+    }
+    add_half(0u, 0u, hides, local);
+    add_half(0u, 1u, hides, local);
+    if OWNS_KEYS {
+        add_half(1u, 0u, hides, local);
+        add_half(1u, 1u, hides, local);
+    }
+}
+
+fn meet_others(local: u32) {
+    let end = other_end();
+    for (var first = other_begin(); first < end; first += OTHER) {
+        meet(first);
+        let hides = tile_hides() || rows_past_end();
+        if hides && !look(local) {
+            continue;
+        }
+        meet_tile(hides, local);
+    }
+}
+
+fn write_rows(which: u32) {
+    for (var r = 0u; r < ROWS; r++) {
+        for (var n = 0u; n < PASSES; n++) {
+            for (var f = 0u; f < FEATURES; f++) {
+                write_own(which, own_row(r), 4u * (n * SPAN + f * COLUMNS + column), sums[which][n * ROWS + r][f]);
+            }
+        }
+    }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn attention_backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    own_placed(group);
+    column = local % COLUMNS;
+    line = local / COLUMNS;
+    offset_gradient_begin(group, local);
+    score_gradient_begin(group, local);
+    if !OWNS_KEYS {
+        for (var r = 0u; r < ROWS; r++) {
+            own_statistics[r] = statistics_of(place.q_first + own_row(r));
+        }
+    }
+    for (var n = 0u; n < own_heads(); n++) {
+        own_head(n);
+        meet_others(local);
+    }
+    write_rows(0u);
+    if OWNS_KEYS {
+        write_rows(1u);
+    }
+    offset_gradient_end(local);
+    score_gradient_end(local);
+}

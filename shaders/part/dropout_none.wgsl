@@ -1,0 +1,10 @@
+// Slot `dropout`: every weight is kept.
+const DROPOUT = false;
+
+fn kept_bits(i: u32, j: u32) -> u32 {
+    return 0xffu;
+}
+
+fn keep_scale() -> f32 {
+    return 1.0;
+}

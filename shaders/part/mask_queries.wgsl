@@ -1,0 +1,24 @@
+// Which query tiles a tile of keys meets: the other way round than `mask.wgsl`, with which this agrees on every pair.
+
+// The first query tile of which some row may see a key of the tile.
+fn query_begin() -> u32 {
+    let start = row_start();
+    if CAUSAL || WINDOW {
+        let reach = select(params.window_right, 0, CAUSAL);
+        let first = i32(place.k_first) - place.shift - reach - i32(start);
+        return start + u32(max(first, 0)) / Q_TILE * Q_TILE;
+    }
+    return start;
+}
+
+// Where the queries end that may see a key of the tile.
+fn query_end() -> u32 {
+    if place.k_first >= key_limit() {
+        return 0u;
+    }
+    if WINDOW {
+        let last = i32(min(place.k_first + K_TILE, key_limit())) - place.shift + params.window_left;
+        return min(u32(max(last, 0)), seeing_limit());
+    }
+    return seeing_limit();
+}

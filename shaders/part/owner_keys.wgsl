@@ -1,0 +1,70 @@
+// Slot `owner`: a workgroup owns key rows, and meets the queries of every head that shares them. Features 0 are k and q, features 1 v
+// and dO.
+const OWNS_KEYS = true;
+
+fn own_placed(group: vec3<u32>) {
+    place = placed_keys(group + params.first.xyz);
+    place.head *= params.group_size;
+}
+
+fn own_heads() -> u32 {
+    return params.group_size;
+}
+
+fn own_head(n: u32) {
+    place.head = place.head / params.group_size * params.group_size + n;
+}
+
+fn other_begin() -> u32 {
+    return query_begin();
+}
+
+fn other_end() -> u32 {
+    return query_end();
+}
+
+fn meet(first: u32) {
+    place.q_first = first;
+}
+
+// Rows of the two sides, counted in the tile, as query and key there.
+fn tile_pair(own: u32, other: u32) -> vec2<u32> {
+    return vec2(other, own);
+}
+
+fn pair(own: u32, other: u32) -> vec2<u32> {
+    return vec2(place.q_first + other, place.k_first + own);
+}
+
+// Queries past the end repeat the last, and must not count.
+fn rows_past_end() -> bool {
+    return place.q_first + Q_TILE > row_limit();
+}
+
+fn load_own(which: u32, row: u32, d: u32) -> vec4<f32> {
+    let j = place.k_first + row;
+    if which == 0u {
+        return load_k(k_row(j), d);
+    }
+    return load_v(v_row(j), d);
+}
+
+fn load_other(which: u32, row: u32, d: u32) -> vec4<f32> {
+    let i = place.q_first + row;
+    if which == 0u {
+        return load_q(q_row(i), d);
+    }
+    return load_dout(dout_row(i), d);
+}
+
+fn write_own(which: u32, row: u32, d: u32, value: vec4<f32>) {
+    let j = place.k_first + row;
+    if j >= key_row_limit() {
+        return;
+    }
+    if which == 0u {
+        write_gradient(k_row(j), d, value * params.scale * LN_2);
+    } else {
+        write_value_gradient(v_row(j), d, value);
+    }
+}

@@ -1,0 +1,114 @@
+//! The gradients of attention, recorded in the caller's encoder.
+
+mod bind;
+mod choose;
+mod operands;
+pub(crate) mod params;
+pub(crate) mod sums;
+mod variant;
+mod workspace;
+
+pub use operands::BackwardOperands;
+pub use variant::{BackwardVariant, GradientSlots, Side};
+
+pub(crate) use bind::statistics_bindings;
+pub(crate) use choose::choose;
+
+use super::{Bound, Budget, TablePipelines};
+use crate::{Error, InputError, Problem, Tensor};
+
+/// Which gradients of the bias a backward pass is to compute; those of q, k and v it always does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// Of the table.
+    pub table: bool,
+    /// Of the gate.
+    pub gate: bool,
+    /// Of the dense bias.
+    pub bias: bool,
+}
+
+impl Wanted {
+    /// Every gradient that a problem has.
+    #[must_use]
+    pub fn all(problem: &Problem) -> Self {
+        Self {
+            table: problem.uses(Tensor::DTable),
+            gate: problem.uses(Tensor::DGate),
+            bias: problem.uses(Tensor::DBias),
+        }
+    }
+
+    /// Refuses a gradient that a problem does not have.
+    pub(crate) fn check(self, problem: &Problem) -> Result<(), InputError> {
+        let tensors = [Tensor::DTable, Tensor::DGate, Tensor::DBias];
+        let missing = |tensor: &Tensor| self.writes(*tensor) && !problem.uses(*tensor);
+        match tensors.into_iter().find(missing) {
+            Some(tensor) => Err(InputError::Unused { tensor }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a tensor is written.
+    const fn writes(self, tensor: Tensor) -> bool {
+        match tensor {
+            Tensor::DTable => self.table,
+            Tensor::DGate => self.gate,
+            Tensor::DBias => self.bias,
+            _ => true,
+        }
+    }
+}
+
+/// A compiled backward pass of one problem.
+#[derive(Clone, Debug)]
+pub struct Backward {
+    pub(crate) device: wgpu::Device,
+    pub(crate) problem: Problem,
+    pub(crate) wanted: Wanted,
+    pub(crate) queries: BackwardVariant,
+    pub(crate) keys: BackwardVariant,
+    pub(crate) pipelines: Pipelines,
+    pub(crate) budget: Budget,
+}
+
+/// The kernels of a backward pass, in the order that they run in.
+#[derive(Clone, Debug)]
+pub(crate) struct Pipelines {
+    pub(crate) tables: TablePipelines,
+    pub(crate) statistics: wgpu::ComputePipeline,
+    pub(crate) queries: wgpu::ComputePipeline,
+    pub(crate) keys: wgpu::ComputePipeline,
+    pub(crate) partial_sums: wgpu::ComputePipeline,
+    /// One for each bias by offset that has parameters.
+    pub(crate) offset_gradients: Vec<wgpu::ComputePipeline>,
+}
+
+impl Backward {
+    /// The kernels whose workgroups own queries, and keys.
+    #[must_use]
+    pub const fn variants(&self) -> [&BackwardVariant; 2] {
+        [&self.queries, &self.keys]
+    }
+
+    /// Bytes that the pass needs between its dispatches: O(B · H · Nq) and, for each bias by offset, O(H · radius).
+    #[must_use]
+    pub fn workspace_bytes(&self) -> u64 {
+        bind::sections(self).bytes()
+    }
+
+    /// Keeps each dispatch to a budget of work.
+    #[must_use]
+    pub const fn with_budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Checks the buffers and binds them; records and submits nothing.
+    ///
+    /// # Errors
+    /// A buffer that is too small, misaligned, lacks `STORAGE`, is written and overlaps another, is missing or not asked for.
+    pub fn bind(&self, operands: &BackwardOperands<'_>) -> Result<Bound, Error> {
+        bind::bind(self, operands)
+    }
+}

@@ -1,0 +1,115 @@
+//! The choices that make one backward kernel out of the shared WGSL.
+
+use std::fmt;
+
+#[cfg(doc)]
+use crate::plan::Algorithm;
+use crate::plan::Variant;
+
+/// Whose rows a workgroup owns, so that nobody else adds to their gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The queries': dQ, and what each score adds to the gradients of the bias.
+    Queries,
+    /// The keys': dK and dV.
+    Keys,
+}
+
+/// Which gradients of the bias a pass leaves sums for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct GradientSlots {
+    /// Of biases by offset.
+    pub offset: bool,
+}
+
+/// What is fixed when a backward kernel is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BackwardVariant {
+    /// Whose rows workgroups own.
+    pub side: Side,
+    /// All that a forward kernel has too. The algorithm is [`Algorithm::Fragments`] or [`Algorithm::Broadcast`], and `rows` are those of the
+    /// owned side.
+    pub scores: Variant,
+    /// The gradients of the bias.
+    pub gradients: GradientSlots,
+}
+
+impl BackwardVariant {
+    /// Rows of the owned side in a workgroup.
+    #[must_use]
+    pub const fn own_tile(&self) -> u32 {
+        self.scores.q_tile()
+    }
+
+    /// Rows of the other side in a tile.
+    #[must_use]
+    pub const fn other_tile(&self) -> u32 {
+        self.scores.k_tile()
+    }
+
+    /// Bytes of workgroup memory.
+    #[must_use]
+    pub const fn workgroup_bytes(&self) -> u32 {
+        let (own, other) = (self.own_tile(), self.other_tile());
+        let slices = (own + other) * 5;
+        let weights_and_rows = own * 9 + 256;
+        let tiles = 16
+            * if slices > weights_and_rows {
+                slices
+            } else {
+                weights_and_rows
+            };
+        let partial = self.scores.workgroup() * self.scores.rows * 4;
+        let strip = if self.scores.bias.offset {
+            (own + other - 1) * 4
+        } else {
+            0
+        };
+        let flag = 4;
+        tiles + partial + flag + strip
+    }
+
+    /// The sums by offset that a workgroup leaves behind.
+    pub(super) const fn offset_parts(&self) -> u32 {
+        1
+    }
+
+    /// The storage bindings that the kernel uses, and whether each is only read; binding 0 holds the uniforms of the forward pass, and
+    /// 21 those of the backward pass.
+    pub(crate) fn bindings(&self) -> Vec<(u32, bool)> {
+        let forward = self.scores.bindings();
+        let mut bindings: Vec<_> = forward
+            .into_iter()
+            .filter(|(number, _)| ![4, 5, 6, 16].contains(number))
+            .collect();
+        let keys = self.side == Side::Keys;
+        bindings.extend([(22, true), (23, false)]);
+        if keys {
+            bindings.push((24, false));
+        }
+        bindings.push((25, keys));
+        bindings
+    }
+
+    /// The constants that the shader text leaves open.
+    pub(crate) fn prelude(&self) -> String {
+        self.scores.prelude()
+    }
+}
+
+impl fmt::Display for BackwardVariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = match self.side {
+            Side::Queries => "queries",
+            Side::Keys => "keys",
+        };
+        let scores = self.scores.to_string();
+        let scores = scores.trim_start_matches("forward ");
+        write!(f, "backward {side} {scores}")?;
+        f.write_str(if self.gradients.offset {
+            " offset-gradient"
+        } else {
+            ""
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! Results on their way back to the host.
+
+use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
+use wgpu::BufferUsages;
+
+use super::numbers::restored;
+use crate::{Context, Dtype, Error};
+
+/// A buffer that is read back, and what it holds.
+pub(super) struct Output {
+    pub(super) buffer: wgpu::Buffer,
+    pub(super) dtype: Dtype,
+    pub(super) elements: usize,
+}
+
+/// Results on their way back.
+pub(super) struct Pending {
+    results: Vec<Staged>,
+}
+
+/// A staging buffer, and the news of its being mapped.
+struct Staged {
+    staging: wgpu::Buffer,
+    mapped: OneshotReceiver<Result<(), wgpu::BufferAsyncError>>,
+    dtype: Dtype,
+    elements: usize,
+}
+
+/// Submits the recorded work, and asks for what it writes.
+pub(super) fn read(
+    context: &Context,
+    outputs: Vec<Output>,
+    mut encoder: wgpu::CommandEncoder,
+) -> Pending {
+    let stage = |output: &Output| {
+        let staging = context.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("relattn::OnDevice"),
+            size: output.buffer.size(),
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        encoder.copy_buffer_to_buffer(&output.buffer, 0, &staging, 0, staging.size());
+        staging
+    };
+    let staged: Vec<wgpu::Buffer> = outputs.iter().map(stage).collect();
+    context.queue().submit([encoder.finish()]);
+    let results = staged.into_iter().zip(outputs).map(|(staging, output)| {
+        let (sender, mapped) = oneshot_channel();
+        staging
+            .slice(..)
+            .map_async(wgpu::MapMode::Read, move |result| {
+                // A receiver that is gone means that nobody waits any more.
+                let _ = sender.send(result);
+            });
+        Staged {
+            staging,
+            mapped,
+            dtype: output.dtype,
+            elements: output.elements,
+        }
+    });
+    Pending {
+        results: results.collect(),
+    }
+}
+
+impl Pending {
+    /// The numbers of each output, once somebody has polled the device.
+    pub(super) async fn finish(self) -> Result<Vec<Vec<f32>>, Error> {
+        let mut all = Vec::new();
+        for result in self.results {
+            match result.mapped.receive().await {
+                Some(Ok(())) => {}
+                _ => return Err(Error::DeviceLost),
+            }
+            let range = result.staging.slice(..).get_mapped_range();
+            let range = range.map_err(|_| Error::DeviceLost)?;
+            let mut values = restored(result.dtype, &range);
+            values.truncate(result.elements);
+            all.push(values);
+        }
+        Ok(all)
+    }
+}
