@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::plan::{
     Algorithm, Backward, BackwardPipelines, BucketIndex, Budget, Family, Forward, GradientFamily,
-    Kernel, Merge, RopeVariant, RotaryEmbedding, TablePipelines, Wanted, choose, choose_backward,
+    Kernel, Merge, RopeVariant, RotaryEmbedding, TablePipelines, Wanted, choose,
+    choose_backward_of,
 };
 use crate::{Capabilities, Error, IndexFormat, Problem, Rotation, Thresholds};
 
@@ -84,7 +85,7 @@ impl Context {
     /// A paged cache; a gradient that the problem does not have; a device that offers less than every kernel needs.
     pub fn backward_of(&self, problem: &Problem, wanted: Wanted) -> Result<Backward, Error> {
         wanted.check(problem)?;
-        let [queries, keys] = choose_backward(problem, wanted, &self.capabilities())?;
+        let [queries, keys] = choose_backward_of(problem, wanted, &self.capabilities())?;
         let statistics = Kernel::BackwardStatistics {
             dtype: problem.dtype(),
             value_dim: problem.value_dim(),
@@ -202,12 +203,14 @@ impl Context {
             .clone()
     }
 
-    fn layout(&self, label: &str, storage: &[(u32, bool)]) -> wgpu::PipelineLayout {
-        let uniform = (0, wgpu::BufferBindingType::Uniform);
-        let storage = storage
-            .iter()
-            .map(|&(number, read_only)| (number, wgpu::BufferBindingType::Storage { read_only }));
-        let entries: Vec<_> = std::iter::once(uniform)
+    fn layout(&self, label: &str, kernel: Kernel) -> wgpu::PipelineLayout {
+        let uniforms = kernel.uniforms().iter();
+        let uniforms = uniforms.map(|&number| (number, wgpu::BufferBindingType::Uniform));
+        let storage = kernel
+            .bindings()
+            .into_iter()
+            .map(|(number, read_only)| (number, wgpu::BufferBindingType::Storage { read_only }));
+        let entries: Vec<_> = uniforms
             .chain(storage)
             .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
                 binding,
@@ -254,7 +257,7 @@ impl Context {
         self.device
             .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(&label),
-                layout: Some(&self.layout(&label, &kernel.bindings())),
+                layout: Some(&self.layout(&label, kernel)),
                 module: &module,
                 entry_point: None,
                 compilation_options: wgpu::PipelineCompilationOptions {

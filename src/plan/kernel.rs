@@ -83,7 +83,15 @@ impl Kernel {
         }
     }
 
-    /// The storage bindings, and whether each is only read; binding 0 holds the uniforms.
+    /// The bindings of uniforms.
+    pub(crate) const fn uniforms(self) -> &'static [u32] {
+        match self {
+            Self::Backward(_) | Self::BackwardStatistics { .. } => &[0, 21],
+            _ => &[0],
+        }
+    }
+
+    /// The storage bindings, and whether each is only read.
     pub(crate) fn bindings(self) -> Vec<(u32, bool)> {
         match self {
             Self::Forward(variant) => variant.bindings(),

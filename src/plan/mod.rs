@@ -24,7 +24,9 @@ mod variant;
 #[cfg(test)]
 mod tiles_tests;
 
-pub use backward::{Backward, BackwardOperands, BackwardVariant, GradientSlots, Side, Wanted};
+pub use backward::{
+    Backward, BackwardOperands, BackwardVariant, GradientSlots, Side, Wanted, choose_backward,
+};
 pub use bound::Bound;
 pub use budget::Budget;
 pub use choose::choose;
@@ -36,7 +38,7 @@ pub use slots::{BiasSlots, IndexSlot, Lengths, MaskSlots};
 pub use variant::{Algorithm, Variant};
 
 pub(crate) use backward::sums::GradientFamily;
-pub(crate) use backward::{Pipelines as BackwardPipelines, choose as choose_backward};
+pub(crate) use backward::{Pipelines as BackwardPipelines, choose as choose_backward_of};
 pub(crate) use kernel::Kernel;
 pub(crate) use offset_table::Family;
 pub(crate) use rope::RopeVariant;

@@ -8,6 +8,8 @@
 
 #[cfg(feature = "gpu")]
 pub(crate) mod adapters;
+#[cfg(feature = "gpu")]
+pub(crate) mod backward;
 pub(crate) mod catalogue;
 pub(crate) mod compare;
 pub(crate) mod covering;

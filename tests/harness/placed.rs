@@ -57,9 +57,14 @@ impl Placed {
 
     /// Checks and binds every tensor.
     pub(crate) fn bind(&self, forward: &Forward) -> Result<Bound, relattn::Error> {
+        forward.bind(&self.operands())
+    }
+
+    /// Every tensor.
+    pub(crate) fn operands(&self) -> ForwardOperands<'_> {
         let given = |tensor| self.find(tensor).map(operand);
         let always = |tensor| given(tensor).expect("a tensor of every problem");
-        forward.bind(&ForwardOperands {
+        ForwardOperands {
             table: given(Tensor::Table),
             gate: given(Tensor::Gate),
             indices: given(Tensor::Indices),
@@ -80,7 +85,7 @@ impl Placed {
                 always(Tensor::V),
                 always(Tensor::Out),
             )
-        })
+        }
     }
 
     /// Puts other numbers where a tensor of floats lies, from the next submission on.
@@ -115,7 +120,7 @@ impl Placed {
         })
     }
 
-    fn find(&self, tensor: Tensor) -> Option<&wgpu::Buffer> {
+    pub(super) fn find(&self, tensor: Tensor) -> Option<&wgpu::Buffer> {
         let mut tensors = self.tensors.iter();
         let (_, buffer) = tensors.find(|(found, _)| *found == tensor)?;
         Some(buffer)
@@ -128,10 +133,10 @@ impl Placed {
     }
 }
 
-fn poison(problem: &Problem, tensor: Tensor) -> Vec<u32> {
+pub(super) fn poison(problem: &Problem, tensor: Tensor) -> Vec<u32> {
     let dtype = match tensor {
-        Tensor::Lse => Dtype::F32,
-        _ => problem.dtype(),
+        Tensor::Out | Tensor::DQ | Tensor::DK | Tensor::DV => problem.dtype(),
+        _ => Dtype::F32,
     };
     vec![POISON; words_of(dtype, super::elements(problem, tensor))]
 }

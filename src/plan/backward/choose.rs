@@ -4,10 +4,18 @@ use super::{BackwardVariant, GradientSlots, Side, Wanted};
 use crate::plan::{Algorithm, Variant};
 use crate::{Capabilities, Error, Limit, Problem, ProblemError};
 
-/// Chooses the kernels whose workgroups own queries, and keys.
+/// Chooses the backward kernels, with every gradient that the problem has: whose workgroups own queries, and keys.
 ///
 /// # Errors
 /// A paged cache, whose blocks sequences may share; a device below WebGPU's default limits, or one that binds too few buffers.
+pub fn choose_backward(
+    problem: &Problem,
+    capabilities: &Capabilities,
+) -> Result<[BackwardVariant; 2], Error> {
+    choose(problem, Wanted::all(problem), capabilities)
+}
+
+/// The same with some gradients of the bias alone.
 pub(crate) fn choose(
     problem: &Problem,
     wanted: Wanted,

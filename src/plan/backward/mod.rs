@@ -13,6 +13,7 @@ pub use variant::{BackwardVariant, GradientSlots, Side};
 
 pub(crate) use bind::statistics_bindings;
 pub(crate) use choose::choose;
+pub use choose::choose_backward;
 
 use super::{Bound, Budget, TablePipelines};
 use crate::{Error, InputError, Problem, Tensor};
