@@ -55,26 +55,34 @@ pub fn link_backward(variant: &BackwardVariant) -> String {
         Side::Queries => (part!("owner_queries"), part!("workspace_write")),
         Side::Keys => (part!("owner_keys"), part!("workspace_read")),
     };
-    let offset = if scores_variant.bias.offset {
-        part!("offset_strip")
+    let broadcast = scores_variant.algorithm == Algorithm::Broadcast;
+    let entry = if broadcast {
+        entry!("attention_backward_broadcast")
     } else {
-        part!("offset_none")
+        entry!("attention_backward")
+    };
+    let offset = match (scores_variant.bias.offset, broadcast, variant.side) {
+        (false, ..) => part!("offset_none"),
+        (true, false, _) => part!("offset_strip"),
+        (true, true, Side::Queries) => part!("offset_shuffle"),
+        (true, true, Side::Keys) => part!("offset_shuffle_keys"),
+    };
+    let offset_gradient = match (variant.gradients.offset, broadcast) {
+        (false, _) => part!("offset_gradient_none"),
+        (true, false) => part!("offset_gradient_diagonals"),
+        (true, true) => part!("offset_gradient_octets"),
     };
     let prelude = variant.prelude();
     let mut files = vec![
         prelude.as_str(),
-        entry!("attention_backward"),
+        entry,
         owner,
         workspace,
         part!("backward"),
         part!("mask_queries"),
         gradients(scores_variant.dtype),
         offset,
-        if variant.gradients.offset {
-            part!("offset_gradient_diagonals")
-        } else {
-            part!("offset_gradient_none")
-        },
+        offset_gradient,
         part!("score_gradient_none"),
         part!("dropout_none"),
     ];

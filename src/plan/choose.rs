@@ -55,14 +55,20 @@ fn algorithm(problem: &Problem, capabilities: &Capabilities) -> (Algorithm, u32)
         };
         return (Algorithm::Decode, shape.q_len.next_power_of_two().min(most));
     }
-    let subgroups = capabilities.subgroup_size >= Algorithm::LANES
-        && capabilities.largest_subgroup <= Algorithm::MOST_LANES;
-    let broadcast = capabilities.cpu && subgroups;
-    match (broadcast, features) {
+    match (capabilities.broadcasts(), features) {
         (true, 0..=64) => (Algorithm::Broadcast, 4),
         (true, 65..=128) => (Algorithm::Broadcast, 2),
         (true, _) => (Algorithm::Broadcast, 1),
         (false, 0..=64) => (Algorithm::Fragments, 8),
         (false, _) => (Algorithm::Fragments, 4),
+    }
+}
+
+impl Capabilities {
+    /// Whether [`Algorithm::Broadcast`] is right, and the better choice.
+    pub(super) const fn broadcasts(&self) -> bool {
+        self.cpu
+            && self.subgroup_size >= Algorithm::LANES
+            && self.largest_subgroup <= Algorithm::MOST_LANES
     }
 }

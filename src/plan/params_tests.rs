@@ -145,7 +145,7 @@ fn kernels() -> Vec<Kernel> {
 fn backward(forward: Variant) -> Vec<Kernel> {
     let rows = match (forward.algorithm, forward.head_dim.max(forward.value_dim)) {
         (Algorithm::Decode, _) => return Vec::new(),
-        (Algorithm::Broadcast, _) => return Vec::new(),
+        (Algorithm::Broadcast, _) => forward.rows,
         (Algorithm::Fragments, 0..=128) => 4,
         (Algorithm::Fragments, _) => 2,
     };

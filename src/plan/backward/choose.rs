@@ -29,20 +29,39 @@ pub(crate) fn choose(
         }
         .into());
     }
-    let [queries, keys] = [Side::Queries, Side::Keys].map(|side| variant(problem, wanted, side));
+    let [queries, keys] = [Side::Queries, Side::Keys].map(|side| {
+        let (algorithm, rows) = algorithm(problem, capabilities, side);
+        variant(problem, wanted, side, (algorithm, rows))
+    });
     for variant in [&queries, &keys] {
         check(variant, capabilities)?;
     }
     Ok([queries, keys])
 }
 
-fn variant(problem: &Problem, wanted: Wanted, side: Side) -> BackwardVariant {
+/// As in the forward pass, but with half the rows: of each there are the features and sums of both products.
+fn algorithm(problem: &Problem, capabilities: &Capabilities, side: Side) -> (Algorithm, u32) {
     let features = problem.shape().head_dim.max(problem.value_dim());
-    let rows = if features <= 128 { 4 } else { 2 };
+    match (capabilities.broadcasts(), features, side) {
+        (true, 0..=64, Side::Queries) => (Algorithm::Broadcast, 4),
+        (true, 0..=64, Side::Keys) => (Algorithm::Broadcast, 2),
+        (true, 65..=128, _) => (Algorithm::Broadcast, 2),
+        (true, ..) => (Algorithm::Broadcast, 1),
+        (false, 0..=128, _) => (Algorithm::Fragments, 4),
+        (false, ..) => (Algorithm::Fragments, 2),
+    }
+}
+
+fn variant(
+    problem: &Problem,
+    wanted: Wanted,
+    side: Side,
+    (algorithm, rows): (Algorithm, u32),
+) -> BackwardVariant {
     let queries = side == Side::Queries;
     BackwardVariant {
         side,
-        scores: Variant::new(problem, Algorithm::Fragments, rows),
+        scores: Variant::new(problem, algorithm, rows),
         gradients: GradientSlots {
             offset: queries && wanted.table && problem.is_by_offset(),
         },

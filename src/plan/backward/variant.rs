@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-#[cfg(doc)]
-use crate::plan::Algorithm;
-use crate::plan::Variant;
+use crate::plan::{Algorithm, Variant};
 
 /// Whose rows a workgroup owns, so that nobody else adds to their gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +48,9 @@ impl BackwardVariant {
     /// Bytes of workgroup memory.
     #[must_use]
     pub const fn workgroup_bytes(&self) -> u32 {
+        if matches!(self.scores.algorithm, Algorithm::Broadcast) {
+            return 0;
+        }
         let (own, other) = (self.own_tile(), self.other_tile());
         let slices = (own + other) * 5;
         let weights_and_rows = own * 9 + 256;
@@ -69,9 +70,12 @@ impl BackwardVariant {
         tiles + partial + flag + strip
     }
 
-    /// The sums by offset that a workgroup leaves behind.
+    /// The rows of sums by offset that a workgroup leaves behind.
     pub(super) const fn offset_parts(&self) -> u32 {
-        1
+        match self.scores.algorithm {
+            Algorithm::Broadcast => self.scores.workgroup() / Algorithm::LANES,
+            Algorithm::Fragments | Algorithm::Decode => 1,
+        }
     }
 
     /// The storage bindings that the kernel uses, and whether each is only read; binding 0 holds the uniforms of the forward pass, and
