@@ -52,6 +52,11 @@ pub fn link(variant: &Variant) -> String {
         Lengths::Queries | Lengths::Both => part!("query_lengths"),
         Lengths::Full | Lengths::Keys | Lengths::Packed => part!("query_lengths_none"),
     };
+    let [dropout, product] = if variant.dropout {
+        [part!("dropout"), part!("product")]
+    } else {
+        [part!("dropout_none"), ""]
+    };
     let prelude = variant.prelude();
     let [storage, packing] = storage(variant.dtype);
     [
@@ -79,6 +84,8 @@ pub fn link(variant: &Variant) -> String {
         either(mask.documents, part!("documents"), part!("documents_none")),
         either(mask.bits, part!("bits"), part!("bits_none")),
         either(mask.keys, part!("mask_keys"), part!("mask_none")),
+        dropout,
+        product,
         either(
             variant.block_size.is_some(),
             part!("keys_paged"),
@@ -140,6 +147,7 @@ pub(crate) fn link_rope(variant: RopeVariant) -> String {
         variant.prelude().as_str(),
         entry!("rope"),
         part!("turn"),
+        part!("product"),
         part!("packing"),
         storage,
     ]

@@ -7,8 +7,8 @@ use wgpu::BufferBinding;
 use super::bound::{Bound, Step, entry, uniforms, workspace};
 use super::check::{Slot, bytes, check, check_aliases, check_dispatch, check_size};
 use super::params::Params;
-use super::position::Uniforms;
 use super::split::{Bounds, Chunk, Ranges, Work};
+use super::uniforms::Uniforms;
 use super::{Algorithm, Forward, ForwardOperands, decode, fire_table, offset_table};
 use crate::{Error, InputError, Problem, Tensor};
 
@@ -73,7 +73,7 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
         steps,
         uniforms: Some(Uniforms {
             buffer,
-            params,
+            count: params.len() as u64,
             stride,
             problem: forward.problem.clone(),
         }),

@@ -4,14 +4,14 @@ use wgpu::util::DeviceExt;
 use wgpu::{BufferBinding, BufferUsages};
 
 use super::params::Params;
-use super::position::Uniforms;
-use crate::PositionError;
+use super::uniforms::Uniforms;
+use crate::{PositionError, SeedError};
 
 /// Checked and bound work; recording it cannot fail.
 #[derive(Clone, Debug)]
 pub struct Bound {
     pub(super) steps: Vec<Step>,
-    /// What [`Self::set_position`] changes; none where there is no position.
+    /// What [`Self::set_position`] and [`Self::set_seed`] change; none where there is neither.
     pub(super) uniforms: Option<Uniforms>,
     /// Bytes of the buffers that the work made for itself.
     pub(super) workspace: u64,
@@ -82,6 +82,20 @@ impl Bound {
             // Without rows there is nothing to move.
             None if self.steps.is_empty() => Ok(()),
             None => Err(PositionError::NoPosition),
+        }
+    }
+
+    /// Leaves other weights out, from the next submission on: those of a problem whose [`crate::Dropout`] has this seed. It writes
+    /// uniforms, as [`Self::set_position`] does, and leaves the position as it is.
+    ///
+    /// # Errors
+    /// Work that leaves no weights out.
+    pub fn set_seed(&self, queue: &wgpu::Queue, seed: u64) -> Result<(), SeedError> {
+        match &self.uniforms {
+            Some(uniforms) => uniforms.set_seed(queue, seed),
+            // Without rows there is nothing to leave out.
+            None if self.steps.is_empty() => Ok(()),
+            None => Err(SeedError::NoDropout),
         }
     }
 }

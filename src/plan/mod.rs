@@ -13,10 +13,10 @@ mod merge;
 mod offset_table;
 mod operands;
 mod params;
-mod position;
 mod rope;
 mod slots;
 mod split;
+mod uniforms;
 mod variant;
 
 #[cfg(test)]

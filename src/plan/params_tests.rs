@@ -117,6 +117,7 @@ fn kernels() -> Vec<Kernel> {
                         rows,
                         bias,
                         mask: mask_slots(mask),
+                        dropout: mask & 4 != 0,
                         block_size: (mask % 3 == 1).then_some(16),
                     }));
                 }
@@ -244,11 +245,12 @@ fn uniforms_lie_as_the_shaders_declare_them() {
         rows: 8,
         bias: BiasSlots::default(),
         mask: MaskSlots::default(),
+        dropout: true,
         block_size: None,
     };
     let mut expected = members!(Params: q_strides, k_strides, v_strides, out_strides, bias_strides, bits_strides, index_strides, first, q_base, k_base, v_base, out_base, bias_base, bits_base, index_base, q_len,
-        k_len, filled, heads, group_size,
-        query_offset, radius, scale, empty_lse, write_lse, window_left, window_right, table_first, sequences, blocks, table_width, batch, q_tile, splits);
+        k_len, filled, query_offset, heads, group_size, radius, scale, empty_lse, write_lse, window_left, window_right, table_first, sequences, blocks, table_width, batch, q_tile, splits,
+        dropout_key, dropout_threshold, keep_scale);
     assert_eq!(
         uniform(Kernel::Forward(variant), size_of::<Params>()),
         expected
