@@ -164,12 +164,27 @@ fn naive_row(
         .expect("a layout")
         .start(b, head, i);
     for (&j, weight) in visible.iter().zip(&weights) {
+        let factor = factor(problem, [b, head, i, j]);
+        if factor == 0.0 {
+            continue;
+        }
         let [block, place] = key_place(problem, inputs, b, j);
         let value = row(inputs.v, Tensor::V, [block, kv_head, place]);
         for (o, x) in outputs.out[start..start + dv].iter_mut().zip(&value) {
-            *o += weight / sum * x;
+            *o += factor * (weight / sum) * x;
         }
     }
+}
+
+/// What dropout makes of a weight.
+fn factor(problem: &Problem, place: [usize; 4]) -> f32 {
+    let place = place.map(|n| u32::try_from(n).expect("a small index"));
+    let factor = problem
+        .dropout()
+        .map_or(1.0, |dropout| dropout.factor(place));
+    #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+    let rounded = factor as f32;
+    rounded
 }
 
 /// The block of a key and its place there, or its sequence and row.

@@ -14,6 +14,7 @@ pub(crate) mod covering;
 pub(crate) mod data;
 #[cfg(feature = "gpu")]
 pub(crate) mod device;
+pub(crate) mod dropped;
 pub(crate) mod layouts;
 #[cfg(feature = "gpu")]
 pub(crate) mod placed;
