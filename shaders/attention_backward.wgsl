@@ -46,6 +46,7 @@ var<private> visible: array<u32, ROWS>; // a bit for each score of a row, first 
 var<private> statistics: array<array<vec4<f32>, 2>, 2>; // lse and delta, of the other side where keys own
 var<private> own_statistics: array<vec2<f32>, ROWS>;
 var<private> sums: array<array<array<vec4<f32>, FEATURES>, ROWS * PASSES>, 2>;
+var<private> row_numbers: array<f32, ROWS>; // of this thread for the slot `score_gradient`
 
 fn own_row(r: u32) -> u32 {
     return line * ROWS + r;
@@ -177,7 +178,7 @@ fn kept_of_four(r: u32, half: u32) -> vec4<f32> {
 
 fn kept_of_pair(r: u32, other: u32) -> f32 {
     let at = pair(own_row(r), other);
-    return select(0.0, keep_scale(), (kept_bits(at.x, at.y) & 1u) != 0u);
+    return select(0.0, keep_scale(), kept(at.x, at.y));
 }
 
 // From S and dP to dS and P.
@@ -291,6 +292,27 @@ fn read_statistics() {
     }
 }
 
+// Adds up the numbers of a row over the threads that have it.
+fn add_up_rows(local: u32) {
+    workgroupBarrier();
+    for (var r = 0u; r < ROWS; r++) {
+        partial[own_row(r) * COLUMNS + column] = row_numbers[r];
+    }
+    workgroupBarrier();
+    for (var r = 0u; r < ROWS; r++) {
+        var total = 0.0;
+        for (var c = 0u; c < COLUMNS; c++) {
+            total += partial[own_row(r) * COLUMNS + c];
+        }
+        row_numbers[r] = total;
+    }
+}
+
+// Whether this thread is the one of a row that writes for it.
+fn writes_row() -> bool {
+    return column == 0u;
+}
+
 fn add_score_gradients() {
     for (var r = 0u; r < ROWS; r++) {
         for (var n = 0u; n < 8u; n++) {
@@ -358,6 +380,7 @@ fn attention_backward(
     for (var n = 0u; n < own_heads(); n++) {
         own_head(n);
         meet_others(local);
+        score_gradient_head(local);
     }
     write_rows(0u);
     if OWNS_KEYS {

@@ -36,9 +36,10 @@ var<private> other_values: array<array<vec4<f32>, VALUE_BLOCK>, VALUE_BLOCKS>;
 var<private> score: array<array<f32, LANES>, ROWS>; // S, then dS
 var<private> change: array<array<f32, LANES>, ROWS>; // dP, then the weights
 var<private> visible: array<u32, ROWS>; // a bit for each score of a row
-var<private> kept: array<u32, ROWS>;    // by dropout, likewise
+var<private> kept_of_row: array<u32, ROWS>; // by dropout, likewise
 var<private> bias_rows: array<RowBias, ROWS>;
 var<private> statistics: array<vec2<f32>, ROWS>;
+var<private> row_numbers: array<f32, ROWS>; // for the slot `score_gradient`
 // Of the other side, where keys own.
 var<private> other_bias_rows: array<RowBias, LANES>;
 var<private> other_statistics: array<vec2<f32>, LANES>;
@@ -217,12 +218,12 @@ fn find_kept(r: u32) {
     if OWNS_KEYS {
         let octet = lane / LANES * LANES;
         let bits = kept_bits(place.q_first + lane % LANES, place.k_first + own_row(r) - lane % LANES);
-        kept[r] = 0u;
+        kept_of_row[r] = 0u;
         for (var e = 0u; e < LANES; e++) {
-            kept[r] |= (subgroupShuffle(bits, octet + e) >> (lane % LANES) & 1u) << e;
+            kept_of_row[r] |= (subgroupShuffle(bits, octet + e) >> (lane % LANES) & 1u) << e;
         }
     } else {
-        kept[r] = kept_bits(place.q_first + own_row(r), place.k_first);
+        kept_of_row[r] = kept_bits(place.q_first + own_row(r), place.k_first);
     }
 }
 
@@ -236,7 +237,7 @@ fn differentiate(r: u32, hides: bool) {
         let p = exp2(score[r][e] - of_query.x);
         var weight = p;
         if DROPOUT {
-            let factor = select(0.0, keep_scale(), (kept[r] >> e & 1u) != 0u);
+            let factor = select(0.0, keep_scale(), (kept_of_row[r] >> e & 1u) != 0u);
             weight *= factor;
             change[r][e] *= factor;
         }
@@ -293,6 +294,13 @@ fn add_sums() {
             }
         }
     }
+}
+
+// A row is one invocation's.
+fn add_up_rows(local: u32) {}
+
+fn writes_row() -> bool {
+    return true;
 }
 
 fn add_score_gradients() {
@@ -366,6 +374,7 @@ fn attention_backward_broadcast(
     for (var n = 0u; n < own_heads(); n++) {
         own_head(n);
         meet_others(local);
+        score_gradient_head(local);
     }
     write_rows();
     offset_gradient_end(local);

@@ -1,9 +1,9 @@
 // Fused attention of a few rows: one workgroup takes a part of the keys, and each invocation every 64th of them.
 //   for each key of an invocation that the mask leaves, and each of ROWS rows:
 //       s = scale · q · k + bias
-//       m' = max(m, s), p = exp2(s − m'), l = l · exp2(m − m') + p, O = O · exp2(m − m') + p · v
+//       m' = max(m, s), p = exp2(s − m'), l = l · exp2(m − m') + p, O = O · exp2(m − m') + kept(p) · v
 //   then over the workgroup: M = max m, L = Σ l · exp2(m − M), O = Σ O · exp2(m − M)
-//   part_out = O / L, part_lse = (M + log2 L) · ln 2; `attention_decode_merge.wgsl` does the rest
+//   part_out = keep_scale · O / L, part_lse = (M + log2 L) · ln 2; `attention_decode_merge.wgsl` does the rest
 //
 // 1. Nothing passes between invocations before the end of the part, so that no barrier stands in the loop over keys.
 // 2. Every key and value is read once by one invocation: memory decides how long a decoding step takes.
@@ -92,7 +92,16 @@ fn update_softmax() {
     }
 }
 
-// A hidden key weighs nothing, whatever its value is.
+// The rows of which dropout keeps the weight of a key, as bits.
+fn rows_that_keep(j: u32) -> u32 {
+    var bits = 0u;
+    for (var r = 0u; r < ROWS; r++) {
+        bits |= select(0u, 1u, kept(place.q_first + r, j)) << r;
+    }
+    return bits;
+}
+
+// A key that is hidden or left out weighs nothing, whatever its value is.
 fn add_value(j: u32, seen: u32) {
     let row = v_row(j);
     for (var c = 0u; c < VALUE_VECTORS; c++) {
@@ -119,6 +128,9 @@ fn attend(local: u32, begin: u32, end: u32) {
         score_key(j);
         finish_scores(local, seen);
         update_softmax();
+        if DROPOUT {
+            seen &= rows_that_keep(j);
+        }
         add_value(j, seen);
     }
 }
@@ -176,7 +188,7 @@ fn gather_piece(local: u32) {
 fn write_piece(local: u32, at: u32, d: u32, total: f32) {
     if local < 4u * PIECE && d + local < VALUE_DIM {
         let value = pieces[local / 4u][local % 4u];
-        part_out[at + d + local] = select(value / total, 0.0, total == 0.0);
+        part_out[at + d + local] = select(keep_scale() * (value / total), 0.0, total == 0.0);
     }
 }
 

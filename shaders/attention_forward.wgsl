@@ -2,15 +2,16 @@
 //   for each key tile of which the mask leaves anything:
 //       S = scale · Q Kᵀ + bias                 in fragments of ROWS × 8 scores a thread, 16 features at a time
 //       m' = max(m, rowmax S), P = exp2(S − m'), l = l · exp2(m − m') + rowsum P
-//       O = O · exp2(m − m') + P V              in fragments of ROWS rows × 4 or 8 features a thread
-//   out = O / l, lse = (m + log2 l) · ln 2
+//       O = O · exp2(m − m') + kept(P) V        in fragments of ROWS rows × 4 or 8 features a thread
+//   out = keep_scale · O / l, lse = (m + log2 l) · ln 2
 //
 // 1. Threads form a grid of COLUMNS × WORKGROUP / COLUMNS. In half h of a tile, thread x of a row owns keys x, x + 8, x + 16
 //    and x + 24, so that neighbours read neighbouring keys; of each chunk of 32 features it owns 4x … 4x + 3.
 // 2. Scores carry a factor log2(e), so that every exponential is an exp2.
 // 3. 16 KiB serve any head dimension: `tile` holds a few features of Q and K, then half of P and a few keys of V.
 // 4. A tile that documents, bits or a key mask hide from all rows costs no more than to find that out.
-// 5. `sums` is only ever indexed by constants once the loops over rows are unrolled; hence the calls by pass.
+// 5. Each thread asks once for what dropout keeps of an octet of keys for each of its rows, and `partial` passes it on.
+// 6. `sums` is only ever indexed by constants once the loops over rows are unrolled; hence the calls by pass.
 
 const COLUMNS = 8u;
 const WORKGROUP = 64u;
@@ -205,10 +206,30 @@ fn update_softmax() {
     }
 }
 
+// What is kept of each octet of a tile's keys, by rows; bytes, which f32 holds exactly.
+fn stage_kept() {
+    for (var r = 0u; r < ROWS; r++) {
+        let row = line * ROWS + r;
+        partial[row * COLUMNS + column] = f32(kept_bits(place.q_first + row, place.k_first + 8u * column));
+    }
+}
+
+// The weights of a row's fragment in a half, those that are left out being 0.
+fn kept_weights(p: vec4<f32>, row: u32, half: u32) -> vec4<f32> {
+    let at = row * COLUMNS + 4u * half;
+    let octets = vec4<u32>(vec4(partial[at], partial[at + 1u], partial[at + 2u], partial[at + 3u]));
+    return select(vec4(0.0), p, ((octets >> vec4(column)) & vec4(1u)) != vec4(0u));
+}
+
 // Half of P: element x of a row holds keys x, x + 8, x + 16 and x + 24 of the half.
 fn stage_weights(half: u32) {
     for (var r = 0u; r < ROWS; r++) {
-        tile[(line * ROWS + r) * P_STRIDE + column] = score[r][half];
+        let row = line * ROWS + r;
+        var p = score[r][half];
+        if DROPOUT {
+            p = kept_weights(p, row, half);
+        }
+        tile[row * P_STRIDE + column] = p;
     }
 }
 
@@ -255,6 +276,10 @@ fn add_values(span: u32, half: u32, hides: bool, local: u32) {
 
 fn add_half(half: u32, hides: bool, local: u32) {
     workgroupBarrier();
+    if DROPOUT && half == 0u {
+        stage_kept();
+        workgroupBarrier();
+    }
     stage_weights(half);
     add_values(0u, half, hides, local);
     if PASSES > 1u { add_values(1u, half, hides, local); }
@@ -266,7 +291,7 @@ fn write_row(r: u32, total: f32) {
     let i = place.q_first + line * ROWS + r;
     for (var n = 0u; n < PASSES; n++) {
         for (var f = 0u; f < FEATURES; f++) {
-            let value = select(sums[n * ROWS + r][f] / total, vec4(0.0), total == 0.0);
+            let value = select(keep_scale() * (sums[n * ROWS + r][f] / total), vec4(0.0), total == 0.0);
             write_features(out_row(i), 4u * (n * SPAN + f * COLUMNS + column), value);
         }
     }

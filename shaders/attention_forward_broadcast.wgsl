@@ -2,8 +2,8 @@
 //   for each LANES keys of which the mask leaves anything, lane e holding the features of key e:
 //       S[r][e] = scale · q[r] · shuffle(k, e) + bias
 //       m' = max(m, max S), P = exp2(S − m'), l = l · exp2(m − m') + sum P
-//       O[r] = O[r] · exp2(m − m') + Σ P[r][e] · shuffle(v, e)
-//   out = O / l, lse = (m + log2 l) · ln 2
+//       O[r] = O[r] · exp2(m − m') + Σ kept(P[r][e]) · shuffle(v, e)
+//   out = keep_scale · O / l, lse = (m + log2 l) · ln 2
 //
 // 1. Queries, scores and sums stay in registers; there is no workgroup memory and no barrier.
 // 2. Any subgroup of LANES to WORKGROUP lanes will do; more lanes read the same keys again. Invocations of a subgroup are taken to
@@ -173,6 +173,14 @@ fn update_softmax(r: u32) {
     }
 }
 
+// Leaves out weights that are summed already.
+fn drop_weights(r: u32, row: u32) {
+    let bits = kept_bits(place.q_first + row, place.k_first);
+    for (var e = 0u; e < LANES; e++) {
+        score[r][e] = select(0.0, score[r][e], (bits >> e & 1u) != 0u);
+    }
+}
+
 // Turns scores into weights. Where rows have nothing to wait for, one loop does it all: scores that go from a loop over rows to
 // another stay in memory on some drivers.
 fn weigh(local: u32, hides: bool) {
@@ -181,6 +189,7 @@ fn weigh(local: u32, hides: bool) {
             add_bias(r, r * WORKGROUP + local);
             if hides { hide(r); }
             update_softmax(r);
+            if DROPOUT { drop_weights(r, r * WORKGROUP + local); }
         }
     } else {
         for (var r = 0u; r < ROWS; r++) {
@@ -190,6 +199,7 @@ fn weigh(local: u32, hides: bool) {
         for (var r = 0u; r < ROWS; r++) {
             if hides { hide(r); }
             update_softmax(r);
+            if DROPOUT { drop_weights(r, r * WORKGROUP + local); }
         }
     }
 }
@@ -223,7 +233,7 @@ fn write_row(r: u32, i: u32) {
     let row = out_row(i);
     for (var b = 0u; b < VALUE_BLOCKS; b++) {
         for (var c = 0u; c < VALUE_BLOCK; c++) {
-            let value = select(sums[b][c][r] / sum[r], vec4(0.0), sum[r] == 0.0);
+            let value = select(keep_scale() * (sums[b][c][r] / sum[r]), vec4(0.0), sum[r] == 0.0);
             write_features(row, 4u * (b * VALUE_BLOCK + c), value);
         }
     }

@@ -23,6 +23,6 @@ fn backward_statistics(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let at = (place.batch * params.heads + place.head) * params.q_len + i;
     let bits = bitcast<u32>(lse[at]);
-    workspace[backward.at_statistics + 2u * at] = select(bitcast<f32>(bits) * LOG2_E, NEVER, bits == 0xff800000u);
-    workspace[backward.at_statistics + 2u * at + 1u] = delta;
+    set_workspace(backward.at_statistics + 2u * at, select(bitcast<f32>(bits) * LOG2_E, NEVER, bits == 0xff800000u));
+    set_workspace(backward.at_statistics + 2u * at + 1u, delta);
 }

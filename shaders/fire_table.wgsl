@@ -13,37 +13,6 @@ struct FireParams {
 @group(0) @binding(3) var<storage, read_write> fire: array<f32>; // [H, 4·W + 4]: c, L, breakpoints, changes, A, C
 
 const LOG2_E = 1.4426950408889634;
-const NEVER = 3.0e38; // the breakpoint of a unit that has none among positive numbers
-
-fn w1(unit: u32, head: u32) -> f32 {
-    return parameter(2u + unit, head);
-}
-
-fn b1(unit: u32, head: u32) -> f32 {
-    return parameter(2u + params.width + unit, head);
-}
-
-fn w2(unit: u32, head: u32) -> f32 {
-    return parameter(2u + 2u * params.width + unit, head);
-}
-
-// Whether a unit changes from active to idle or back at a positive number.
-fn turns(unit: u32, head: u32) -> bool {
-    let slope = w1(unit, head);
-    let shift = b1(unit, head);
-    return slope > 0.0 && shift < 0.0 || slope < 0.0 && shift > 0.0;
-}
-
-fn breakpoint(unit: u32, head: u32) -> f32 {
-    return select(NEVER, min(-b1(unit, head) / w1(unit, head), NEVER), turns(unit, head));
-}
-
-// Whether the breakpoint of unit `v` comes no later than that of unit `u`.
-fn passed(v: u32, u: u32, head: u32) -> bool {
-    let x = breakpoint(v, head);
-    let y = breakpoint(u, head);
-    return x < y || x == y && v <= u;
-}
 
 // Whether unit `v` is active to the right of the breakpoint of unit `u`, or from 0 on where `u` is none.
 fn is_active(v: u32, u: u32, head: u32) -> bool {
@@ -82,10 +51,7 @@ fn fire_table(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let unit = id.x - 1u;
-    var rank = 0u;
-    for (var v = 0u; v < params.width; v++) {
-        rank += select(0u, 1u, v != unit && passed(v, unit, head));
-    }
+    let rank = rank_of(unit, head);
     fire[first + 2u + rank] = breakpoint(unit, head);
     fire[first + 2u + params.width + rank] = select(0.0, w2(unit, head) * abs(w1(unit, head)) * LOG2_E, turns(unit, head));
     write_segment(rank + 1u, unit, head);

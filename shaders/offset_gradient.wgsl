@@ -31,7 +31,7 @@ fn offset_gradient(
     let sums = params.at_sums + head * (2u * params.radius + 1u);
     var total = 0.0;
     for (var o = max(range.x, -radius) + i32(local); o <= min(range.y, radius); o += 64) {
-        total += derivative(row, head, o) * workspace[sums + u32(o + radius)];
+        total += derivative(row, head, o) * workspace_number(sums + u32(o + radius));
     }
     parts[local] = total;
     for (var half = 32u; half > 0u; half /= 2u) {

@@ -18,7 +18,7 @@ const BLOCK = 32u;
 fn partial_of(head: u32, n: u32, part: u32) -> f32 {
     let batch = part / params.tiles;
     let row = (batch * params.heads + head) * params.tiles + part % params.tiles;
-    return workspace[params.at_partials + row * params.width + n];
+    return workspace_number(params.at_partials + row * params.width + n);
 }
 
 @compute @workgroup_size(64)
@@ -37,5 +37,5 @@ fn partial_sums(@builtin(global_invocation_id) id: vec3<u32>) {
         total += sum;
     }
     let at = params.at_sums + (params.first_head + id.y) * params.width + n;
-    workspace[at] = select(0.0, workspace[at], params.adds != 0u) + total;
+    set_workspace(at, select(0.0, workspace_number(at), params.adds != 0u) + total);
 }

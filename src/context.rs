@@ -91,6 +91,7 @@ impl Context {
             value_dim: problem.value_dim(),
         };
         let families = problem.biases().filter_map(GradientFamily::of);
+        let (index, fire) = (queries.gradients.index, queries.gradients.fire);
         Ok(Backward {
             device: self.device.clone(),
             problem: problem.clone(),
@@ -106,6 +107,10 @@ impl Context {
                 offset_gradients: families
                     .map(|family| self.pipeline(Kernel::OffsetGradient(family)))
                     .collect(),
+                row_gradient: index.then(|| self.pipeline(Kernel::RowGradient)),
+                fire_gradient: fire.then(|| self.pipeline(Kernel::FireGradient)),
+                clear_dbias: wanted.bias.then(|| self.pipeline(Kernel::ClearDbias)),
+                copy_words: self.pipeline(Kernel::CopyWords),
             },
             budget: Budget::default(),
         })

@@ -41,6 +41,16 @@ impl Dropout {
         }
     }
 
+    /// The factors of weight `(batch, head, i, j)` and of those of the keys after it, at one call of the generator for eight.
+    pub(crate) fn factors(&self, [batch, head, i, j]: [u32; 4]) -> impl Iterator<Item = f32> {
+        let (key, threshold, scale) = (self.key(), self.threshold(), self.keep_scale_f32());
+        (j / 8..=u32::MAX / 8)
+            .flat_map(move |octet| philox([octet, i, head, batch], key))
+            .flat_map(|word| [word & 0xffff, word >> 16])
+            .map(move |number| if number < threshold { 0.0 } else { scale })
+            .skip((j % 8) as usize)
+    }
+
     /// Numbers of 16 bits below it leave a weight out.
     #[expect(
         clippy::cast_possible_truncation,
@@ -55,6 +65,12 @@ impl Dropout {
     /// What a kept weight is multiplied by.
     pub(crate) fn keep_scale(&self) -> f64 {
         f64::from(NUMBERS) / f64::from(NUMBERS - self.threshold())
+    }
+
+    /// [`Self::keep_scale`] where weights are f32.
+    #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+    pub(crate) fn keep_scale_f32(&self) -> f32 {
+        self.keep_scale() as f32
     }
 
     /// The seed as the generator's key.
@@ -119,6 +135,20 @@ mod tests {
             ),
         ] {
             assert_eq!(philox(counter, key), answer);
+        }
+    }
+
+    #[test]
+    fn the_factors_of_a_run_are_those_of_its_weights() {
+        let dropout = Dropout {
+            probability: 0.4,
+            seed: 0x0123_4567_89ab_cdef,
+        };
+        for first in [0, 3, 8, 21] {
+            for (j, factor) in (first..first + 40).zip(dropout.factors([3, 1, 9, first])) {
+                let exact = dropout.factor([3, 1, 9, j]);
+                assert!((f64::from(factor) - exact).abs() < 1e-7, "{first}, {j}");
+            }
         }
     }
 

@@ -363,6 +363,18 @@ pub enum PositionError {
     },
 }
 
+/// A seed that bound work has no use for.
+#[cfg(feature = "gpu")]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SeedError {
+    /// Of a problem without dropout, or no pass over a problem at all.
+    #[error(
+        "the work leaves no weights out, and has no seed; build its problem with `ProblemBuilder::dropout`"
+    )]
+    NoDropout,
+}
+
 /// A device limit that kernels depend on.
 #[cfg(feature = "gpu")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -219,6 +219,23 @@ impl Layout {
         Ok(())
     }
 
+    /// Refuses rows that share some of their elements, and not all by a stride of 0.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn validate_shared(
+        &self,
+        tensor: Tensor,
+        [batch, heads, rows]: [u32; 3],
+        features: u32,
+    ) -> Result<(), ProblemError> {
+        let apart = |stride: u32, size: u32| if stride == 0 { size.min(1) } else { size };
+        let sizes = [
+            apart(self.batch, batch),
+            apart(self.head, heads),
+            apart(self.row, rows),
+        ];
+        self.validate(tensor, sizes, features)
+    }
+
     /// Refuses rows that share elements and spans past 32 bits.
     pub(crate) fn validate(
         &self,

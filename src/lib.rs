@@ -57,7 +57,7 @@ pub use context::Context;
 pub use cost::Cost;
 pub use dropout::Dropout;
 #[cfg(feature = "gpu")]
-pub use error::{Error, Limit, PositionError};
+pub use error::{Error, Limit, PositionError, SeedError};
 pub use error::{InputError, ProblemError};
 pub use fire::Fire;
 pub use layout::{Dtype, Layout, Shape};

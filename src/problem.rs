@@ -155,6 +155,13 @@ impl Problem {
         self.terms.iter().filter(|term| term.bias.is_by_offset())
     }
 
+    /// Those of them that have parameters.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn learned_by_offset(&self) -> impl Iterator<Item = &Term> {
+        self.by_offset()
+            .filter(|term| term.bias.table_rows().is_some())
+    }
+
     pub(crate) fn is_by_offset(&self) -> bool {
         self.by_offset().next().is_some()
     }

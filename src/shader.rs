@@ -27,6 +27,9 @@ pub(crate) const BUCKET_INDEX: &str = entry!("bucket_index");
 /// The kernel that merges attention over parts of the keys.
 pub(crate) const MERGE: &str = entry!("merge");
 
+/// The kernel that copies words.
+pub(crate) const COPY_WORDS: &str = entry!("copy_words");
+
 /// The complete WGSL of a variant.
 #[must_use]
 pub fn link(variant: &Variant) -> String {
@@ -42,7 +45,7 @@ pub fn link(variant: &Variant) -> String {
         (true, Algorithm::Decode) => part!("offset_direct"),
     };
     let prelude = variant.prelude();
-    let mut files = vec![prelude.as_str(), entry, offset, part!("tables_bound")];
+    let mut files = vec![prelude.as_str(), entry, offset, part!("small_bound")];
     files.extend(scores(variant));
     files.join("\n")
 }
@@ -78,23 +81,60 @@ pub fn link_backward(variant: &BackwardVariant) -> String {
         entry,
         owner,
         workspace,
+        part!("backward_params"),
         part!("backward"),
+        part!("small_workspace"),
         part!("mask_queries"),
         gradients(scores_variant.dtype),
         offset,
         offset_gradient,
-        part!("score_gradient_none"),
-        part!("dropout_none"),
     ];
+    files.extend(score_gradient(variant));
     files.extend(scores(scores_variant));
     files.join("\n")
 }
 
-/// What every pass over scores has: the tensors, the mask, and the bias but for the slots `offset` and `tables`.
+/// The slot `score_gradient`, and what fills its own slots.
+fn score_gradient(variant: &BackwardVariant) -> Vec<&'static str> {
+    let gradients = &variant.gradients;
+    if !gradients.of_scores() {
+        return vec![part!("score_gradient_none")];
+    }
+    if variant.side == Side::Keys {
+        return vec![part!("score_gradient_keys")];
+    }
+    vec![
+        part!("score_gradient_queries"),
+        either(
+            gradients.gate,
+            part!("gate_gradient"),
+            part!("gate_gradient_none"),
+        ),
+        either(
+            gradients.index,
+            part!("index_gradient"),
+            part!("index_gradient_none"),
+        ),
+        either(
+            gradients.fire,
+            part!("fire_gradient"),
+            part!("fire_gradient_none"),
+        ),
+        either(
+            gradients.dense,
+            part!("dense_gradient"),
+            part!("dense_gradient_none"),
+        ),
+    ]
+}
+
+const fn either(used: bool, some: &'static str, none: &'static str) -> &'static str {
+    if used { some } else { none }
+}
+
+/// What every pass over scores has: the tensors, the mask, and the bias but for the slots `offset` and `small`.
 fn scores(variant: &Variant) -> Vec<&'static str> {
     let (bias, mask) = (&variant.bias, &variant.mask);
-    let either =
-        |used: bool, some: &'static str, none: &'static str| if used { some } else { none };
     let (sequences, key_lengths) = match (mask.lengths, mask.lengths.has_keys()) {
         // The starts say both.
         (Lengths::Packed, _) => (part!("sequences_packed"), ""),
@@ -104,6 +144,11 @@ fn scores(variant: &Variant) -> Vec<&'static str> {
     let query_lengths = match mask.lengths {
         Lengths::Queries | Lengths::Both => part!("query_lengths"),
         Lengths::Full | Lengths::Keys | Lengths::Packed => part!("query_lengths_none"),
+    };
+    let [dropout, product] = if variant.dropout {
+        [part!("dropout"), part!("product")]
+    } else {
+        [part!("dropout_none"), ""]
     };
     let [storage, packing] = storage(variant.dtype);
     let indexed = bias.index.is_some();
@@ -125,6 +170,8 @@ fn scores(variant: &Variant) -> Vec<&'static str> {
         either(mask.documents, part!("documents"), part!("documents_none")),
         either(mask.bits, part!("bits"), part!("bits_none")),
         either(mask.keys, part!("mask_keys"), part!("mask_none")),
+        dropout,
+        product,
         either(
             variant.block_size.is_some(),
             part!("keys_paged"),
@@ -185,6 +232,32 @@ pub(crate) fn link_offset_gradient(family: GradientFamily) -> String {
     .join("\n")
 }
 
+/// The complete WGSL that makes the gradient of an index table.
+pub(crate) fn link_row_gradient() -> String {
+    [entry!("row_gradient"), part!("workspace_read")].join("\n")
+}
+
+/// The complete WGSL that makes the gradients of FIRE's parameters.
+pub(crate) fn link_fire_gradient() -> String {
+    [
+        entry!("fire_gradient"),
+        part!("fire_units"),
+        part!("table"),
+        part!("workspace_read"),
+    ]
+    .join("\n")
+}
+
+/// The complete WGSL that clears the gradient of a dense bias.
+pub(crate) fn link_clear_dbias() -> String {
+    [
+        entry!("clear_dbias"),
+        part!("params"),
+        part!("backward_params"),
+    ]
+    .join("\n")
+}
+
 /// The complete WGSL that adds up what workgroups left behind.
 pub(crate) fn link_partial_sums() -> String {
     [entry!("partial_sums"), part!("workspace_write")].join("\n")
@@ -197,6 +270,7 @@ pub(crate) fn link_backward_statistics(dtype: Dtype, constants: &str) -> String 
         constants,
         entry!("backward_statistics"),
         part!("params"),
+        part!("backward_params"),
         part!("backward"),
         part!("workspace_write"),
         gradients(dtype),
@@ -210,7 +284,7 @@ pub(crate) fn link_backward_statistics(dtype: Dtype, constants: &str) -> String 
 
 /// The complete WGSL that makes FIRE's segments.
 pub(crate) fn link_fire_table() -> String {
-    [entry!("fire_table"), part!("table")].join("\n")
+    [entry!("fire_table"), part!("fire_units"), part!("table")].join("\n")
 }
 
 /// The complete WGSL that merges the parts of a decoding step, with the constants that it leaves open.
@@ -239,6 +313,7 @@ pub(crate) fn link_rope(variant: RopeVariant) -> String {
         variant.prelude().as_str(),
         entry!("rope"),
         part!("turn"),
+        part!("product"),
         part!("packing"),
         storage,
     ]

@@ -2,8 +2,8 @@
 
 use relattn::cpu::{Attention, Inputs, Oracle};
 use relattn::{
-    Bias, Fire, IndexFormat, InputError, Layout, Mask, Packed, Paged, Problem, ProblemBuilder,
-    ProblemError, RelativeBuckets, Shape, Tensor,
+    Bias, Dropout, Fire, IndexFormat, InputError, Layout, Mask, Packed, Paged, Problem,
+    ProblemBuilder, ProblemError, RelativeBuckets, Shape, Tensor,
 };
 
 const SHAPE: Shape = Shape {
@@ -87,6 +87,24 @@ fn sizes_out_of_range_are_refused() {
         |block_size, blocks| refused(Problem::builder(SHAPE).paged(Paged { block_size, blocks }));
     names(&pages(0, 3), &["3 blocks of 0 keys"]);
     names(&pages(4, 0), &["0 blocks of 4 keys"]);
+}
+
+#[test]
+fn probabilities_that_leave_nothing_or_are_none_are_refused() {
+    let with = |probability| {
+        let dropout = Dropout {
+            probability,
+            seed: 1,
+        };
+        Problem::builder(SHAPE).dropout(dropout).build()
+    };
+    for (probability, word) in [(1.0, "1;"), (-0.1, "-0.1;"), (f32::NAN, "NaN;")] {
+        let error = with(probability).expect_err("no probability");
+        names(&error, &["dropout", word, "below 1"]);
+    }
+    for probability in [0.0, 0.5, 0.999_999] {
+        assert!(with(probability).is_ok(), "{probability}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use harness::adapters::contexts;
 use harness::catalogue::{Case, catalogue};
 use harness::compare::Reference;
 use harness::data::Data;
+use harness::dropped;
 use harness::planted::{BROADCAST, DECODE, FRAGMENTS, Planted, SHARED};
 use relattn::plan::Algorithm;
 use relattn::{Context, shader};
@@ -21,18 +22,18 @@ fn every_planted_error_is_noticed() {
         // Of many rows, so that it shows which kernel those have here.
         let forward = context.forward(&find(&cases, "tile edges").problem);
         let many = forward.expect("a kernel").variant().algorithm;
-        for (algorithm, shared, own) in [
-            (Algorithm::Decode, &[][..], &DECODE[..]),
-            match many {
-                Algorithm::Broadcast => (many, &SHARED[..], &BROADCAST[..]),
-                _ => (many, &SHARED[..], &FRAGMENTS[..]),
-            },
+        for (algorithm, all) in [
+            (
+                Algorithm::Decode,
+                [&DECODE[..], &dropped::planted_decode()].concat(),
+            ),
+            (many, planted_in(many)),
         ] {
             if seen.contains(&algorithm) {
                 continue;
             }
             seen.push(algorithm);
-            for &planted in shared.iter().chain(own) {
+            for planted in all {
                 if let Err(reason) = plant(&context, &cases, planted) {
                     missed.push(format!("{adapter}: {algorithm:?}: {reason}"));
                 }
@@ -41,6 +42,15 @@ fn every_planted_error_is_noticed() {
         }
     }
     assert!(missed.is_empty(), "{missed:#?}");
+}
+
+/// Errors in a kernel of many rows.
+fn planted_in(algorithm: Algorithm) -> Vec<Planted> {
+    let own = match algorithm {
+        Algorithm::Broadcast => [&BROADCAST[..], &dropped::BROADCAST],
+        _ => [&FRAGMENTS[..], &dropped::FRAGMENTS],
+    };
+    [&SHARED[..], &dropped::planted_shared(), own[0], own[1]].concat()
 }
 
 fn find<'a>(cases: &'a [Case], name: &str) -> &'a Case {

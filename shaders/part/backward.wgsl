@@ -1,16 +1,4 @@
-// What a backward pass knows beside `params`. Mirrors `plan::backward::params::BackwardParams`. Numbers that begin with `at_` are elements
-// of the workspace.
-struct Backward {
-    at_statistics: u32,      // [B, H, Nq, 2]: the log-sum-exp times log2(e), and delta
-    at_offset_table: u32,    // as in `tables_bound.wgsl`
-    at_fire_table: u32,
-    at_offset_partials: u32, // [workgroups, parts, 2·radius + 1]
-    at_score_partials: u32,  // [workgroups, invocations, score_width]
-    score_width: u32,
-    tiles: u32,              // workgroups of the dispatch along x
-    heads: u32,              // along y
-}
-@group(0) @binding(21) var<uniform> backward: Backward;
+// What the passes over scores share beside `backward_params.wgsl`: where workgroups are, and rows of statistics and dO.
 
 // The number of a workgroup within its dispatch.
 fn part_of(group: vec3<u32>) -> u32 {
@@ -21,16 +9,7 @@ fn part_of(group: vec3<u32>) -> u32 {
 fn statistics_of(i: u32) -> vec2<f32> {
     let row = (place.batch * params.heads + place.head) * params.q_len + min(i, params.q_len - 1u);
     let at = backward.at_statistics + 2u * row;
-    return vec2(workspace[at], workspace[at + 1u]);
-}
-
-// Slot `tables`, in the workspace.
-fn offset_number(at: u32) -> f32 {
-    return workspace[backward.at_offset_table + at];
-}
-
-fn segment_number(at: u32) -> f32 {
-    return workspace[backward.at_fire_table + at];
+    return vec2(workspace_number(at), workspace_number(at + 1u));
 }
 
 // Where a row of dO begins; rows past the end repeat the last.

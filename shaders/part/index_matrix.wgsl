@@ -1,7 +1,6 @@
 // Slot `index`: Σ table[first + m · TABLE_ROWS + index[m, i, j]][head] over MATRICES; the literal form, which serves indices that
 // are no function of j − i. An index past its rows adds 0. INDEX_BITS of a word hold an index, the first lowest.
 @group(0) @binding(8) var<storage, read> indices: array<u32>; // [MATRICES, Nq, Nk], or [MATRICES, B, Nq, Nk]
-@group(0) @binding(17) var<storage, read> table: array<f32>;  // [rows, H]
 
 const BYTES = INDEX_BITS == 8u && MATRICES == 1u && K_TILE == 8u; // whether a row of a tile is two words of bytes
 
@@ -37,7 +36,7 @@ fn table_bias(m: u32, row: u32) -> f32 {
     if row >= TABLE_ROWS {
         return 0.0;
     }
-    return table[(params.table_first + m * TABLE_ROWS + row) * params.heads + place.head];
+    return table_number((params.table_first + m * TABLE_ROWS + row) * params.heads + place.head);
 }
 
 fn index_of(i: u32, j: u32, slot: u32, run: vec2<u32>) -> f32 {

@@ -1,5 +1,6 @@
 // Values that are not finite, behind a mask. 0 · ∞ is NaN, and an infinity in a row that a query does not see must not reach it.
-// So tiles that hide something count such values as 0, and rows that do see one get it when all else is written.
+// So tiles that hide something count such values as 0, and rows that do see one get it when all else is written. A weight that
+// dropout leaves out sees nothing either, and it may be in any tile.
 // Tested as bits, because a compiler may take every number for finite.
 var<private> infinity_met: bool;
 
@@ -7,9 +8,9 @@ fn finite(value: vec4<f32>) -> vec4<bool> {
     return (bitcast<vec4<u32>>(value) & vec4(0x7f800000u)) != vec4(0x7f800000u);
 }
 
-// What a tile that hides something makes of four values.
+// What a tile makes of four values, where it hides something.
 fn without_infinity(value: vec4<f32>, hides: bool) -> vec4<f32> {
-    if !hides {
+    if !(hides || DROPOUT) {
         return value;
     }
     let ordinary = finite(value);
@@ -26,7 +27,7 @@ fn add_infinities(i: u32, d: u32) {
         }
         let value = load_v(v_row(j), d);
         let ordinary = finite(value);
-        if !all(ordinary) {
+        if !all(ordinary) && kept(i, j) {
             write_features(row, d, read_out(row, d) + select(value, vec4(0.0), ordinary));
         }
     }

@@ -12,7 +12,7 @@ fn offset_gradient_begin(group: vec3<u32>, local: u32) {
     sums_at = backward.at_offset_partials + part_of(group) * width;
     for (var t = (local + params.radius) % WORKGROUP; t + 1u < width; t += WORKGROUP) {
         if t > 0u {
-            workspace[sums_at + t] = 0.0;
+            set_workspace(sums_at + t, 0.0);
         }
     }
 }
@@ -56,7 +56,7 @@ fn offset_gradient_half(half: u32, local: u32) {
     let radius = i32(params.radius);
     let offset = first + i32(diagonal);
     if abs(offset) < radius {
-        workspace[sums_at + u32(offset + radius)] += sum;
+        add_to_workspace(sums_at + u32(offset + radius), sum);
     } else {
         add_far(offset, sum);
     }
@@ -76,10 +76,10 @@ fn offset_gradient_end(local: u32) {
     if local == 0u {
         let radius = params.radius;
         if radius == 0u {
-            workspace[sums_at] = partial[0] + partial[WORKGROUP];
+            set_workspace(sums_at, partial[0] + partial[WORKGROUP]);
         } else {
-            workspace[sums_at] = partial[0];
-            workspace[sums_at + 2u * radius] = partial[WORKGROUP];
+            set_workspace(sums_at, partial[0]);
+            set_workspace(sums_at + 2u * radius, partial[WORKGROUP]);
         }
     }
 }

@@ -16,7 +16,7 @@ fn offset_gradient_begin(group: vec3<u32>, local: u32) {
     let offset = i32(key_begin() + lane % LANES) - i32(place.q_first) - place.shift;
     for (var t = bitcast<u32>(offset + i32(params.radius)) % LANES; t + 1u < width; t += LANES) {
         if t > 0u {
-            workspace[sums_at + t] = 0.0;
+            set_workspace(sums_at + t, 0.0);
         }
     }
 }
@@ -24,7 +24,7 @@ fn offset_gradient_begin(group: vec3<u32>, local: u32) {
 fn add_at(offset: i32, sum: f32) {
     let radius = i32(params.radius);
     if abs(offset) < radius {
-        workspace[sums_at + u32(offset + radius)] += sum;
+        add_to_workspace(sums_at + u32(offset + radius), sum);
     } else {
         far += select(vec2(0.0, sum), vec2(sum, 0.0), offset < 0);
     }
@@ -65,10 +65,10 @@ fn offset_gradient_end(local: u32) {
     if lane % LANES == 0u {
         let radius = params.radius;
         if radius == 0u {
-            workspace[sums_at] = far.x + far.y;
+            set_workspace(sums_at, far.x + far.y);
         } else {
-            workspace[sums_at] = far.x;
-            workspace[sums_at + 2u * radius] = far.y;
+            set_workspace(sums_at, far.x);
+            set_workspace(sums_at + 2u * radius, far.y);
         }
     }
 }

@@ -20,9 +20,9 @@ struct Params {
     q_len: u32,
     k_len: u32,         // that there are; a cache may hold more than is filled
     filled: u32,        // that are visible, at most
+    query_offset: i32,  // position of query row 0
     heads: u32,
     group_size: u32,    // query heads that share a key/value head
-    query_offset: i32,  // position of query row 0
     radius: u32,        // the bias is constant from this distance on
     scale: f32,         // of q · k, times log2(e)
     empty_lse: f32,     // −∞, which WGSL cannot write
@@ -36,5 +36,8 @@ struct Params {
     batch: u32,
     q_tile: u32,
     splits: u32,        // parts of the keys, where they are computed apart
+    dropout_key: vec2<u32>, // the seed, its lower word first
+    dropout_threshold: u32, // numbers of 16 bits below it leave a weight out
+    keep_scale: f32,        // what the others are multiplied by
 }
 @group(0) @binding(0) var<uniform> params: Params;

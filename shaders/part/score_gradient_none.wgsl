@@ -5,4 +5,6 @@ fn score_gradient_begin(group: vec3<u32>, local: u32) {}
 
 fn score_gradient(r: u32, own: u32, other: u32, ds: f32) {}
 
+fn score_gradient_head(local: u32) {}
+
 fn score_gradient_end(local: u32) {}

@@ -2,19 +2,17 @@
 // than there are sequences; what a start is out of range or order by is cut off.
 //   workgroups: sequence s has those from slot(s) to slot(s + 1), slot(s) = ⌊start(s) / Q_TILE⌋ + s, which are enough for its rows;
 //   where keys own, by the starts of the keys and K_TILE
-@group(0) @binding(9) var<storage, read> key_starts: array<u32>;    // [S + 1]
-@group(0) @binding(11) var<storage, read> query_starts: array<u32>; // [S + 1]
 
 var<private> keys: vec2<u32>; // the sequence's first, and the end of them
 var<private> rows_begin: u32;
 var<private> rows_end: u32;
 
 fn query_start(sequence: u32) -> u32 {
-    return min(query_starts[sequence], params.q_len);
+    return min(query_number(sequence), params.q_len);
 }
 
 fn key_start_of(sequence: u32) -> u32 {
-    return min(key_starts[sequence], params.filled);
+    return min(key_number(sequence), params.filled);
 }
 
 fn slot_of(sequence: u32, of_keys: bool) -> u32 {
@@ -42,7 +40,7 @@ fn sequence_of(group: u32, of_keys: bool) -> u32 {
 // Fills in where the sequence begins and ends; returns by how much its offsets differ from j − i.
 fn enter(sequence: u32) -> i32 {
     let first_key = key_start_of(sequence);
-    keys = vec2(first_key, clamp(key_starts[sequence + 1u], first_key, params.filled));
+    keys = vec2(first_key, clamp(key_number(sequence + 1u), first_key, params.filled));
     rows_begin = query_start(sequence);
     rows_end = max(query_start(sequence + 1u), rows_begin);
     return params.query_offset + i32(first_key) - i32(rows_begin);

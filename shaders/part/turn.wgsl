@@ -3,15 +3,6 @@
 //   quadrant = round(t / 2^30),  a = (t − quadrant · 2^30) · 2π / 2^32 within ±π/4,  then a polynomial in a
 // In f32 the product would be wrong by 4e-3 at position 65,536, and devices promise 2^-11 for their own sine.
 
-// The upper word of the product of two words; WGSL has none.
-fn upper_product(a: u32, b: u32) -> u32 {
-    let low = vec2(a, b) & vec2(0xffffu);
-    let high = vec2(a, b) >> vec2(16u);
-    let cross = vec2(low.x * high.y, high.x * low.y);
-    let middle = ((low.x * low.y) >> 16u) + (cross.x & 0xffffu) + (cross.y & 0xffffu);
-    return high.x * high.y + (cross.x >> 16u) + (cross.y >> 16u) + (middle >> 16u);
-}
-
 // position · turn less its whole turns, to the nearest 2^-32; `turn` is in units of 2^-32 and of 2^-64.
 fn fraction_of_turn(turn: vec2<u32>, position: i32) -> u32 {
     let distance = select(u32(position), 0u - u32(position), position < 0);

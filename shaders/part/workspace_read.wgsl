@@ -1,2 +1,6 @@
-// Slot `workspace`, for who only reads it.
-@group(0) @binding(25) var<storage, read> workspace: array<f32>;
+// Slot `workspace`, for who only reads it. Words, because a device may lose bits of integers that it takes for floats.
+@group(0) @binding(25) var<storage, read> workspace: array<u32>;
+
+fn workspace_number(at: u32) -> f32 {
+    return bitcast<f32>(workspace[at]);
+}

@@ -113,7 +113,11 @@ fn attend_row(
         .map(|&(_, score)| (score - maximum).exp())
         .sum();
     for &(j, score) in &scores {
-        let weight = (score - maximum).exp() / sum;
+        let factor = factor(problem, [b, head, i, j]);
+        if factor == 0.0 {
+            continue;
+        }
+        let weight = factor * (score - maximum).exp() / sum;
         let [block, row] = key_place(problem, inputs, b, j);
         let values = &inputs.v[v_layout.start(block, kv_head(problem, head), row)..];
         for (o, &value) in out.iter_mut().zip(values) {
@@ -152,6 +156,18 @@ pub(super) fn scores(
 pub(super) const fn kv_head(problem: &Problem, head: usize) -> usize {
     let shape = problem.shape();
     head / (shape.heads / shape.kv_heads) as usize
+}
+
+/// What dropout makes of a weight; none of it where it is left out.
+pub(super) fn factor(problem: &Problem, place: [usize; 4]) -> f64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "lengths are 32-bit, and so is what they bound"
+    )]
+    let place = place.map(|n| n as u32);
+    problem
+        .dropout()
+        .map_or(1.0, |dropout| dropout.factor(place))
 }
 
 /// Where a key lies: its block and row in a paged cache, else its sequence and row.

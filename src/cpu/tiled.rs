@@ -234,6 +234,7 @@ impl<'a> Head<'a> {
             times_transposed(&mut scores, K_TILE, self.problem.scale() * LOG2_E, q, k);
             let hidden = self.add_bias(piece, &keys, &mut scores);
             softmax.update(&mut scores, keys.len(), out, d);
+            self.drop_weights(piece, &keys, &mut scores);
             let p = Matrix {
                 values: &scores,
                 rows: piece.rows.len(),
@@ -241,7 +242,8 @@ impl<'a> Head<'a> {
                 stride: K_TILE,
             };
             let v = self.v.slice(&keys, &mut v_copy);
-            if hidden && !v.is_finite() {
+            let selective = hidden || self.problem.dropout().is_some();
+            if selective && !v.is_finite() {
                 add_visible(out, d, p, v);
             } else {
                 add_times(out, d, p, v);
@@ -306,6 +308,24 @@ impl<'a> Head<'a> {
         }
         any
     }
+
+    /// Leaves weights out that are summed already, and makes up for it with the others.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "lengths are 32-bit, and so is what they bound"
+    )]
+    fn drop_weights(&self, piece: &Piece, keys: &Range<usize>, weights: &mut [f32]) {
+        let Some(dropout) = self.problem.dropout() else {
+            return;
+        };
+        for (i, row) in piece.rows.clone().zip(weights.chunks_exact_mut(K_TILE)) {
+            let place = [self.batch, self.head, i, keys.start].map(|n| n as u32);
+            for (weight, factor) in row[..keys.len()].iter_mut().zip(dropout.factors(place)) {
+                // A weight that is not a number is left out like any other.
+                *weight = if factor == 0.0 { 0.0 } else { *weight * factor };
+            }
+        }
+    }
 }
 
 impl Piece {
@@ -319,7 +339,7 @@ impl Piece {
     }
 }
 
-/// `out += p · v` over the keys of non-zero weight alone, so that an infinity behind a mask stays there.
+/// `out += p · v` over the keys of non-zero weight alone, so that an infinity behind a mask, or left out, stays there.
 fn add_visible(out: &mut [f32], d: usize, p: Matrix<'_>, v: Matrix<'_>) {
     let weights = p.values.chunks(p.stride).take(p.rows);
     for (out, weights) in out.chunks_exact_mut(d).zip(weights) {

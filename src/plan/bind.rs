@@ -7,8 +7,8 @@ use wgpu::BufferBinding;
 use super::bound::{Bound, Step, entry, uniforms, workspace};
 use super::check::{Slot, bytes, check, check_aliases, check_dispatch, check_size};
 use super::params::Params;
-use super::position::Uniforms;
 use super::split::{Bounds, Chunk, Ranges, Work};
+use super::uniforms::Uniforms;
 use super::{Algorithm, Forward, ForwardOperands, Side, decode, offset_table};
 use crate::{Error, InputError, Problem, Tensor};
 
@@ -72,12 +72,13 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
     }
     Ok(Bound {
         steps,
-        uniforms: Some(Uniforms {
+        moves: true,
+        uniforms: vec![Uniforms {
             buffer,
-            params,
+            count: params.len() as u64,
             stride,
             problem: forward.problem.clone(),
-        }),
+        }],
         workspace: own.bytes(),
     })
 }
@@ -199,6 +200,8 @@ fn work(forward: &Forward) -> Work<'_> {
         side: Side::Queries,
         tile: forward.variant.q_tile(),
         splits: forward.splits,
+        dbias: false,
+        packed: true,
         products: u64::from(forward.variant.head_dim) + u64::from(forward.variant.value_dim),
         bounds: Bounds {
             workgroups: limits.max_compute_workgroups_per_dimension,

@@ -4,15 +4,17 @@ use bytemuck::Pod;
 use wgpu::util::DeviceExt;
 use wgpu::{BufferBinding, BufferUsages};
 
-use super::position::Uniforms;
-use crate::PositionError;
+use super::uniforms::Uniforms;
+use crate::{PositionError, SeedError};
 
 /// Checked and bound work; recording it cannot fail.
 #[derive(Clone, Debug)]
 pub struct Bound {
     pub(super) steps: Vec<Step>,
-    /// What [`Self::set_position`] changes; none where there is no position.
-    pub(super) uniforms: Option<Uniforms>,
+    /// What [`Self::set_position`] and [`Self::set_seed`] change; none where there is neither.
+    pub(super) uniforms: Vec<Uniforms>,
+    /// Whether it has a position.
+    pub(super) moves: bool,
     /// Bytes of the buffers that the work made for itself.
     pub(super) workspace: u64,
 }
@@ -28,7 +30,8 @@ impl Bound {
     pub(super) const fn new(steps: Vec<Step>) -> Self {
         Self {
             steps,
-            uniforms: None,
+            uniforms: Vec::new(),
+            moves: false,
             workspace: 0,
         }
     }
@@ -77,12 +80,26 @@ impl Bound {
         query_offset: i32,
         keys: u32,
     ) -> Result<(), PositionError> {
-        match &self.uniforms {
-            Some(uniforms) => uniforms.set_position(queue, query_offset, keys),
-            // Without rows there is nothing to move.
-            None if self.steps.is_empty() => Ok(()),
-            None => Err(PositionError::NoPosition),
+        // Without rows there is nothing to move.
+        if !self.moves && !self.steps.is_empty() {
+            return Err(PositionError::NoPosition);
         }
+        let mut all = self.uniforms.iter();
+        all.try_for_each(|uniforms| uniforms.set_position(queue, query_offset, keys))
+    }
+
+    /// Leaves other weights out, from the next submission on: those of a problem whose [`crate::Dropout`] has this seed. It writes
+    /// uniforms, as [`Self::set_position`] does, and leaves the position as it is.
+    ///
+    /// # Errors
+    /// Work that leaves no weights out.
+    pub fn set_seed(&self, queue: &wgpu::Queue, seed: u64) -> Result<(), SeedError> {
+        // Without rows there is nothing to leave out.
+        if self.uniforms.is_empty() && !self.steps.is_empty() {
+            return Err(SeedError::NoDropout);
+        }
+        let mut all = self.uniforms.iter();
+        all.try_for_each(|uniforms| uniforms.set_seed(queue, seed))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Every kernel that may be compiled, as the key of the pipelines.
 
-use super::backward::BackwardVariant;
-use super::backward::statistics_bindings;
-use super::backward::sums::{GradientFamily, partial_bindings};
+use super::backward::sums::{
+    GradientFamily, copy_bindings, fire_bindings, partial_bindings, row_bindings,
+};
+use super::backward::{BackwardVariant, clear_bindings, statistics_bindings};
 use super::variant::dtype_prelude;
 use super::{Family, RopeVariant, Variant, decode, fire_table};
 use crate::{Dtype, IndexFormat, shader};
@@ -32,6 +33,14 @@ pub(crate) enum Kernel {
     PartialSums,
     /// The gradient of a bias by offset.
     OffsetGradient(GradientFamily),
+    /// The gradient of an index table.
+    RowGradient,
+    /// The gradients of FIRE's parameters.
+    FireGradient,
+    /// Zeros where the gradient of a dense bias is added up.
+    ClearDbias,
+    /// A copy.
+    CopyWords,
 }
 
 impl Kernel {
@@ -52,6 +61,10 @@ impl Kernel {
             Self::Backward(variant) => variant.to_string(),
             Self::PartialSums => "partial_sums".into(),
             Self::OffsetGradient(family) => format!("offset_gradient {family:?}"),
+            Self::RowGradient => "row_gradient".into(),
+            Self::FireGradient => "fire_gradient".into(),
+            Self::ClearDbias => "clear_dbias".into(),
+            Self::CopyWords => "copy_words".into(),
         }
     }
 
@@ -80,13 +93,17 @@ impl Kernel {
             Self::Backward(variant) => shader::link_backward(&variant),
             Self::PartialSums => shader::link_partial_sums(),
             Self::OffsetGradient(family) => shader::link_offset_gradient(family),
+            Self::RowGradient => shader::link_row_gradient(),
+            Self::FireGradient => shader::link_fire_gradient(),
+            Self::ClearDbias => shader::link_clear_dbias(),
+            Self::CopyWords => shader::COPY_WORDS.into(),
         }
     }
 
     /// The bindings of uniforms.
     pub(crate) const fn uniforms(self) -> &'static [u32] {
         match self {
-            Self::Backward(_) | Self::BackwardStatistics { .. } => &[0, 21],
+            Self::Backward(_) | Self::BackwardStatistics { .. } | Self::ClearDbias => &[0, 21],
             _ => &[0],
         }
     }
@@ -105,6 +122,10 @@ impl Kernel {
             Self::Backward(variant) => variant.bindings(),
             Self::PartialSums => partial_bindings(),
             Self::OffsetGradient(family) => family.bindings(),
+            Self::RowGradient => row_bindings(),
+            Self::FireGradient => fire_bindings(),
+            Self::ClearDbias => clear_bindings(),
+            Self::CopyWords => copy_bindings(),
         }
     }
 }

@@ -14,11 +14,11 @@ mod merge;
 mod offset_table;
 mod operands;
 mod params;
-mod position;
 mod rope;
 mod slots;
 mod split;
 mod tables;
+mod uniforms;
 mod variant;
 
 #[cfg(test)]

@@ -27,10 +27,10 @@ pub(crate) struct Params {
     index_base: u32,
     q_len: u32,
     k_len: u32,
-    filled: u32,
+    pub(super) filled: u32,
+    pub(super) query_offset: i32,
     heads: u32,
     group_size: u32,
-    query_offset: i32,
     radius: u32,
     scale: f32,
     empty_lse: f32,
@@ -44,6 +44,9 @@ pub(crate) struct Params {
     batch: u32,
     q_tile: u32,
     splits: u32,
+    pub(super) dropout_key: [u32; 2],
+    dropout_threshold: u32,
+    keep_scale: f32,
     padding: [u32; 2],
 }
 
@@ -54,7 +57,7 @@ impl Params {
         let [q_strides, k_strides, v_strides, out_strides] = problem
             .layouts()
             .map(|layout| [layout.batch, layout.head, layout.row, 0]);
-        let (mask, paged) = (problem.mask(), problem.paged());
+        let (mask, paged, dropout) = (problem.mask(), problem.paged(), problem.dropout());
         Self {
             q_strides,
             k_strides,
@@ -76,9 +79,9 @@ impl Params {
             q_len: shape.q_len,
             k_len: shape.k_len,
             filled: shape.k_len,
+            query_offset: problem.query_offset(),
             heads: shape.heads,
             group_size: shape.heads / shape.kv_heads.max(1),
-            query_offset: problem.query_offset(),
             radius: problem.bias_radius(),
             scale: problem.scale() * std::f32::consts::LOG2_E,
             empty_lse: f32::NEG_INFINITY,
@@ -92,15 +95,11 @@ impl Params {
             batch: shape.batch,
             q_tile,
             splits,
+            dropout_key: dropout.map_or([0; 2], |dropout| dropout.key()),
+            dropout_threshold: dropout.map_or(0, |dropout| dropout.threshold()),
+            keep_scale: dropout.map_or(1.0, |dropout| dropout.keep_scale_f32()),
             padding: [0; 2],
         }
-    }
-
-    /// With query row 0 at this position and so many keys there.
-    pub(super) const fn at(mut self, query_offset: i32, keys: u32) -> Self {
-        self.query_offset = query_offset;
-        self.filled = keys;
-        self
     }
 
     /// For the workgroups of a chunk, whose tensors are bound from these elements on.

@@ -5,7 +5,10 @@ use std::mem::{offset_of, size_of};
 use naga::TypeInner;
 
 use super::{FireParams, IndexParams, MergeParams, Params, TableParams};
-use crate::plan::backward::params::{BackwardParams, OffsetGradientParams, PartialParams};
+use crate::plan::backward::params::{
+    BackwardParams, CopyParams, FireGradientParams, OffsetGradientParams, PartialParams,
+    RowGradientParams,
+};
 use crate::plan::rope::RopeParams;
 use crate::plan::{
     Algorithm, BackwardVariant, BiasSlots, Family, GradientFamily, GradientSlots, IndexSlot,
@@ -103,7 +106,13 @@ fn kernels() -> Vec<Kernel> {
     kernels.extend(formats.map(Kernel::BucketIndex));
     kernels.extend([Kernel::Merge, Kernel::FireTable]);
     kernels.extend(rotations().map(Kernel::Rope));
-    kernels.push(Kernel::PartialSums);
+    kernels.extend([
+        Kernel::PartialSums,
+        Kernel::RowGradient,
+        Kernel::FireGradient,
+        Kernel::ClearDbias,
+        Kernel::CopyWords,
+    ]);
     kernels.extend(
         [
             GradientFamily::Rows,
@@ -130,6 +139,7 @@ fn kernels() -> Vec<Kernel> {
                         rows,
                         bias,
                         mask: mask_slots(mask),
+                        dropout: mask & 4 != 0,
                         block_size: (mask % 3 == 1).then_some(16),
                     };
                     kernels.push(Kernel::Forward(variant));
@@ -154,17 +164,34 @@ fn backward(forward: Variant) -> Vec<Kernel> {
         block_size: None,
         ..forward
     };
-    let kernel = |side, offset| {
+    let none = GradientSlots::default();
+    let bias = forward.bias;
+    let dense = GradientSlots {
+        dense: bias.dense,
+        ..none
+    };
+    let all = GradientSlots {
+        offset: bias.offset,
+        gate: bias.gate,
+        index: bias.index.is_some(),
+        fire: bias.fire_width.is_some(),
+        ..dense
+    };
+    let sides = [
+        (Side::Queries, none),
+        (Side::Queries, all),
+        (Side::Keys, none),
+        (Side::Keys, dense),
+    ];
+    let kernel = |(side, gradients)| {
         Kernel::Backward(BackwardVariant {
             side,
             scores,
-            gradients: GradientSlots { offset },
+            gradients,
         })
     };
-    let mut kernels = vec![kernel(Side::Queries, false), kernel(Side::Keys, false)];
-    if forward.bias.offset {
-        kernels.push(kernel(Side::Queries, true));
-    }
+    let mut kernels = sides.map(kernel).to_vec();
+    kernels.dedup();
     kernels
 }
 
@@ -290,11 +317,12 @@ fn uniforms_lie_as_the_shaders_declare_them() {
         rows: 8,
         bias: BiasSlots::default(),
         mask: MaskSlots::default(),
+        dropout: true,
         block_size: None,
     };
     let mut expected = members!(Params: q_strides, k_strides, v_strides, out_strides, bias_strides, bits_strides, index_strides, first, q_base, k_base, v_base, out_base, bias_base, bits_base, index_base, q_len,
-        k_len, filled, heads, group_size,
-        query_offset, radius, scale, empty_lse, write_lse, window_left, window_right, table_first, sequences, blocks, table_width, batch, q_tile, splits);
+        k_len, filled, query_offset, heads, group_size, radius, scale, empty_lse, write_lse, window_left, window_right, table_first, sequences, blocks, table_width, batch, q_tile, splits,
+        dropout_key, dropout_threshold, keep_scale);
     assert_eq!(
         uniform(Kernel::Forward(variant), size_of::<Params>()),
         expected
@@ -322,20 +350,6 @@ fn uniforms_lie_as_the_shaders_declare_them() {
             expected
         );
     }
-    expected =
-        members!(PartialParams: at_partials, at_sums, width, tiles, heads, batch, first_head, adds);
-    assert_eq!(
-        uniform(Kernel::PartialSums, size_of::<PartialParams>()),
-        expected
-    );
-    expected = members!(OffsetGradientParams: heads, radius, first_row, adds, at_sums, rows);
-    assert_eq!(
-        uniform(
-            Kernel::OffsetGradient(GradientFamily::Rows),
-            size_of::<OffsetGradientParams>()
-        ),
-        expected
-    );
     expected = members!(IndexParams: q_len, k_len, query_offset, steps, per_direction, groups);
     assert_eq!(
         uniform(
@@ -346,12 +360,67 @@ fn uniforms_lie_as_the_shaders_declare_them() {
     );
 }
 
+#[test]
+fn uniforms_of_the_backward_pass_lie_as_the_shaders_declare_them() {
+    let family = Kernel::OffsetGradient(GradientFamily::Rows);
+    for (kernel, number, size, expected) in [
+        (
+            Kernel::PartialSums,
+            0,
+            size_of::<PartialParams>(),
+            members!(PartialParams: at_partials, at_sums, width, tiles, heads, batch, first_head, adds),
+        ),
+        (
+            family,
+            0,
+            size_of::<OffsetGradientParams>(),
+            members!(OffsetGradientParams: heads, radius, first_row, adds, at_sums, rows),
+        ),
+        (
+            Kernel::RowGradient,
+            0,
+            size_of::<RowGradientParams>(),
+            members!(RowGradientParams: heads, width, first_row, rows, adds, at_sums, groups),
+        ),
+        (
+            Kernel::FireGradient,
+            0,
+            size_of::<FireGradientParams>(),
+            members!(FireGradientParams: heads, width, first_row, adds, at_moments, sums_width),
+        ),
+        (
+            Kernel::CopyWords,
+            0,
+            size_of::<CopyParams>(),
+            members!(CopyParams: count, groups, padding),
+        ),
+        (
+            Kernel::ClearDbias,
+            21,
+            size_of::<BackwardParams>(),
+            members!(BackwardParams: at_statistics, at_offset_table, at_fire_table, at_key_mask, at_key_numbers, at_query_numbers,
+                at_query_documents, at_key_documents, at_gate, at_table, at_offset_partials, at_score_partials, score_width,
+                at_moments, tiles, heads, adds, dbias_base, padding),
+        ),
+    ] {
+        assert_eq!(uniform_at(kernel, number, size), expected);
+    }
+}
+
 /// The name and the byte of each member of a kernel's uniforms, which must fit this many bytes.
 fn uniform(kernel: Kernel, size: usize) -> Vec<(String, usize)> {
+    uniform_at(kernel, 0, size)
+}
+
+/// Of those at a binding.
+fn uniform_at(kernel: Kernel, number: u32, size: usize) -> Vec<(String, usize)> {
     let module = parse(kernel);
     let mut globals = module.global_variables.iter();
     let (_, params) = globals
-        .find(|(_, variable)| variable.space == naga::AddressSpace::Uniform)
+        .find(|(_, variable)| {
+            let binding = variable.binding.as_ref().map(|binding| binding.binding);
+            variable.space == naga::AddressSpace::Uniform && binding == Some(number)
+        })
         .expect("uniforms");
     let TypeInner::Struct { members, span } = &module.types[params.ty].inner else {
         panic!("the uniforms are no struct");

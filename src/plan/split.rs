@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::params::{bits_strides, index_strides};
 use super::{Budget, Side};
-use crate::{Dtype, Error, Layout, Problem, Tensor};
+use crate::{Dtype, Error, Layout, Packed, Problem, Tensor};
 
 /// A box of workgroups: sequences, heads and tiles of rows of the side that they own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub(super) struct Ranges {
     pub(super) bias: Extent,
     pub(super) bits: Extent,
     pub(super) indices: Extent,
+    /// Of the gradient of a dense bias, which is f32.
+    pub(super) dbias: Extent,
 }
 
 /// Work as the planner sees it.
@@ -58,6 +60,10 @@ pub(super) struct Work<'a> {
     pub(super) splits: u32,
     /// Multiply-adds of a pair of query and key.
     pub(super) products: u64,
+    /// Whether the gradient of a dense bias is written; what shares a number then has dispatches of its own, one after the other.
+    pub(super) dbias: bool,
+    /// Whether tiles keep to the sequences of a packed batch, where there is one.
+    pub(super) packed: bool,
     pub(super) bounds: Bounds,
 }
 
@@ -83,6 +89,7 @@ impl Ranges {
             Tensor::Bias => Some(&self.bias),
             Tensor::MaskBits => Some(&self.bits),
             Tensor::Indices => Some(&self.indices),
+            Tensor::DBias => Some(&self.dbias),
             _ => None,
         }
     }
@@ -123,12 +130,16 @@ impl Work<'_> {
         }
     }
 
+    fn sequences(&self) -> Option<Packed> {
+        self.problem.mask().packed.filter(|_| self.packed)
+    }
+
     /// All the work as one chunk.
     fn whole(&self) -> Chunk {
         let shape = self.problem.shape();
         let (rows, heads) = self.own();
         // Of a packed batch each sequence may begin a tile of its own.
-        let tiles = match self.problem.mask().packed {
+        let tiles = match self.sequences() {
             Some(packed) => (rows / self.tile).saturating_add(packed.sequences),
             None => rows.div_ceil(self.tile),
         };
@@ -174,6 +185,10 @@ impl Work<'_> {
                 halves => Ok(halves),
             };
         }
+        let mut shared = self.shared().into_iter();
+        if let Some(halves) = shared.find_map(|dimension| chunk.halves(dimension)) {
+            return Ok(Some(halves));
+        }
         if let Some((tensor, needed)) = self.too_large(chunk) {
             return self.shrink(chunk, tensor, needed).map(Some);
         }
@@ -188,6 +203,16 @@ impl Work<'_> {
         Ok([2, 1, 0]
             .into_iter()
             .find_map(|dimension| chunk.halves(dimension)))
+    }
+
+    /// The dimensions along which workgroups would write the same numbers.
+    fn shared(&self) -> Vec<usize> {
+        let layout = self.problem.dense().filter(|_| self.dbias);
+        let strides = layout.map_or([1, 1], |layout| [layout.head, layout.batch]);
+        let dimensions = [1, 2].into_iter().zip(strides);
+        dimensions
+            .filter_map(|(dimension, stride)| (stride == 0).then_some(dimension))
+            .collect()
     }
 
     /// The halves whose larger one needs least of a tensor.
@@ -227,6 +252,7 @@ impl Work<'_> {
             Tensor::Bias,
             Tensor::MaskBits,
             Tensor::Indices,
+            Tensor::DBias,
         ]
         .into_iter()
         .filter_map(|tensor| Some((tensor, ranges.of(tensor)?.length())))
@@ -281,6 +307,13 @@ impl Work<'_> {
                 Extent::default()
             },
             indices: self.index_extent(&queries),
+            dbias: match problem.dense() {
+                Some(layout) if self.dbias => {
+                    let strides = [layout.batch, layout.head, layout.row];
+                    self.extent(span(strides, &queries, shape.k_len), 1)
+                }
+                _ => Extent::default(),
+            },
         }
     }
 
@@ -288,7 +321,7 @@ impl Work<'_> {
     fn boxes(&self, chunk: &Chunk) -> [[Range<u32>; 3]; 2] {
         let problem = self.problem;
         let shape = problem.shape();
-        let tiles = |length: u32| match problem.mask().packed {
+        let tiles = |length: u32| match self.sequences() {
             Some(_) => 0..length,
             None => {
                 let end = chunk.tiles.end.saturating_mul(self.tile).min(length);

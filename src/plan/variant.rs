@@ -43,6 +43,8 @@ pub struct Variant {
     pub bias: BiasSlots,
     /// What hides scores.
     pub mask: MaskSlots,
+    /// Weights are left out; how many and by which seed is not fixed.
+    pub dropout: bool,
     /// Keys of a block, where k and v are a paged cache.
     pub block_size: Option<u32>,
 }
@@ -58,6 +60,7 @@ impl Variant {
             rows,
             bias: BiasSlots::of(problem),
             mask: MaskSlots::of(problem.mask()),
+            dropout: problem.dropout().is_some(),
             block_size: problem.paged().map(|paged| paged.block_size),
         }
     }
@@ -214,6 +217,7 @@ impl fmt::Display for Variant {
             write!(f, "/{}", self.value_dim)?;
         }
         write!(f, " r{}{}{}", self.rows, self.bias, self.mask)?;
+        f.write_str(if self.dropout { " dropout" } else { "" })?;
         match self.block_size {
             Some(size) => write!(f, " paged{size}"),
             None => Ok(()),

@@ -1,6 +1,6 @@
 //! Named problems.
 
-use super::{layouts, sums, variety};
+use super::{dropped, layouts, sums, variety};
 use relattn::{
     Bias, Direction, Dtype, IndexFormat, Layout, Mask, Problem, ProblemBuilder, RelativeBuckets,
     Shape, Tensor,
@@ -203,6 +203,7 @@ pub(crate) fn catalogue() -> Vec<Case> {
     cases.extend(variety::value_dims());
     cases.extend(sums::cases());
     cases.extend(layouts::cases());
+    cases.extend(dropped::cases());
     cases.push(strided("[B, N, H, D]", |shape, heads, _| Layout {
         batch: shape.q_len * heads * shape.head_dim,
         head: shape.head_dim,

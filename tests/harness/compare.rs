@@ -146,10 +146,14 @@ fn naive_row(
         .expect("a layout")
         .start(b, head, i);
     for (&j, weight) in visible.iter().zip(&weights) {
+        let factor = factor(problem, [b, head, i, j]);
+        if factor == 0.0 {
+            continue;
+        }
         let [block, place] = key_place(problem, inputs, b, j);
         let value = row(problem, inputs.v, Tensor::V, [block, kv_head, place]);
         for (o, x) in outputs.out[start..start + dv].iter_mut().zip(value) {
-            *o += weight / sum * x;
+            *o += factor * (weight / sum) * x;
         }
     }
 }
@@ -194,6 +198,17 @@ pub(super) fn row<'a>(
 pub(super) fn kv_head(problem: &Problem, head: usize) -> usize {
     let shape = problem.shape();
     head / (shape.heads / shape.kv_heads) as usize
+}
+
+/// What dropout makes of a weight.
+pub(super) fn factor(problem: &Problem, place: [usize; 4]) -> f32 {
+    let place = place.map(|n| u32::try_from(n).expect("a small index"));
+    let factor = problem
+        .dropout()
+        .map_or(1.0, |dropout| dropout.factor(place));
+    #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+    let rounded = factor as f32;
+    rounded
 }
 
 /// The block of a key and its place there, or its sequence and row.

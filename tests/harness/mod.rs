@@ -16,6 +16,7 @@ pub(crate) mod covering;
 pub(crate) mod data;
 #[cfg(feature = "gpu")]
 pub(crate) mod device;
+pub(crate) mod dropped;
 pub(crate) mod gradients;
 pub(crate) mod layouts;
 pub(crate) mod naive_gradients;

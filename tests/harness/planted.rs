@@ -421,8 +421,8 @@ pub(crate) const DECODE: [Planted; 14] = [
     ),
     (
         "output not rescaled within an invocation",
-        "sums[c][r] *= correction;\n        }\n    }\n}\n\n// A hidden",
-        "}\n    }\n}\n\n// A hidden",
+        "sums[c][r] *= correction;\n        }\n    }\n}\n\n// The rows of which",
+        "}\n    }\n}\n\n// The rows of which",
         "one row, several parts",
     ),
     (

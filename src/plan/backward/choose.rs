@@ -2,12 +2,12 @@
 
 use super::{BackwardVariant, GradientSlots, Side, Wanted};
 use crate::plan::{Algorithm, Variant};
-use crate::{Capabilities, Error, Limit, Problem, ProblemError};
+use crate::{Capabilities, Error, Limit, Problem, ProblemError, Tensor};
 
 /// Chooses the backward kernels, with every gradient that the problem has: whose workgroups own queries, and keys.
 ///
 /// # Errors
-/// A paged cache, whose blocks sequences may share; a device below WebGPU's default limits, or one that binds too few buffers.
+/// A paged cache, whose blocks sequences may share; a gradient of a dense bias whose rows overlap; a device below WebGPU's default limits, or one that binds too few buffers.
 pub fn choose_backward(
     problem: &Problem,
     capabilities: &Capabilities,
@@ -28,6 +28,14 @@ pub(crate) fn choose(
             allowed: "sequences may share its blocks: gather k and v first",
         }
         .into());
+    }
+    if let Some(layout) = problem.dense().filter(|_| wanted.bias) {
+        let shape = problem.shape();
+        layout.validate_shared(
+            Tensor::DBias,
+            [shape.batch, shape.heads, shape.q_len],
+            shape.k_len,
+        )?;
     }
     let [queries, keys] = [Side::Queries, Side::Keys].map(|side| {
         let (algorithm, rows) = algorithm(problem, capabilities, side);
@@ -58,12 +66,28 @@ fn variant(
     side: Side,
     (algorithm, rows): (Algorithm, u32),
 ) -> BackwardVariant {
-    let queries = side == Side::Queries;
     BackwardVariant {
         side,
         scores: Variant::new(problem, algorithm, rows),
-        gradients: GradientSlots {
-            offset: queries && wanted.table && problem.is_by_offset(),
+        gradients: gradients(problem, wanted, side),
+    }
+}
+
+/// Queries leave all but the gradient of a dense bias that they share, which is the keys'.
+fn gradients(problem: &Problem, wanted: Wanted, side: Side) -> GradientSlots {
+    let shared = problem.dense().is_some_and(|layout| layout.row == 0);
+    let dense = wanted.bias && problem.dense().is_some();
+    match side {
+        Side::Keys => GradientSlots {
+            dense: dense && shared,
+            ..GradientSlots::default()
+        },
+        Side::Queries => GradientSlots {
+            offset: wanted.table && problem.learned_by_offset().next().is_some(),
+            gate: wanted.gate && problem.gated(),
+            index: wanted.table && problem.indexed().is_some(),
+            fire: wanted.table && problem.fire().is_some(),
+            dense: dense && !shared,
         },
     }
 }

@@ -4,6 +4,8 @@ mod bind;
 mod choose;
 mod operands;
 pub(crate) mod params;
+mod pass;
+mod ranges;
 pub(crate) mod sums;
 mod variant;
 mod workspace;
@@ -11,9 +13,9 @@ mod workspace;
 pub use operands::BackwardOperands;
 pub use variant::{BackwardVariant, GradientSlots, Side};
 
-pub(crate) use bind::statistics_bindings;
 pub(crate) use choose::choose;
 pub use choose::choose_backward;
+pub(crate) use pass::{clear_bindings, statistics_bindings};
 
 use super::{Bound, Budget, TablePipelines};
 use crate::{Error, InputError, Problem, Tensor};
@@ -83,6 +85,10 @@ pub(crate) struct Pipelines {
     pub(crate) partial_sums: wgpu::ComputePipeline,
     /// One for each bias by offset that has parameters.
     pub(crate) offset_gradients: Vec<wgpu::ComputePipeline>,
+    pub(crate) row_gradient: Option<wgpu::ComputePipeline>,
+    pub(crate) fire_gradient: Option<wgpu::ComputePipeline>,
+    pub(crate) clear_dbias: Option<wgpu::ComputePipeline>,
+    pub(crate) copy_words: wgpu::ComputePipeline,
 }
 
 impl Backward {
@@ -95,7 +101,7 @@ impl Backward {
     /// Bytes that the pass needs between its dispatches: O(B · H · Nq) and, for each bias by offset, O(H · radius).
     #[must_use]
     pub fn workspace_bytes(&self) -> u64 {
-        bind::sections(self).bytes()
+        workspace::Sections::new(self).bytes()
     }
 
     /// Keeps each dispatch to a budget of work.

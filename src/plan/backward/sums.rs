@@ -1,14 +1,19 @@
 //! From what workgroups left behind to the gradients of the bias's parameters.
 
+use bytemuck::Pod;
 use wgpu::{BufferBinding, ComputePipeline, Device};
 
-use super::params::{OffsetGradientParams, PartialParams, at};
-use super::workspace::Sections;
+use super::params::{
+    CopyParams, FireGradientParams, OffsetGradientParams, PartialParams, RowGradientParams, at,
+};
+use super::ranges::ranges;
+use super::workspace::Sums;
 use crate::plan::bound::{Step, entry, storage, uniform};
+use crate::plan::check::spread;
 use crate::plan::offset_table::logarithms;
 use crate::plan::split::Chunk;
-use crate::problem::Term;
-use crate::{Bias, Direction, Kerple, Problem, Thresholds};
+use crate::problem::{Indexed, Term};
+use crate::{Bias, Error, Kerple, Problem};
 
 /// How the gradient of a bias by offset follows from sums by offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,7 +64,6 @@ pub(crate) fn partial_bindings() -> Vec<(u32, bool)> {
 pub(super) struct Places<'a> {
     pub(super) device: &'a Device,
     pub(super) problem: &'a Problem,
-    pub(super) sections: &'a Sections,
     pub(super) workspace: BufferBinding<'a>,
     pub(super) table: Option<BufferBinding<'a>>,
     pub(super) dtable: Option<BufferBinding<'a>>,
@@ -67,45 +71,73 @@ pub(super) struct Places<'a> {
 }
 
 impl Places<'_> {
-    /// Numbers of a head's sums by offset.
-    fn offsets(&self) -> u32 {
-        2 * self.problem.bias_radius() + 1
-    }
-
-    /// Clears the sums by offset, or adds to them what the workgroups of a dispatch left behind.
-    pub(super) fn add_partials(
+    fn step<T: Pod>(
         &self,
         pipeline: &ComputePipeline,
-        left: Option<(&Chunk, u32)>,
+        params: &T,
+        storage: &[(u32, BufferBinding<'_>)],
+        workgroups: [u32; 3],
     ) -> Step {
-        let width = self.offsets();
-        let [tiles, heads, batch] = left.map_or([0; 3], |(chunk, parts)| {
-            let [tiles, heads, batch] = chunk.workgroups(1);
-            [tiles * parts, heads, batch]
-        });
-        let params = PartialParams {
-            at_partials: at(&self.sections.offset_partials),
-            at_sums: at(&self.sections.offset_sums),
-            width,
-            tiles,
-            heads,
-            batch,
-            first_head: left.map_or(0, |(chunk, _)| chunk.heads.start),
-            adds: left.is_some().into(),
-        };
-        let params = uniform(self.device, bytemuck::bytes_of(&params));
-        let entries = [
-            entry(0, params.as_entire_buffer_binding()),
-            entry(25, self.workspace.clone()),
-        ];
-        let all_heads = self.problem.shape().heads;
-        let heads = if left.is_some() { heads } else { all_heads };
-        let workgroups = [width.div_ceil(64), heads, 1];
+        let params = uniform(self.device, bytemuck::bytes_of(params));
+        let mut entries = vec![entry(0, params.as_entire_buffer_binding())];
+        let storage = storage.iter().cloned();
+        entries.extend(storage.map(|(number, binding)| entry(number, binding)));
         Step::new(self.device, pipeline, &entries, workgroups)
     }
 
+    /// Copies a tensor of so many words.
+    pub(super) fn copy(
+        &self,
+        pipeline: &ComputePipeline,
+        source: &BufferBinding<'_>,
+        to: &BufferBinding<'_>,
+        words: u64,
+    ) -> Result<Step, Error> {
+        let workgroups = spread(self.device, words.div_ceil(64))?;
+        let params = CopyParams {
+            count: u32::try_from(words).unwrap_or(u32::MAX),
+            groups: workgroups[0],
+            padding: [0; 2],
+        };
+        let storage = [(1, source.clone()), (3, to.clone())];
+        Ok(self.step(pipeline, &params, &storage, workgroups))
+    }
+
+    /// Clears sums, or adds to them what the workgroups of a dispatch left behind; nothing where there are none.
+    pub(super) fn add_partials(
+        &self,
+        pipeline: &ComputePipeline,
+        sums: &Sums,
+        left: Option<&Chunk>,
+    ) -> Option<Step> {
+        if sums.width == 0 {
+            return None;
+        }
+        let [tiles, heads, batch] = left.map_or([0; 3], |chunk| chunk.workgroups(1));
+        let params = PartialParams {
+            at_partials: at(&sums.partials),
+            at_sums: at(&sums.sums),
+            width: sums.width,
+            tiles: tiles * sums.parts,
+            heads,
+            batch,
+            first_head: left.map_or(0, |chunk| chunk.heads.start),
+            adds: left.is_some().into(),
+        };
+        let all_heads = self.problem.shape().heads;
+        let heads = if left.is_some() { heads } else { all_heads };
+        let workgroups = [sums.width.div_ceil(64), heads, 1];
+        let storage = [(25, self.workspace.clone())];
+        (heads > 0).then(|| self.step(pipeline, &params, &storage, workgroups))
+    }
+
     /// From the sums by offset to the gradient of a bias's parameters.
-    pub(super) fn offset_gradient(&self, pipeline: &ComputePipeline, term: &Term) -> Option<Step> {
+    pub(super) fn offset_gradient(
+        &self,
+        pipeline: &ComputePipeline,
+        sums: &Sums,
+        term: &Term,
+    ) -> Option<Step> {
         let family = GradientFamily::of(term.bias)?;
         let rows = term.bias.table_rows()?;
         let heads = self.problem.shape().heads;
@@ -114,11 +146,10 @@ impl Places<'_> {
             radius: self.problem.bias_radius(),
             first_row: term.first_row,
             adds: self.accumulate.into(),
-            at_sums: at(&self.sections.offset_sums),
+            at_sums: at(&sums.sums),
             rows,
             padding: [0; 2],
         };
-        let params = uniform(self.device, bytemuck::bytes_of(&params));
         let numbers = match family {
             GradientFamily::Rows => Some(ranges(term)),
             GradientFamily::KerplePower => Some(logarithms(self.problem.bias_radius())),
@@ -131,66 +162,78 @@ impl Places<'_> {
             3 => self.dtable.clone(),
             _ => Some(self.workspace.clone()),
         };
-        let mut entries = vec![entry(0, params.as_entire_buffer_binding())];
-        for (number, _) in family.bindings() {
-            entries.push(entry(number, of(number)?));
-        }
+        let bindings = family.bindings().into_iter();
+        let storage: Option<Vec<_>> = bindings
+            .map(|(number, _)| Some((number, of(number)?)))
+            .collect();
         let width = rows.min(self.device.limits().max_compute_workgroups_per_dimension);
         let workgroups = [width, heads, rows.div_ceil(width)];
-        Some(Step::new(self.device, pipeline, &entries, workgroups))
+        (heads > 0).then_some(self.step(pipeline, &params, &storage?, workgroups))
+    }
+
+    /// From the sums of each row of an index table to its gradient.
+    pub(super) fn row_gradient(
+        &self,
+        pipeline: &ComputePipeline,
+        sums: &Sums,
+        indexed: Indexed,
+    ) -> Option<Step> {
+        let (heads, rows) = (self.problem.shape().heads, indexed.rows * indexed.matrices);
+        let groups = (u64::from(rows) * u64::from(heads)).div_ceil(64);
+        let workgroups = spread(self.device, groups).ok()?;
+        let params = RowGradientParams {
+            heads,
+            width: sums.width,
+            first_row: indexed.first_row,
+            rows,
+            adds: self.accumulate.into(),
+            at_sums: at(&sums.sums),
+            groups: workgroups[0],
+            padding: 0,
+        };
+        let storage = [(3, self.dtable.clone()?), (25, self.workspace.clone())];
+        (heads > 0).then(|| self.step(pipeline, &params, &storage, workgroups))
+    }
+
+    /// From moments, the first of which is this one of a head, to the gradients of FIRE's parameters.
+    pub(super) fn fire_gradient(
+        &self,
+        pipeline: &ComputePipeline,
+        sums: &Sums,
+        first: u32,
+        (width, first_row): (u32, u32),
+    ) -> Option<Step> {
+        let heads = self.problem.shape().heads;
+        let params = FireGradientParams {
+            heads,
+            width,
+            first_row,
+            adds: self.accumulate.into(),
+            at_moments: at(&sums.sums) + first,
+            sums_width: sums.width,
+            padding: [0; 2],
+        };
+        let storage = [
+            (2, self.table.clone()?),
+            (3, self.dtable.clone()?),
+            (25, self.workspace.clone()),
+        ];
+        let workgroups = [(width + 1).div_ceil(64), heads, 1];
+        (heads > 0).then(|| self.step(pipeline, &params, &storage, workgroups))
     }
 }
 
-/// The first and the last offset of each row, as bits.
-fn ranges(term: &Term) -> Vec<u32> {
-    let rows = match (term.bias, &term.thresholds) {
-        (Bias::PerOffset { max_offset }, _) => {
-            let end = max_offset.cast_signed();
-            let row = |offset: i32| {
-                let first = if offset == -end { -i32::MAX } else { offset };
-                [first, if offset == end { i32::MAX } else { offset }]
-            };
-            (-end..=end).map(row).collect()
-        }
-        (_, Some(thresholds)) => bucket_ranges(thresholds),
-        _ => Vec::new(),
-    };
-    rows.into_iter().flatten().map(i32::cast_unsigned).collect()
+/// The storage bindings of `copy_words.wgsl`.
+pub(crate) fn copy_bindings() -> Vec<(u32, bool)> {
+    vec![(1, true), (3, false)]
 }
 
-/// No offset where a bucket has none: the range from 1 to 0.
-fn bucket_ranges(thresholds: &Thresholds) -> Vec<[i32; 2]> {
-    let buckets = thresholds.buckets();
-    let steps = thresholds.steps();
-    let count = buckets.per_direction() as usize;
-    let distances = |bucket: usize| {
-        let at = |n: usize| steps.get(n).map_or(i32::MAX, |step| step.cast_signed());
-        let first = bucket.checked_sub(1).map_or(0, at);
-        [
-            first,
-            if bucket < steps.len() {
-                at(bucket) - 1
-            } else {
-                i32::MAX
-            },
-        ]
-    };
-    let before = (0..count).map(|bucket| {
-        let [first, last] = distances(bucket);
-        [-last, -first]
-    });
-    match buckets.direction {
-        Direction::Bidirectional => {
-            // What is at offset 0 counts as before, so that the first bucket of what comes later has no distance 0.
-            let later = (0..count).map(|bucket| {
-                let [first, last] = distances(bucket);
-                [first.max(1), last]
-            });
-            before.chain(later).collect()
-        }
-        // Later keys are at distance 0.
-        Direction::Causal => before
-            .map(|[first, last]| [first, if last == 0 { i32::MAX } else { last }])
-            .collect(),
-    }
+/// The storage bindings of `row_gradient.wgsl`.
+pub(crate) fn row_bindings() -> Vec<(u32, bool)> {
+    vec![(3, false), (25, true)]
+}
+
+/// The storage bindings of `fire_gradient.wgsl`.
+pub(crate) fn fire_bindings() -> Vec<(u32, bool)> {
+    vec![(2, true), (3, false), (25, true)]
 }

@@ -18,6 +18,22 @@ pub enum Side {
 pub struct GradientSlots {
     /// Of biases by offset.
     pub offset: bool,
+    /// Of the gate.
+    pub gate: bool,
+    /// Of an index table.
+    pub index: bool,
+    /// Of FIRE.
+    pub fire: bool,
+    /// Of a dense bias.
+    pub dense: bool,
+}
+
+impl GradientSlots {
+    /// Whether single scores add to any.
+    #[must_use]
+    pub const fn of_scores(&self) -> bool {
+        self.gate || self.index || self.fire || self.dense
+    }
 }
 
 /// What is fixed when a backward kernel is compiled.
@@ -81,18 +97,25 @@ impl BackwardVariant {
     /// The storage bindings that the kernel uses, and whether each is only read; binding 0 holds the uniforms of the forward pass, and
     /// 21 those of the backward pass.
     pub(crate) fn bindings(&self) -> Vec<(u32, bool)> {
-        let forward = self.scores.bindings();
-        let mut bindings: Vec<_> = forward
-            .into_iter()
-            .filter(|(number, _)| ![4, 5, 6, 16].contains(number))
-            .collect();
-        let keys = self.side == Side::Keys;
-        bindings.extend([(22, true), (23, false)]);
-        if keys {
-            bindings.push((24, false));
-        }
-        bindings.push((25, keys));
-        bindings
+        let (bias, mask) = (&self.scores.bias, &self.scores.mask);
+        let (keys, gradients) = (self.side == Side::Keys, &self.gradients);
+        [
+            (true, (1, true)),
+            (true, (2, true)),
+            (true, (3, true)),
+            (bias.index.is_some(), (8, true)),
+            (bias.dense, (10, true)),
+            (mask.bits, (14, true)),
+            (true, (22, true)),
+            (true, (23, false)),
+            (keys, (24, false)),
+            (true, (25, keys)),
+            (gradients.gate, (26, false)),
+            (gradients.dense, (27, false)),
+        ]
+        .into_iter()
+        .filter_map(|(used, binding)| used.then_some(binding))
+        .collect()
     }
 
     /// The constants that the shader text leaves open.
@@ -110,10 +133,16 @@ impl fmt::Display for BackwardVariant {
         let scores = self.scores.to_string();
         let scores = scores.trim_start_matches("forward ");
         write!(f, "backward {side} {scores}")?;
-        f.write_str(if self.gradients.offset {
-            " offset-gradient"
-        } else {
-            ""
-        })
+        let gradients = &self.gradients;
+        for (set, word) in [
+            (gradients.offset, " offset-gradient"),
+            (gradients.gate, " gate-gradient"),
+            (gradients.index, " index-gradient"),
+            (gradients.fire, " fire-gradient"),
+            (gradients.dense, " dense-gradient"),
+        ] {
+            f.write_str(if set { word } else { "" })?;
+        }
+        Ok(())
     }
 }

@@ -1,14 +1,16 @@
-//! The next step of a decoding loop.
+//! What changes between submissions without binding anew: the position of a decoding loop, the seed of a training step.
+
+use std::mem::offset_of;
 
 use super::params::Params;
-use crate::{PositionError, Problem};
+use crate::{Dropout, PositionError, Problem, SeedError};
 
-/// The uniforms of a forward pass, one after the other in a buffer.
+/// The uniforms of a pass, one after the other in a buffer.
 #[derive(Clone, Debug)]
 pub(super) struct Uniforms {
     pub(super) buffer: wgpu::Buffer,
-    /// Of each dispatch.
-    pub(super) params: Vec<Params>,
+    /// How many there are, one for each dispatch.
+    pub(super) count: u64,
     /// From one to the next in the buffer, in bytes.
     pub(super) stride: u64,
     pub(super) problem: Problem,
@@ -22,11 +24,28 @@ impl Uniforms {
         keys: u32,
     ) -> Result<(), PositionError> {
         self.check(query_offset, keys)?;
-        for (n, params) in (0_u64..).zip(&self.params) {
-            let params = params.at(query_offset, keys);
-            queue.write_buffer(&self.buffer, n * self.stride, bytemuck::bytes_of(&params));
-        }
+        // Neighbours, so that one write does for both.
+        const { assert!(offset_of!(Params, query_offset) == offset_of!(Params, filled) + 4) };
+        let words = [keys, query_offset.cast_unsigned()];
+        self.write(queue, offset_of!(Params, filled), words);
         Ok(())
+    }
+
+    pub(super) fn set_seed(&self, queue: &wgpu::Queue, seed: u64) -> Result<(), SeedError> {
+        let Some(dropout) = self.problem.dropout() else {
+            return Err(SeedError::NoDropout);
+        };
+        let key = Dropout { seed, ..dropout }.key();
+        self.write(queue, offset_of!(Params, dropout_key), key);
+        Ok(())
+    }
+
+    /// Writes two words of every dispatch, so that the others stay as another call has left them.
+    fn write(&self, queue: &wgpu::Queue, at: usize, words: [u32; 2]) {
+        for n in 0..self.count {
+            let at = n * self.stride + at as u64;
+            queue.write_buffer(&self.buffer, at, bytemuck::bytes_of(&words));
+        }
     }
 
     fn check(&self, query_offset: i32, keys: u32) -> Result<(), PositionError> {

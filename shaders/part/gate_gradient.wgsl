@@ -1,0 +1,20 @@
+// Slot `gate_gradient`: Σ over keys of dS times the bias by offset that the gate multiplies.
+@group(0) @binding(26) var<storage, read_write> dgate: array<f32>; // [B, H, Nq]
+
+fn gate_gradient(r: u32, i: u32, j: u32, ds: f32) {
+    let radius = i32(params.radius);
+    let offset = clamp(i32(j) - i32(i) - place.shift, -radius, radius);
+    let row = place.head * (2u * params.radius + 1u);
+    row_numbers[r] = fma(ds, offset_number(row + u32(offset + radius)), row_numbers[r]);
+}
+
+fn gate_gradient_end(local: u32) {
+    add_up_rows(local);
+    for (var r = 0u; r < ROWS; r++) {
+        let i = place.q_first + own_row(r);
+        if writes_row() && i < row_limit() {
+            let at = (place.batch * params.heads + place.head) * params.q_len + i;
+            dgate[at] = select(0.0, dgate[at], backward.adds != 0u) + row_numbers[r] * LN_2;
+        }
+    }
+}

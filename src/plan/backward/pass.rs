@@ -1,0 +1,323 @@
+//! A backward pass as the dispatches that it is.
+
+use std::num::NonZeroU64;
+use std::ops::Range;
+
+use wgpu::BufferBinding;
+
+use super::params::BackwardParams;
+use super::sums::Places;
+use super::workspace::{SMALL, Sections};
+use super::{Backward, BackwardOperands, BackwardVariant, Side};
+use crate::plan::Bound;
+use crate::plan::bind::Bindings;
+use crate::plan::bound::{Step, entry, uniforms, workspace};
+use crate::plan::check::Slot;
+use crate::plan::params::Params;
+use crate::plan::split::{Bounds, Chunk, Work};
+use crate::plan::uniforms::Uniforms;
+use crate::{Error, Tensor};
+
+/// Rows of a workgroup of `backward_statistics.wgsl` and `clear_dbias.wgsl`.
+const ROWS: u32 = 64;
+
+/// The storage bindings of `backward_statistics.wgsl`.
+pub(crate) fn statistics_bindings() -> Vec<(u32, bool)> {
+    vec![(4, false), (5, false), (22, true), (25, false)]
+}
+
+/// The storage bindings of `clear_dbias.wgsl`.
+pub(crate) fn clear_bindings() -> Vec<(u32, bool)> {
+    vec![(27, false)]
+}
+
+/// A pass that is being recorded, after all checks.
+pub(super) struct Pass<'a> {
+    backward: &'a Backward,
+    operands: &'a BackwardOperands<'a>,
+    sections: &'a Sections,
+    read: &'a [Slot<'a>],
+    own: &'a [Slot<'a>],
+    places: Places<'a>,
+    empty: wgpu::Buffer,
+    steps: Vec<Step>,
+    uniforms: Vec<Uniforms>,
+}
+
+/// A kernel and what it runs over.
+struct Kernel<'a> {
+    work: Work<'a>,
+    pipeline: &'a wgpu::ComputePipeline,
+    storage: Vec<(u32, bool)>,
+    /// The tensor that it has at the binding of dq and dk.
+    gradient: Tensor,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(
+        backward: &'a Backward,
+        operands: &'a BackwardOperands<'a>,
+        sections: &'a Sections,
+        read: &'a [Slot<'a>],
+        own: &'a [Slot<'a>],
+    ) -> Self {
+        Self {
+            backward,
+            operands,
+            sections,
+            read,
+            own,
+            places: Places {
+                device: &backward.device,
+                problem: &backward.problem,
+                workspace: operands.workspace.clone(),
+                table: operands.forward.table.clone(),
+                dtable: operands.dtable.clone(),
+                accumulate: operands.accumulate,
+            },
+            empty: workspace(&backward.device, "relattn::empty", 16),
+            steps: Vec::new(),
+            uniforms: Vec::new(),
+        }
+    }
+
+    /// Plans every dispatch before it records the first.
+    pub(super) fn record(mut self) -> Result<Bound, Error> {
+        let backward = self.backward;
+        let pipelines = &backward.pipelines;
+        let statistics = self.over_rows(&pipelines.statistics, statistics_bindings(), false);
+        let clear = pipelines.clear_dbias.as_ref();
+        let clear = clear.map(|pipeline| self.over_rows(pipeline, clear_bindings(), true));
+        let queries = self.over_scores(&backward.queries, &pipelines.queries);
+        let keys = self.over_scores(&backward.keys, &pipelines.keys);
+        let [statistics_chunks, queries_chunks, keys_chunks] =
+            [&statistics, &queries, &keys].map(|kernel| kernel.work.chunks());
+        self.fill_tables();
+        self.copy_small()?;
+        self.dispatch(&statistics, &statistics_chunks?, |_, _| {});
+        if let Some(clear) = clear.filter(|_| !self.operands.accumulate) {
+            let chunks = clear.work.chunks()?;
+            self.dispatch(&clear, &chunks, |_, _| {});
+        }
+        self.clear_sums();
+        self.dispatch(&queries, &queries_chunks?, Self::add_partials);
+        self.finish_gradients();
+        self.dispatch(&keys, &keys_chunks?, |_, _| {});
+        Ok(Bound {
+            steps: self.steps,
+            uniforms: self.uniforms,
+            moves: false,
+            workspace: 0,
+        })
+    }
+
+    fn bounds(&self) -> Bounds {
+        let limits = self.backward.device.limits();
+        Bounds {
+            workgroups: limits.max_compute_workgroups_per_dimension,
+            binding: limits.max_storage_buffer_binding_size,
+            alignment: limits.min_storage_buffer_offset_alignment.into(),
+            budget: self.backward.budget,
+            total: u64::MAX,
+        }
+    }
+
+    /// A kernel that has no scores.
+    fn over_rows(
+        &self,
+        pipeline: &'a wgpu::ComputePipeline,
+        storage: Vec<(u32, bool)>,
+        dbias: bool,
+    ) -> Kernel<'a> {
+        Kernel {
+            work: Work {
+                problem: &self.backward.problem,
+                side: Side::Queries,
+                tile: ROWS,
+                splits: 1,
+                products: 1,
+                dbias,
+                packed: false,
+                bounds: self.bounds(),
+            },
+            pipeline,
+            storage,
+            gradient: Tensor::DQ,
+        }
+    }
+
+    fn over_scores(
+        &self,
+        variant: &BackwardVariant,
+        pipeline: &'a wgpu::ComputePipeline,
+    ) -> Kernel<'a> {
+        let [d, dv] = [variant.scores.head_dim, variant.scores.value_dim].map(u64::from);
+        let (products, total, gradient) = match variant.side {
+            Side::Queries => (2 * d + dv, self.sections.workgroups, Tensor::DQ),
+            Side::Keys => (2 * (d + dv), u64::MAX, Tensor::DK),
+        };
+        Kernel {
+            work: Work {
+                problem: &self.backward.problem,
+                side: variant.side,
+                tile: variant.own_tile(),
+                splits: 1,
+                products,
+                dbias: variant.gradients.dense,
+                packed: true,
+                bounds: Bounds {
+                    total,
+                    ..self.bounds()
+                },
+            },
+            pipeline,
+            storage: variant.bindings(),
+            gradient,
+        }
+    }
+
+    /// A section of the workspace; none where it is empty.
+    fn section(&self, section: &Range<u64>) -> Option<BufferBinding<'a>> {
+        let workspace = &self.operands.workspace;
+        Some(BufferBinding {
+            buffer: workspace.buffer,
+            offset: workspace.offset + 4 * section.start,
+            size: Some(NonZeroU64::new(4 * (section.end - section.start))?),
+        })
+    }
+
+    fn fill_tables(&mut self) {
+        let tables = [&self.sections.offset_table, &self.sections.fire_table]
+            .map(|section| self.section(section));
+        let parameters = self.operands.forward.table.as_ref();
+        let (device, problem) = (&self.backward.device, &self.backward.problem);
+        let pipelines = &self.backward.pipelines.tables;
+        pipelines.fill(device, problem, parameters, tables, &mut self.steps);
+    }
+
+    fn copy_small(&mut self) -> Result<(), Error> {
+        for tensor in SMALL {
+            let section = self.sections.copy(tensor);
+            let source = self.read.iter().find(|slot| slot.1 == tensor);
+            if let (Some((_, _, source, _)), Some(to)) = (source, self.section(&section)) {
+                let pipeline = &self.backward.pipelines.copy_words;
+                let words = section.end - section.start;
+                let step = self.places.copy(pipeline, source, &to, words)?;
+                self.steps.push(step);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records a dispatch for each chunk, and what comes after it.
+    fn dispatch(
+        &mut self,
+        kernel: &Kernel<'a>,
+        chunks: &[Chunk],
+        after: impl Fn(&mut Self, &Chunk),
+    ) {
+        if chunks.is_empty() {
+            return;
+        }
+        let device = &self.backward.device;
+        let work = &kernel.work;
+        let whole = Params::new(work.problem, true, [work.tile, 1]);
+        let ranges: Vec<_> = chunks.iter().map(|chunk| work.ranges(chunk)).collect();
+        let both = || chunks.iter().zip(&ranges);
+        let params: Vec<_> = both()
+            .map(|(chunk, ranges)| whole.within(chunk, ranges))
+            .collect();
+        let (sections, adds) = (self.sections, self.operands.accumulate);
+        let own = both().map(|(chunk, ranges)| {
+            BackwardParams::new(self.backward, sections, chunk, adds, ranges.dbias.base())
+        });
+        let (own_buffer, own_stride) = uniforms(device, &own.collect::<Vec<_>>());
+        let (buffer, stride) = uniforms(device, &params);
+        let slots = self.slots(kernel.gradient);
+        for (n, (chunk, ranges)) in (0_u64..).zip(chunks.iter().zip(ranges)) {
+            let bindings = Bindings {
+                own: &|_| &self.empty,
+                empty: &self.empty,
+                slots: &slots,
+                ranges,
+                params: uniform_at::<Params>(&buffer, n * stride),
+            };
+            let mut entries = bindings.of(&kernel.storage);
+            let own = uniform_at::<BackwardParams>(&own_buffer, n * own_stride);
+            entries.push(entry(21, own));
+            let step = Step::new(device, kernel.pipeline, &entries, chunk.workgroups(1));
+            self.steps.push(step);
+            after(self, chunk);
+        }
+        self.uniforms.push(Uniforms {
+            buffer,
+            count: params.len() as u64,
+            stride,
+            problem: work.problem.clone(),
+        });
+    }
+
+    /// Every tensor, but for the gradients that another kernel has at the same binding.
+    fn slots(&self, gradient: Tensor) -> Vec<Slot<'a>> {
+        let other = if gradient == Tensor::DQ {
+            Tensor::DK
+        } else {
+            Tensor::DQ
+        };
+        let all = self.read.iter().chain(self.own);
+        all.filter(|slot| slot.1 != other).cloned().collect()
+    }
+
+    fn clear_sums(&mut self) {
+        let pipeline = &self.backward.pipelines.partial_sums;
+        for sums in [&self.sections.offset, &self.sections.scores] {
+            self.steps
+                .extend(self.places.add_partials(pipeline, sums, None));
+        }
+    }
+
+    fn add_partials(&mut self, chunk: &Chunk) {
+        let pipeline = &self.backward.pipelines.partial_sums;
+        for sums in [&self.sections.offset, &self.sections.scores] {
+            let step = self.places.add_partials(pipeline, sums, Some(chunk));
+            self.steps.extend(step);
+        }
+    }
+
+    /// From sums to the gradients of parameters.
+    fn finish_gradients(&mut self) {
+        let backward = self.backward;
+        let (pipelines, sums) = (&backward.pipelines, self.sections);
+        let gradients = backward.queries.gradients;
+        let (problem, places) = (&backward.problem, &self.places);
+        let mut steps = Vec::new();
+        if gradients.offset {
+            let terms = problem.learned_by_offset().zip(&pipelines.offset_gradients);
+            steps.extend(terms.filter_map(|(term, pipeline)| {
+                places.offset_gradient(pipeline, &sums.offset, term)
+            }));
+        }
+        if let Some(indexed) = problem.indexed().filter(|_| gradients.index) {
+            let pipeline = pipelines.row_gradient.as_ref();
+            steps.extend(
+                pipeline.and_then(|pipeline| places.row_gradient(pipeline, &sums.scores, indexed)),
+            );
+        }
+        if let Some(fire) = problem.fire().filter(|_| gradients.fire) {
+            let pipeline = pipelines.fire_gradient.as_ref();
+            steps.extend(pipeline.and_then(|pipeline| {
+                let first = super::workspace::index_width(problem, gradients);
+                places.fire_gradient(pipeline, &sums.scores, first, fire)
+            }));
+        }
+        self.steps.extend(steps);
+    }
+}
+
+fn uniform_at<T>(buffer: &wgpu::Buffer, offset: u64) -> BufferBinding<'_> {
+    BufferBinding {
+        buffer,
+        offset,
+        size: NonZeroU64::new(size_of::<T>() as u64),
+    }
+}
