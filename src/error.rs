@@ -323,6 +323,14 @@ pub enum InputError {
         /// Which tensor.
         tensor: Tensor,
     },
+    /// A problem that cannot be differentiated.
+    #[error("{what} has no backward pass; {allowed}")]
+    NoBackward {
+        /// What stands in the way.
+        what: &'static str,
+        /// What to do instead.
+        allowed: &'static str,
+    },
 }
 
 /// A position that bound work cannot be moved to; its uniforms are as before.

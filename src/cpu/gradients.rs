@@ -1,7 +1,7 @@
 //! The gradients of attention, and who computes them.
 
-use super::{Attention, Inputs, Outputs};
-use crate::Problem;
+use super::{Attention, Inputs, Outputs, check};
+use crate::{InputError, Problem, Tensor};
 
 /// Gradients of a loss with respect to what attention reads, f32 whatever the problem's dtype is.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,4 +47,31 @@ pub trait AttentionGradient: Attention {
         outputs: &Outputs,
         dout: &[f32],
     ) -> Result<Gradients, Self::Error>;
+}
+
+/// Checks the inputs and the gradient of the output, and that the problem has a backward pass.
+pub(super) fn validate(
+    problem: &Problem,
+    inputs: &Inputs<'_>,
+    dout: &[f32],
+) -> Result<(), InputError> {
+    if problem.paged().is_some() {
+        return Err(InputError::NoBackward {
+            what: "a paged cache",
+            allowed: "sequences may share its blocks: give k and v as tensors of their own",
+        });
+    }
+    inputs.validate(problem)?;
+    check(problem, Tensor::DOut, dout.len())
+}
+
+/// Checks what a forward pass left behind.
+pub(super) fn validate_outputs(problem: &Problem, outputs: &Outputs) -> Result<(), InputError> {
+    check(problem, Tensor::Out, outputs.out.len())?;
+    check(problem, Tensor::Lse, outputs.lse.len())
+}
+
+/// The elements of a tensor, as a length of a slice.
+pub(super) fn length(problem: &Problem, tensor: Tensor) -> usize {
+    usize::try_from(problem.elements(tensor)).unwrap_or(usize::MAX)
 }

@@ -7,6 +7,8 @@ mod gradients;
 mod mask;
 mod merge;
 mod oracle;
+mod oracle_gradient;
+mod oracle_parameters;
 mod product;
 mod rope;
 mod tiled;
@@ -15,6 +17,7 @@ pub use dense::dense_bias;
 pub use gradients::{AttentionGradient, Gradients};
 pub use merge::merge;
 pub use oracle::{Exact, Oracle};
+pub use oracle_gradient::ExactGradients;
 pub use rope::{rotated, rotated_exact};
 pub use tiled::Tiled;
 

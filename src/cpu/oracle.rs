@@ -99,25 +99,8 @@ fn attend_row(
     [b, head, i]: [usize; 3],
     out: &mut [f64],
 ) -> f64 {
-    let shape = problem.shape();
-    let (heads, d) = (shape.heads as usize, shape.head_dim as usize);
-    let kv_head = head / (heads / shape.kv_heads as usize);
-    let [q_layout, k_layout, v_layout, _] = problem.layouts();
-    let query = &inputs.q[q_layout.start(b, head, i)..][..d];
-    let scores: Vec<(usize, f64)> = (0..shape.k_len as usize)
-        .filter(|&j| visible(problem, inputs, [b, head, i, j]))
-        .map(|j| {
-            let [block, row] = key_place(problem, inputs, b, j);
-            let key = &inputs.k[k_layout.start(block, kv_head, row)..][..d];
-            let product: f64 = query
-                .iter()
-                .zip(key)
-                .map(|(&x, &y)| f64::from(x) * f64::from(y))
-                .sum();
-            let score = f64::from(problem.scale()) * product;
-            (j, score + bias(problem, inputs, [b, head, i, j]))
-        })
-        .collect();
+    let scores = scores(problem, inputs, [b, head, i]);
+    let [_, _, v_layout, _] = problem.layouts();
     if scores.is_empty() {
         return f64::NEG_INFINITY;
     }
@@ -132,12 +115,43 @@ fn attend_row(
     for &(j, score) in &scores {
         let weight = (score - maximum).exp() / sum;
         let [block, row] = key_place(problem, inputs, b, j);
-        let values = &inputs.v[v_layout.start(block, kv_head, row)..];
+        let values = &inputs.v[v_layout.start(block, kv_head(problem, head), row)..];
         for (o, &value) in out.iter_mut().zip(values) {
             *o += weight * f64::from(value);
         }
     }
     maximum + sum.ln()
+}
+
+/// The keys that a query sees, with their scores.
+pub(super) fn scores(
+    problem: &Problem,
+    inputs: &Inputs<'_>,
+    [b, head, i]: [usize; 3],
+) -> Vec<(usize, f64)> {
+    let d = problem.shape().head_dim as usize;
+    let [q_layout, k_layout, ..] = problem.layouts();
+    let query = &inputs.q[q_layout.start(b, head, i)..][..d];
+    (0..problem.shape().k_len as usize)
+        .filter(|&j| visible(problem, inputs, [b, head, i, j]))
+        .map(|j| {
+            let [block, row] = key_place(problem, inputs, b, j);
+            let key = &inputs.k[k_layout.start(block, kv_head(problem, head), row)..][..d];
+            let product: f64 = query
+                .iter()
+                .zip(key)
+                .map(|(&x, &y)| f64::from(x) * f64::from(y))
+                .sum();
+            let score = f64::from(problem.scale()) * product;
+            (j, score + bias(problem, inputs, [b, head, i, j]))
+        })
+        .collect()
+}
+
+/// The key head of a query head.
+pub(super) const fn kv_head(problem: &Problem, head: usize) -> usize {
+    let shape = problem.shape();
+    head / (shape.heads / shape.kv_heads) as usize
 }
 
 /// Where a key lies: its block and row in a paged cache, else its sequence and row.
@@ -165,13 +179,13 @@ fn unpacked(starts: Option<&[u32]>, row: usize) -> (usize, usize) {
     clippy::cast_possible_wrap,
     reason = "lengths are 32-bit, so they fit i64"
 )]
-fn positions(problem: &Problem, inputs: &Inputs<'_>, i: usize, j: usize) -> [i64; 2] {
+pub(super) fn positions(problem: &Problem, inputs: &Inputs<'_>, i: usize, j: usize) -> [i64; 2] {
     let (_, i) = unpacked(inputs.query_starts, i);
     let (_, j) = unpacked(inputs.key_starts, j);
     [i as i64 + i64::from(problem.query_offset()), j as i64]
 }
 
-fn offset(problem: &Problem, inputs: &Inputs<'_>, i: usize, j: usize) -> i64 {
+pub(super) fn offset(problem: &Problem, inputs: &Inputs<'_>, i: usize, j: usize) -> i64 {
     let [query, key] = positions(problem, inputs, i, j);
     key - query
 }
@@ -238,7 +252,7 @@ pub(super) fn bias(problem: &Problem, inputs: &Inputs<'_>, place: [usize; 4]) ->
 }
 
 /// One bias of the sum, whose parameters begin in this row of the table.
-fn term(
+pub(super) fn term(
     problem: &Problem,
     inputs: &Inputs<'_>,
     bias: Bias,

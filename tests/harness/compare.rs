@@ -80,7 +80,7 @@ impl Reference {
 }
 
 /// The distance of two numbers; 0 for equal infinities.
-fn difference(found: f32, exact: f64) -> f64 {
+pub(super) fn difference(found: f32, exact: f64) -> f64 {
     let found = f64::from(found);
     if found.is_infinite() && found.total_cmp(&exact).is_eq() {
         return 0.0;
@@ -88,7 +88,7 @@ fn difference(found: f32, exact: f64) -> f64 {
     (found - exact).abs()
 }
 
-fn largest(values: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn largest(values: impl Iterator<Item = f64>) -> f64 {
     values.fold(0.0, f64::max)
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn written(problem: &Problem) -> Vec<bool> {
 }
 
 /// Attention in f32, unblocked: scores, maximum, exponentials, weighted sum.
-fn naive(problem: &Problem, inputs: &Inputs<'_>) -> Outputs {
+pub(super) fn naive(problem: &Problem, inputs: &Inputs<'_>) -> Outputs {
     let shape = problem.shape();
     let mut outputs = Outputs {
         out: vec![0.0; super::elements(problem, Tensor::Out)],
@@ -130,27 +130,9 @@ fn naive_row(
     [b, head, i]: [usize; 3],
     outputs: &mut Outputs,
 ) {
-    let shape = problem.shape();
-    let (d, dv) = (shape.head_dim as usize, problem.value_dim() as usize);
-    let kv_head = head / (shape.heads / shape.kv_heads) as usize;
-    let row = |values: &'_ [f32], tensor, [b, head, i]: [usize; 3]| -> Vec<f32> {
-        let start = problem.layout(tensor).expect("a layout").start(b, head, i);
-        let d = if tensor == Tensor::V { dv } else { d };
-        values[start..start + d].to_vec()
-    };
-    let query = row(inputs.q, Tensor::Q, [b, head, i]);
-    let visible: Vec<usize> = (0..shape.k_len as usize)
-        .filter(|&j| sees(problem, inputs, [b, head, i, j]))
-        .collect();
-    let scores: Vec<f32> = visible
-        .iter()
-        .map(|&j| {
-            let [block, place] = key_place(problem, inputs, b, j);
-            let key = row(inputs.k, Tensor::K, [block, kv_head, place]);
-            let product: f32 = query.iter().zip(&key).map(|(x, y)| x * y).sum();
-            problem.scale() * product + bias(problem, inputs, [b, head, i, j])
-        })
-        .collect();
+    let dv = problem.value_dim() as usize;
+    let kv_head = kv_head(problem, head);
+    let (visible, scores) = scores(problem, inputs, [b, head, i]);
     if scores.is_empty() {
         outputs.lse.push(f32::NEG_INFINITY);
         return;
@@ -165,11 +147,53 @@ fn naive_row(
         .start(b, head, i);
     for (&j, weight) in visible.iter().zip(&weights) {
         let [block, place] = key_place(problem, inputs, b, j);
-        let value = row(inputs.v, Tensor::V, [block, kv_head, place]);
-        for (o, x) in outputs.out[start..start + dv].iter_mut().zip(&value) {
+        let value = row(problem, inputs.v, Tensor::V, [block, kv_head, place]);
+        for (o, x) in outputs.out[start..start + dv].iter_mut().zip(value) {
             *o += weight / sum * x;
         }
     }
+}
+
+/// The keys that a query sees, and their scores.
+pub(super) fn scores(
+    problem: &Problem,
+    inputs: &Inputs<'_>,
+    [b, head, i]: [usize; 3],
+) -> (Vec<usize>, Vec<f32>) {
+    let query = row(problem, inputs.q, Tensor::Q, [b, head, i]);
+    let visible: Vec<usize> = (0..problem.shape().k_len as usize)
+        .filter(|&j| sees(problem, inputs, [b, head, i, j]))
+        .collect();
+    let score = |&j: &usize| {
+        let [block, place] = key_place(problem, inputs, b, j);
+        let place = [block, kv_head(problem, head), place];
+        let key = row(problem, inputs.k, Tensor::K, place);
+        let product: f32 = query.iter().zip(key).map(|(x, y)| x * y).sum();
+        problem.scale() * product + bias(problem, inputs, [b, head, i, j])
+    };
+    let scores = visible.iter().map(score).collect();
+    (visible, scores)
+}
+
+/// A row of a tensor that has a layout.
+pub(super) fn row<'a>(
+    problem: &Problem,
+    values: &'a [f32],
+    tensor: Tensor,
+    [b, head, i]: [usize; 3],
+) -> &'a [f32] {
+    let start = problem.layout(tensor).expect("a layout").start(b, head, i);
+    let features = match tensor {
+        Tensor::V | Tensor::Out => problem.value_dim(),
+        _ => problem.shape().head_dim,
+    };
+    &values[start..][..features as usize]
+}
+
+/// The key head of a query head.
+pub(super) fn kv_head(problem: &Problem, head: usize) -> usize {
+    let shape = problem.shape();
+    head / (shape.heads / shape.kv_heads) as usize
 }
 
 /// The block of a key and its place there, or its sequence and row.
@@ -197,12 +221,12 @@ fn sequence(starts: Option<&[u32]>, row: usize) -> (usize, usize) {
 }
 
 /// The position of a query.
-fn position(problem: &Problem, inputs: &Inputs<'_>, i: usize) -> i64 {
+pub(super) fn position(problem: &Problem, inputs: &Inputs<'_>, i: usize) -> i64 {
     let (_, start) = sequence(inputs.query_starts, i);
     i64::try_from(i - start).expect("a small index") + i64::from(problem.query_offset())
 }
 
-fn offset(problem: &Problem, inputs: &Inputs<'_>, i: usize, j: usize) -> i64 {
+pub(super) fn offset(problem: &Problem, inputs: &Inputs<'_>, i: usize, j: usize) -> i64 {
     let (_, start) = sequence(inputs.key_starts, j);
     i64::try_from(j - start).expect("a small index") - position(problem, inputs, i)
 }
@@ -263,7 +287,7 @@ fn bias(problem: &Problem, inputs: &Inputs<'_>, place: [usize; 4]) -> f32 {
 }
 
 /// One bias of the sum, and the row of the table where its parameters begin.
-fn term(
+pub(super) fn term(
     problem: &Problem,
     inputs: &Inputs<'_>,
     (bias, first): (Bias, usize),
@@ -273,7 +297,6 @@ fn term(
     let heads = shape.heads as usize;
     let table = |row: usize| inputs.table.expect("a table")[(first + row) * heads + head];
     let offset = offset(problem, inputs, i, j);
-    let single = |number: i64| f32::from(i16::try_from(number).expect("a small number"));
     let distance = single(offset.abs());
     match bias {
         Bias::Relative(buckets) => table(Oracle::bucket(&buckets, offset) as usize),
@@ -333,6 +356,10 @@ fn term(
         Bias::Dense(layout) => inputs.bias.expect("a bias")[layout.start(b, head, i) + j],
         _ => 0.0,
     }
+}
+
+pub(super) fn single(number: i64) -> f32 {
+    f32::from(i16::try_from(number).expect("a small number"))
 }
 
 fn head_number(head: usize) -> f32 {

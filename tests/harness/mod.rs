@@ -14,7 +14,9 @@ pub(crate) mod covering;
 pub(crate) mod data;
 #[cfg(feature = "gpu")]
 pub(crate) mod device;
+pub(crate) mod gradients;
 pub(crate) mod layouts;
+pub(crate) mod naive_gradients;
 #[cfg(feature = "gpu")]
 pub(crate) mod placed;
 pub(crate) mod planted;

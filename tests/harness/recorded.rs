@@ -135,6 +135,24 @@ impl Recorded {
     }
 }
 
+/// What went into and came out of the backward pass of one of [`T5_CASES`].
+pub(crate) struct RecordedGradients {
+    pub(crate) dctx: Vec<f32>,
+    /// Named as in the file.
+    pub(crate) gradients: [(&'static str, Vec<f32>); 4],
+}
+
+impl RecordedGradients {
+    pub(crate) fn t5(name: &str) -> Self {
+        let bytes = read(&format!("{name}.safetensors"));
+        let tensors = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+        Self {
+            dctx: floats(&tensors, "dctx"),
+            gradients: ["dq", "dk", "dv", "dtable"].map(|name| (name, floats(&tensors, name))),
+        }
+    }
+}
+
 fn floats(tensors: &SafeTensors<'_>, name: &str) -> Vec<f32> {
     words(tensors, name, Dtype::F32)
         .map(f32::from_le_bytes)
