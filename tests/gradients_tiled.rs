@@ -128,6 +128,46 @@ fn a_sum_behind_several_masks() {
 }
 
 #[test]
+fn fire_with_numbers_of_either_sign_and_equal_arguments() {
+    let shape = Shape {
+        batch: 1,
+        heads: 4,
+        kv_heads: 4,
+        q_len: 40,
+        k_len: 60,
+        head_dim: 32,
+    };
+    let problem = build(shape, &[FIRE], |built| built);
+    let (mut data, dout) = (Data::generate(&problem, 7), gradient_of_output(&problem));
+    let table = data.table.as_mut().expect("a table");
+    for row in table.chunks_exact_mut(4).take(2) {
+        row[..2].iter_mut().for_each(|value| *value = -*value);
+    }
+    // L is a position; two units begin at a distance of 0.
+    table[5..7].copy_from_slice(&[-20.0, 13.0]);
+    table[10 * 4..12 * 4].fill(0.0);
+    let found = backward(&problem, &data, &dout);
+    let checked = GradientReference::new(&problem, &data.inputs(), &dout).check(&found);
+    checked.unwrap_or_else(|error| panic!("{error}"));
+    // Each row of a parameter for itself: those of c are a thousand times those of L.
+    let exact = Oracle.exact_gradients(&problem, &data.inputs(), &dout);
+    let exact = exact.expect("valid inputs").dtable.expect("a table");
+    let found = found.dtable.expect("a table");
+    for (n, (found, exact)) in found.chunks_exact(4).zip(exact.chunks_exact(4)).enumerate() {
+        let magnitude = exact
+            .iter()
+            .fold(0.0_f64, |most, value| most.max(value.abs()));
+        for (&found, exact) in found.iter().zip(exact) {
+            let error = (f64::from(found) - exact).abs();
+            assert!(
+                error <= 1e-4 * magnitude + 1e-5,
+                "row {n}: {found}, {exact} is right"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_same_bits_whatever_the_number_of_threads() {
     let problem = large_sum();
     let (data, dout) = (Data::generate(&problem, 7), gradient_of_output(&problem));
