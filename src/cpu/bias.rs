@@ -9,27 +9,28 @@ use crate::{Bias, Kerple, Layout, Problem};
 
 /// What is added to scores, times log2(e): one source for each kind of bias in the sum.
 pub(super) struct BiasSource<'a> {
-    offset: Option<OffsetSource<'a>>,
-    index: Option<IndexSource<'a>>,
+    pub(super) offset: Option<OffsetSource<'a>>,
+    pub(super) index: Option<IndexSource<'a>>,
     dense: Option<(&'a [f32], Layout)>,
-    fire: Option<FireSource>,
+    pub(super) fire: Option<FireSource>,
 }
 
 /// By head and clamped offset, `[H, 2·radius + 1]`.
-struct OffsetSource<'a> {
-    radius: i64,
-    width: usize,
+pub(super) struct OffsetSource<'a> {
+    pub(super) radius: i64,
+    pub(super) width: usize,
     values: Vec<f32>,
-    gate: Option<&'a [f32]>,
+    pub(super) gate: Option<&'a [f32]>,
+    table: &'a [f32],
     heads: usize,
     q_len: usize,
 }
 
 /// By the caller's index of each query and key.
-struct IndexSource<'a> {
+pub(super) struct IndexSource<'a> {
     table: &'a [f32],
     indices: &'a [u32],
-    indexed: Indexed,
+    pub(super) indexed: Indexed,
     heads: usize,
     k_len: usize,
     /// From a sequence to the next; 0 where they share.
@@ -108,21 +109,26 @@ impl<'a> IndexSource<'a> {
     }
 
     fn add(&self, run: &Run, scores: &mut [f32]) {
-        let rows = self.indexed.rows as usize;
         for m in 0..self.indexed.matrices as usize {
-            let at = m * self.matrix + run.batch * self.sequence + run.i * self.k_len + run.j;
-            for (score, &row) in scores.iter_mut().zip(&self.indices[at..]) {
-                let row = row as usize;
-                if row < rows {
-                    *score += self.table[(m * rows + row) * self.heads + run.head] * LOG2_E;
+            for (score, row) in scores.iter_mut().zip(self.rows(run, m)) {
+                if let Some(row) = row {
+                    *score += self.table[row * self.heads + run.head] * LOG2_E;
                 }
             }
         }
     }
+
+    /// The rows of the table that matrix `m` names for the keys of a run; none for an index past them.
+    pub(super) fn rows(&self, run: &Run, m: usize) -> impl Iterator<Item = Option<usize>> {
+        let rows = self.indexed.rows as usize;
+        let at = m * self.matrix + run.batch * self.sequence + run.i * self.k_len + run.j;
+        let indices = self.indices[at..].iter().map(|&index| index as usize);
+        indices.map(move |index| (index < rows).then_some(m * rows + index))
+    }
 }
 
 impl<'a> OffsetSource<'a> {
-    fn new(problem: &Problem, table: &[f32], gate: Option<&'a [f32]>) -> Self {
+    fn new(problem: &Problem, table: &'a [f32], gate: Option<&'a [f32]>) -> Self {
         let shape = problem.shape();
         let values = offset_values(problem, table);
         let heads = shape.heads as usize;
@@ -131,17 +137,31 @@ impl<'a> OffsetSource<'a> {
             width: values.len() / heads.max(1),
             values,
             gate,
+            table,
             heads,
             q_len: shape.q_len as usize,
         }
     }
 
     fn add(&self, run: &Run, scores: &mut [f32]) {
-        let row = &self.values[run.head * self.width..][..self.width];
-        let gate = self.gate.map_or(1.0, |gate| {
+        self.add_row(self.row(run.head), self.gate(run), run.offset, scores);
+    }
+
+    /// A parameter of a term, by the row of its own table.
+    pub(super) fn parameter(&self, term: &Term, row: usize, head: usize) -> f32 {
+        self.table[(term.first_row as usize + row) * self.heads + head]
+    }
+
+    /// What a head has for every clamped offset.
+    pub(super) fn row(&self, head: usize) -> &[f32] {
+        &self.values[head * self.width..][..self.width]
+    }
+
+    /// What multiplies it for a query.
+    pub(super) fn gate(&self, run: &Run) -> f32 {
+        self.gate.map_or(1.0, |gate| {
             gate[(run.batch * self.heads + run.head) * self.q_len + run.i]
-        });
-        self.add_row(row, gate, run.offset, scores);
+        })
     }
 
     /// Adds what `row` has for offsets from this one on; at and past the radius that is one number.

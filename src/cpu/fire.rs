@@ -6,23 +6,27 @@ use super::bias::Run;
 
 /// The MLP of every head.
 pub(super) struct FireSource {
-    heads: Vec<Segments>,
+    pub(super) heads: Vec<Segments>,
 }
 
 /// One head: between breakpoints `s − 1` and `s` the bias is `slopes[s] · x + constants[s]`.
-struct Segments {
-    c: f32,
-    normal_length: f32,
-    breakpoints: Vec<f32>,
-    lines: Vec<[f32; 2]>,
+pub(super) struct Segments {
+    pub(super) c: f32,
+    pub(super) normal_length: f32,
+    pub(super) breakpoints: Vec<f32>,
+    /// Times log2(e).
+    pub(super) lines: Vec<[f32; 2]>,
+    pub(super) units: Vec<Unit>,
+    /// The derivatives of |c| and |L|.
+    pub(super) signs: [f32; 2],
 }
 
 /// A unit of the hidden layer.
 #[derive(Clone, Copy)]
-struct Unit {
-    w1: f32,
-    b1: f32,
-    w2: f32,
+pub(super) struct Unit {
+    pub(super) w1: f32,
+    pub(super) b1: f32,
+    pub(super) w2: f32,
 }
 
 impl FireSource {
@@ -39,7 +43,7 @@ impl FireSource {
                         w2: at(2 + 2 * width + u),
                     };
                     let units: Vec<Unit> = (0..width).map(unit).collect();
-                    Segments::new(at(0).abs(), at(1).abs(), &units, at(2 + 3 * width))
+                    Segments::new([at(0), at(1)], units, at(2 + 3 * width))
                 })
                 .collect(),
         }
@@ -62,7 +66,7 @@ impl Unit {
     }
 
     /// Whether it is active just right of `x`.
-    fn active_from(self, x: f32) -> bool {
+    pub(super) fn active_from(self, x: f32) -> bool {
         match self.breakpoint() {
             Some(breakpoint) => (breakpoint <= x) == (self.w1 > 0.0),
             None => self.w1 > 0.0 || self.w1 == 0.0 && self.b1 > 0.0,
@@ -71,7 +75,7 @@ impl Unit {
 }
 
 impl Segments {
-    fn new(c: f32, normal_length: f32, units: &[Unit], b2: f32) -> Self {
+    fn new(shared: [f32; 2], units: Vec<Unit>, b2: f32) -> Self {
         let mut breakpoints: Vec<f32> = units.iter().filter_map(|unit| unit.breakpoint()).collect();
         breakpoints.sort_unstable_by(f32::total_cmp);
         let starts = std::iter::once(0.0).chain(breakpoints.iter().copied());
@@ -84,19 +88,23 @@ impl Segments {
                 line.map(|number| number * LOG2_E)
             })
             .collect();
+        let [c, normal_length] = shared.map(f32::abs);
+        let sign = |value: f32| if value == 0.0 { 0.0 } else { value.signum() };
         Self {
             c,
             normal_length,
+            signs: shared.map(sign),
             breakpoints,
             lines,
+            units,
         }
     }
 
-    fn psi(&self, x: f32) -> f32 {
+    pub(super) fn psi(&self, x: f32) -> f32 {
         (self.c * x).ln_1p()
     }
 
-    fn normalizer(&self, position: i64) -> f32 {
+    pub(super) fn normalizer(&self, position: i64) -> f32 {
         #[expect(clippy::cast_precision_loss, reason = "positions are below 2^30")]
         let position = position as f32;
         1.0 / (self.psi(position.max(self.normal_length)) + 1e-6)
@@ -106,10 +114,12 @@ impl Segments {
         #[expect(clippy::cast_precision_loss, reason = "distances are below 2^30")]
         let distance = offset.abs() as f32;
         let x = self.psi(distance) * normalizer;
-        let segment = self
-            .breakpoints
-            .partition_point(|&breakpoint| breakpoint <= x);
-        let [slope, constant] = self.lines[segment];
+        let [slope, constant] = self.lines[self.segment(x)];
         slope * x + constant
+    }
+
+    pub(super) fn segment(&self, x: f32) -> usize {
+        self.breakpoints
+            .partition_point(|&breakpoint| breakpoint <= x)
     }
 }

@@ -1,8 +1,10 @@
 //! Attention on the CPU: the definition, and the fast form.
 
 mod bias;
+mod bias_gradient;
 mod dense;
 mod fire;
+mod fire_moments;
 mod gradients;
 mod mask;
 mod merge;
@@ -11,7 +13,9 @@ mod oracle_gradient;
 mod oracle_parameters;
 mod product;
 mod rope;
+mod score_gradient;
 mod tiled;
+mod tiled_gradient;
 
 pub use dense::dense_bias;
 pub use gradients::{AttentionGradient, Gradients};
@@ -23,6 +27,7 @@ pub use tiled::Tiled;
 
 use rayon::prelude::*;
 
+use crate::problem::features;
 use crate::{IndexFormat, InputError, Layout, Problem, Tensor};
 
 /// Host slices that an attention problem reads, in the shapes of [`crate::Shape`] and the problem's layouts.
@@ -246,25 +251,25 @@ fn for_each_tile<T: Copy + Default + Send + Sync>(
                 .enumerate()
                 .for_each(|(t, (out, lse))| compute([n / heads, n % heads, t * tile], out, lse));
         });
-    (scatter(problem, out), lse)
+    (scatter(problem, Tensor::Out, out), lse)
 }
 
-/// Moves contiguous rows to where the layout of the output has them.
-fn scatter<T: Copy + Default>(problem: &Problem, rows: Vec<T>) -> Vec<T> {
+/// Moves contiguous rows to where the layout of a tensor has them.
+fn scatter<T: Copy + Default>(problem: &Problem, tensor: Tensor, rows: Vec<T>) -> Vec<T> {
     let shape = problem.shape();
-    let (Some(layout), Some(sizes)) = (problem.layout(Tensor::Out), problem.rows_of(Tensor::Out))
-    else {
+    let (Some(layout), Some(sizes)) = (problem.layout(tensor), problem.rows_of(tensor)) else {
         return rows;
     };
-    if Layout::contiguous(Tensor::Out, sizes, problem.value_dim()) == Ok(layout) {
+    let features = features(tensor, shape.head_dim, problem.value_dim());
+    if Layout::contiguous(tensor, sizes, features) == Ok(layout) {
         return rows;
     }
-    let span = usize::try_from(problem.elements(Tensor::Out)).unwrap_or(usize::MAX);
+    let span = usize::try_from(problem.elements(tensor)).unwrap_or(usize::MAX);
     let mut out = vec![T::default(); span];
-    let [heads, q_len, d] =
-        [shape.heads, shape.q_len, problem.value_dim()].map(|size| size as usize);
+    let [_, heads, length] = sizes.map(|size| size as usize);
+    let d = features as usize;
     for (n, row) in rows.chunks_exact(d).enumerate() {
-        let start = layout.start(n / q_len / heads, n / q_len % heads, n % q_len);
+        let start = layout.start(n / length / heads, n / length % heads, n % length);
         out[start..start + d].copy_from_slice(row);
     }
     out

@@ -1,4 +1,4 @@
-//! The two matrix products of attention, through the `gemm` crate; the only unsafe code, with its argument.
+//! The matrix products of attention and of its gradients, through the `gemm` crate; the only unsafe code, with its argument.
 
 /// A row-major matrix inside a slice: `rows × columns`, consecutive rows `stride` elements apart.
 #[derive(Clone, Copy)]
@@ -28,6 +28,48 @@ const fn span(rows: usize, columns: usize, stride: usize) -> usize {
     }
 }
 
+/// A matrix, or what it is transposed.
+#[derive(Clone, Copy)]
+struct Factor<'a> {
+    matrix: Matrix<'a>,
+    transposed: bool,
+}
+
+impl<'a> Factor<'a> {
+    const fn of(matrix: Matrix<'a>) -> Self {
+        Self {
+            matrix,
+            transposed: false,
+        }
+    }
+
+    const fn transposed(matrix: Matrix<'a>) -> Self {
+        Self {
+            matrix,
+            transposed: true,
+        }
+    }
+
+    /// Rows and columns.
+    const fn sizes(&self) -> [usize; 2] {
+        let Matrix { rows, columns, .. } = self.matrix;
+        if self.transposed {
+            [columns, rows]
+        } else {
+            [rows, columns]
+        }
+    }
+
+    /// From a row to the next, and from a column to the next.
+    const fn strides(&self) -> [usize; 2] {
+        if self.transposed {
+            [1, self.matrix.stride]
+        } else {
+            [self.matrix.stride, 1]
+        }
+    }
+}
+
 /// `out = scale · a · bᵀ`, out being `a.rows × b.rows` with rows `stride` apart.
 pub(super) fn times_transposed(
     out: &mut [f32],
@@ -36,35 +78,34 @@ pub(super) fn times_transposed(
     a: Matrix<'_>,
     b: Matrix<'_>,
 ) {
-    assert_eq!(a.columns, b.columns, "inner dimensions differ");
-    multiply(out, stride, b.rows, a, (b, 1, b.stride), 0.0, scale);
+    let (a, b) = (Factor::of(a), Factor::transposed(b));
+    multiply(out, stride, a, b, 0.0, scale);
 }
 
 /// `out += a · b`, out being `a.rows × b.columns` with rows `stride` apart.
 pub(super) fn add_times(out: &mut [f32], stride: usize, a: Matrix<'_>, b: Matrix<'_>) {
-    assert_eq!(a.columns, b.rows, "inner dimensions differ");
-    multiply(out, stride, b.columns, a, (b, b.stride, 1), 1.0, 1.0);
+    multiply(out, stride, Factor::of(a), Factor::of(b), 1.0, 1.0);
 }
 
-/// `out = keep · out + scale · a · b`, `b` with its row stride and column stride.
-fn multiply(
-    out: &mut [f32],
-    stride: usize,
-    columns: usize,
-    a: Matrix<'_>,
-    (b, b_row, b_column): (Matrix<'_>, usize, usize),
-    keep: f32,
-    scale: f32,
-) {
-    assert!(stride >= columns && a.stride >= a.columns && b.stride >= b.columns);
-    assert!(
-        out.len() >= span(a.rows, columns, stride),
-        "out is too short"
-    );
-    assert!(
-        a.values.len() >= a.span() && b.values.len() >= b.span(),
-        "a factor is too short"
-    );
+/// `out += aᵀ · b`, out being `a.columns × b.columns` with rows `stride` apart.
+pub(super) fn add_transposed_times(out: &mut [f32], stride: usize, a: Matrix<'_>, b: Matrix<'_>) {
+    multiply(out, stride, Factor::transposed(a), Factor::of(b), 1.0, 1.0);
+}
+
+/// `out = keep · out + scale · a · b`.
+fn multiply(out: &mut [f32], stride: usize, a: Factor<'_>, b: Factor<'_>, keep: f32, scale: f32) {
+    let ([rows, inner], [b_rows, columns]) = (a.sizes(), b.sizes());
+    assert_eq!(inner, b_rows, "inner dimensions differ");
+    for matrix in [a.matrix, b.matrix] {
+        assert!(matrix.stride >= matrix.columns, "rows overlap");
+        assert!(
+            matrix.values.len() >= matrix.span(),
+            "a factor is too short"
+        );
+    }
+    assert!(stride >= columns, "rows of out overlap");
+    assert!(out.len() >= span(rows, columns, stride), "out is too short");
+    let ([a_row, a_column], [b_row, b_column]) = (a.strides(), b.strides());
     let signed = |stride: usize| isize::try_from(stride).expect("strides within a slice");
     #[expect(
         unsafe_code,
@@ -73,17 +114,17 @@ fn multiply(
     )]
     unsafe {
         gemm::gemm(
-            a.rows,
+            rows,
             columns,
-            a.columns,
+            inner,
             out.as_mut_ptr(),
             1,
             signed(stride),
             keep != 0.0,
-            a.values.as_ptr(),
-            1,
-            signed(a.stride),
-            b.values.as_ptr(),
+            a.matrix.values.as_ptr(),
+            signed(a_column),
+            signed(a_row),
+            b.matrix.values.as_ptr(),
             signed(b_column),
             signed(b_row),
             keep,

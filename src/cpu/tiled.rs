@@ -11,10 +11,10 @@ use super::product::{Matrix, add_times, times_transposed};
 use super::{Attention, Inputs, Outputs, for_each_tile};
 use crate::{InputError, Layout, Problem};
 
-const Q_TILE: usize = 64;
-const K_TILE: usize = 32;
+pub(super) const Q_TILE: usize = 64;
+pub(super) const K_TILE: usize = 32;
 /// The maximum of a row that has seen no key; finite, so that no difference of two of them is NaN.
-const MASKED: f32 = -3.4e38;
+pub(super) const MASKED: f32 = -3.4e38;
 
 /// Fused attention on the CPU.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,18 +40,18 @@ impl Attention for Tiled {
 
 /// The rows of one head in a strided tensor.
 #[derive(Clone, Copy)]
-struct Rows<'a> {
-    values: &'a [f32],
-    columns: usize,
-    layout: Layout,
-    batch: usize,
-    head: usize,
-    pages: Option<Pages<'a>>,
+pub(super) struct Rows<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) columns: usize,
+    pub(super) layout: Layout,
+    pub(super) batch: usize,
+    pub(super) head: usize,
+    pub(super) pages: Option<Pages<'a>>,
 }
 
 /// Where the rows of a sequence lie in a paged cache.
 #[derive(Clone, Copy)]
-struct Pages<'a> {
+pub(super) struct Pages<'a> {
     table: &'a [u32],
     block_size: usize,
 }
@@ -68,7 +68,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Some rows as a matrix; copied where they are scattered over blocks.
-    fn slice<'b>(&self, rows: &Range<usize>, copy: &'b mut Vec<f32>) -> Matrix<'b>
+    pub(super) fn slice<'b>(&self, rows: &Range<usize>, copy: &'b mut Vec<f32>) -> Matrix<'b>
     where
         'a: 'b,
     {
@@ -94,28 +94,28 @@ impl<'a> Rows<'a> {
 }
 
 /// One head of one row of the batch.
-struct Head<'a> {
-    problem: &'a Problem,
-    bias: &'a BiasSource<'a>,
-    batch: usize,
-    head: usize,
-    q: Rows<'a>,
-    k: Rows<'a>,
-    v: Rows<'a>,
+pub(super) struct Head<'a> {
+    pub(super) problem: &'a Problem,
+    pub(super) bias: &'a BiasSource<'a>,
+    pub(super) batch: usize,
+    pub(super) head: usize,
+    pub(super) q: Rows<'a>,
+    pub(super) k: Rows<'a>,
+    pub(super) v: Rows<'a>,
     /// Keys and queries that are visible at most.
-    k_len: usize,
-    q_len: usize,
+    pub(super) k_len: usize,
+    pub(super) q_len: usize,
     /// Of the queries and of the keys, where sequences are packed.
-    starts: Option<[&'a [u32]; 2]>,
-    mask: MaskSource<'a>,
+    pub(super) starts: Option<[&'a [u32]; 2]>,
+    pub(super) mask: MaskSource<'a>,
 }
 
 /// Query rows of one sequence, and what they may meet.
-struct Piece {
-    rows: Range<usize>,
-    keys: Range<usize>,
+pub(super) struct Piece {
+    pub(super) rows: Range<usize>,
+    pub(super) keys: Range<usize>,
     /// An offset is `j − i − shift`.
-    shift: i64,
+    pub(super) shift: i64,
 }
 
 /// The running state of a query tile.
@@ -125,7 +125,7 @@ struct Softmax {
 }
 
 impl<'a> Head<'a> {
-    fn new(
+    pub(super) fn new(
         problem: &'a Problem,
         inputs: &Inputs<'a>,
         bias: &'a BiasSource<'a>,
@@ -181,7 +181,7 @@ impl<'a> Head<'a> {
         clippy::cast_possible_wrap,
         reason = "lengths are 32-bit, so they fit i64"
     )]
-    fn piece(&self, first: usize, end: usize) -> Piece {
+    pub(super) fn piece(&self, first: usize, end: usize) -> Piece {
         let query_offset = i64::from(self.problem.query_offset());
         let Some([queries, keys]) = self.starts else {
             return Piece {
@@ -253,7 +253,7 @@ impl<'a> Head<'a> {
     }
 
     /// The keys that some row of a piece may see.
-    fn keys_of(&self, piece: &Piece) -> Range<usize> {
+    pub(super) fn keys_of(&self, piece: &Piece) -> Range<usize> {
         let mask = self.problem.mask();
         if piece.rows.start >= self.q_len {
             return 0..0;
@@ -277,24 +277,29 @@ impl<'a> Head<'a> {
         begin.max(piece.keys.start).min(end)..end
     }
 
-    /// Adds the bias and hides what the mask hides; returns whether that is anything.
+    /// The scores of a query with keys from this one on.
     #[expect(
         clippy::cast_possible_wrap,
         reason = "lengths are 32-bit, so they fit i64"
     )]
-    fn add_bias(&self, piece: &Piece, keys: &Range<usize>, scores: &mut [f32]) -> bool {
+    pub(super) const fn run(&self, piece: &Piece, i: usize, j: usize) -> Run {
+        Run {
+            batch: self.batch,
+            head: self.head,
+            i,
+            j,
+            offset: piece.offset(i, j),
+            position: i as i64 + piece.shift - piece.keys.start as i64,
+        }
+    }
+
+    /// Adds the bias and hides what the mask hides; returns whether that is anything.
+    pub(super) fn add_bias(&self, piece: &Piece, keys: &Range<usize>, scores: &mut [f32]) -> bool {
         let mut any = false;
         for (i, row) in piece.rows.clone().zip(scores.chunks_exact_mut(K_TILE)) {
             let row = &mut row[..keys.len()];
-            let first = piece.offset(i, keys.start);
-            let run = Run {
-                batch: self.batch,
-                head: self.head,
-                i,
-                j: keys.start,
-                offset: first,
-                position: i as i64 + piece.shift - piece.keys.start as i64,
-            };
+            let run = self.run(piece, i, keys.start);
+            let first = run.offset;
             self.bias.add(&run, row);
             if self.mask.hides_nothing() && i < self.q_len {
                 continue;
@@ -334,7 +339,7 @@ impl Piece {
         clippy::cast_possible_wrap,
         reason = "lengths are 32-bit, so they fit i64"
     )]
-    const fn offset(&self, i: usize, j: usize) -> i64 {
+    pub(super) const fn offset(&self, i: usize, j: usize) -> i64 {
         j as i64 - i as i64 - self.shift
     }
 }

@@ -4,7 +4,7 @@ use relattn::cpu::{ExactGradients, Gradients, Inputs, Oracle};
 use relattn::{Bias, Layout, Problem, Tensor};
 
 use super::compare::{difference, largest};
-use super::naive_gradients::naive_gradients;
+use super::naive_gradients::{naive_gradients, spread};
 
 /// What gradients are compared with.
 #[derive(Clone, Debug)]
@@ -23,23 +23,26 @@ struct Expected {
 }
 
 impl GradientReference {
-    /// The f64 gradients, and for each tensor the bound `2 · (|naive − exact| + ulp · |exact|)`. The output that the naive pass
-    /// reads is rounded to the type of the problem.
+    /// The f64 gradients, and for each tensor the bound `2 · (|naive − exact| + ulp · |exact|)`, with its [`spread`] for the last where
+    /// that is larger. The output that the naive pass reads is rounded to the type of the problem.
     pub(crate) fn new(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32]) -> Self {
         let exact = Oracle.exact_gradients(problem, inputs, dout);
         let exact = named_exact(exact.expect("valid inputs"));
         let naive = naive_gradients(problem, inputs, dout);
-        let tensors = exact.into_iter().zip(named(&naive));
+        let spread = spread(problem, inputs, dout);
+        let tensors = exact
+            .into_iter()
+            .zip(named(&naive).into_iter().zip(named(&spread)));
         Self {
             tensors: tensors
-                .map(|((tensor, exact), (name, naive))| {
+                .map(|((tensor, exact), ((name, naive), (_, spread)))| {
                     let epsilon = match tensor {
                         Tensor::DQ | Tensor::DK | Tensor::DV => problem.dtype().epsilon(),
                         _ => f32::EPSILON,
                     };
                     Expected {
                         name,
-                        bound: bound(&exact, naive, epsilon),
+                        bound: bound(&exact, naive, spread, epsilon),
                         exact,
                         written: written(problem, tensor),
                     }
@@ -48,7 +51,7 @@ impl GradientReference {
         }
     }
 
-    /// The exact values of a tensor and what is allowed for it, by name: `dq`, `dtable` and so on.
+    /// What is allowed for a gradient, by its name: `dq`, `dtable` and so on.
     pub(crate) fn bound(&self, name: &str) -> f64 {
         let mut tensors = self.tensors.iter();
         let found = tensors.find(|expected| expected.name == name);
@@ -106,9 +109,10 @@ impl Expected {
     }
 }
 
-fn bound(exact: &[f64], naive: &[f32], epsilon: f32) -> f64 {
+fn bound(exact: &[f64], naive: &[f32], spread: &[f32], epsilon: f32) -> f64 {
     let error = largest(exact.iter().zip(naive).map(|(&e, &n)| difference(n, e)));
-    let magnitude = largest(exact.iter().map(|e| e.abs()));
+    let spread = spread.iter().copied().map(f64::from);
+    let magnitude = largest(exact.iter().copied().chain(spread).map(f64::abs));
     2.0 * (error + f64::from(epsilon) * magnitude)
 }
 

@@ -8,12 +8,70 @@ use super::data::{elements, round};
 
 /// A backward pass by its definition, from the naive output in the type of the problem.
 pub(super) fn naive_gradients(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32]) -> Gradients {
-    let shape = problem.shape();
+    backward(problem, inputs, dout, Terms::Sum)
+}
+
+/// The root of the sum of the squares of the terms of each gradient, that of a score being its weight times the magnitudes of `dO ∘ v`. A sum
+/// in f32 is wrong by some units in the last place of it, while the sum itself may be a small rest of terms that cancel, or
+/// exact by luck.
+pub(super) fn spread(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32]) -> Gradients {
+    let root = |values: Vec<f32>| values.into_iter().map(f32::sqrt).collect();
+    let squares = backward(problem, inputs, dout, Terms::Squares);
+    Gradients {
+        dq: root(squares.dq),
+        dk: root(squares.dk),
+        dv: root(squares.dv),
+        dtable: squares.dtable.map(root),
+        dgate: squares.dgate.map(root),
+        dbias: squares.dbias.map(root),
+    }
+}
+
+/// What becomes of the terms of a sum.
+#[derive(Clone, Copy)]
+enum Terms {
+    Sum,
+    Squares,
+}
+
+impl Terms {
+    fn add(self, sum: &mut f32, term: f32) {
+        *sum += match self {
+            Self::Sum => term,
+            Self::Squares => term * term,
+        };
+    }
+
+    fn add_row(self, sum: &mut [f32], factor: f32, values: &[f32]) {
+        for (sum, value) in sum.iter_mut().zip(values) {
+            self.add(sum, factor * value);
+        }
+    }
+
+    /// The gradient of a score, from its weight and the gradient of that.
+    fn dscore(self, weight: f32, factor: f32, [dout, value]: [&[f32]; 2], delta: f32) -> f32 {
+        // A value that is left out may be infinite.
+        if factor == 0.0 {
+            return match self {
+                Self::Sum => -weight * delta,
+                Self::Squares => 0.0,
+            };
+        }
+        let products = dout.iter().zip(value).map(|(o, v)| o * v);
+        match self {
+            Self::Sum => weight * (factor * products.sum::<f32>() - delta),
+            Self::Squares => weight * factor * products.map(f32::abs).sum::<f32>(),
+        }
+    }
+}
+
+fn backward(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32], terms: Terms) -> Gradients {
     let Outputs { out, lse } = naive(problem, inputs);
     let outputs = Outputs {
         out: round(problem.dtype(), out),
         lse,
     };
+    let shape = problem.shape();
     let zeros = |tensor| vec![0.0; elements(problem, tensor)];
     let dense = problem.biases().any(|bias| matches!(bias, Bias::Dense(_)));
     let mut gradients = Gradients {
@@ -27,11 +85,12 @@ pub(super) fn naive_gradients(problem: &Problem, inputs: &Inputs<'_>, dout: &[f3
     for b in 0..shape.batch as usize {
         for head in 0..shape.heads as usize {
             for i in 0..shape.q_len as usize {
+                let place = [b, head, i];
                 add_query(
                     problem,
                     inputs,
-                    (&outputs, dout),
-                    [b, head, i],
+                    (&outputs, dout, terms),
+                    place,
                     &mut gradients,
                 );
             }
@@ -43,7 +102,7 @@ pub(super) fn naive_gradients(problem: &Problem, inputs: &Inputs<'_>, dout: &[f3
 fn add_query(
     problem: &Problem,
     inputs: &Inputs<'_>,
-    (outputs, dout): (&Outputs, &[f32]),
+    (outputs, dout, terms): (&Outputs, &[f32], Terms),
     [b, head, i]: [usize; 3],
     gradients: &mut Gradients,
 ) {
@@ -59,12 +118,7 @@ fn add_query(
         let factor = factor(problem, [b, head, i, j]);
         let value = row(problem, inputs.v, Tensor::V, [b, kv_head, j]);
         let key = row(problem, inputs.k, Tensor::K, [b, kv_head, j]);
-        let dweight = if factor == 0.0 {
-            0.0
-        } else {
-            factor * dot(dout, value)
-        };
-        let dscore = weight * (dweight - delta);
+        let dscore = terms.dscore(weight, factor, [dout, value], delta);
         let dproduct = problem.scale() * dscore;
         let start = |tensor, place: [usize; 3]| {
             let layout = problem.layout(tensor).expect("a layout");
@@ -74,11 +128,11 @@ fn add_query(
             start(Tensor::Q, [b, head, i]),
             start(Tensor::K, [b, kv_head, j]),
         ];
-        add_scaled(&mut gradients.dq[at_q..], dproduct, key);
-        add_scaled(&mut gradients.dk[at_k..], dproduct, query);
+        terms.add_row(&mut gradients.dq[at_q..], dproduct, key);
+        terms.add_row(&mut gradients.dk[at_k..], dproduct, query);
         let at_v = start(Tensor::V, [b, kv_head, j]);
-        add_scaled(&mut gradients.dv[at_v..], factor * weight, dout);
-        add_score(problem, inputs, [b, head, i, j], dscore, gradients);
+        terms.add_row(&mut gradients.dv[at_v..], factor * weight, dout);
+        add_score(problem, inputs, [b, head, i, j], (dscore, terms), gradients);
     }
 }
 
@@ -99,18 +153,12 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn add_scaled(sum: &mut [f32], factor: f32, values: &[f32]) {
-    for (sum, value) in sum.iter_mut().zip(values) {
-        *sum += factor * value;
-    }
-}
-
 /// Adds the gradient of a score to those of what its bias is made of.
 fn add_score(
     problem: &Problem,
     inputs: &Inputs<'_>,
     place: [usize; 4],
-    dscore: f32,
+    (dscore, terms): (f32, Terms),
     gradients: &mut Gradients,
 ) {
     let [b, head, i, j] = place;
@@ -122,14 +170,16 @@ fn add_score(
         let factor = if bias.is_by_offset() { gate } else { 1.0 };
         if let Some(dtable) = &mut gradients.dtable {
             for_each_parameter(problem, inputs, (bias, first), place, |row, derivative| {
-                dtable[(first + row) * heads + head] += factor * dscore * derivative;
+                let sum = &mut dtable[(first + row) * heads + head];
+                terms.add(sum, factor * dscore * derivative);
             });
         }
         if let (Some(dgate), true) = (&mut gradients.dgate, bias.is_by_offset()) {
-            dgate[query] += dscore * term(problem, inputs, (bias, first), place);
+            let bias = term(problem, inputs, (bias, first), place);
+            terms.add(&mut dgate[query], dscore * bias);
         }
         if let (Some(dbias), Bias::Dense(layout)) = (&mut gradients.dbias, bias) {
-            dbias[layout.start(b, head, i) + j] += dscore;
+            terms.add(&mut dbias[layout.start(b, head, i) + j], dscore);
         }
         first += bias.table_rows().unwrap_or(0) as usize;
     }

@@ -1,0 +1,188 @@
+//! The gradients of the scores of a tile, from weights that are computed again.
+
+use std::f32::consts::LOG2_E;
+use std::ops::Range;
+
+use super::product::{Matrix, add_times, add_transposed_times, times_transposed};
+use super::tiled::{Head, K_TILE, MASKED, Piece, Q_TILE, Rows};
+
+/// One head of one row of the batch, with what its backward pass reads.
+pub(super) struct BackwardHead<'a> {
+    pub(super) head: Head<'a>,
+    pub(super) dout: Rows<'a>,
+    /// `[Nq]`, as is delta.
+    pub(super) lse: &'a [f32],
+    pub(super) delta: &'a [f32],
+}
+
+/// The scores of a tile.
+pub(super) struct Scores<'a> {
+    pub(super) piece: &'a Piece,
+    pub(super) keys: Range<usize>,
+    /// With dropout, rows `K_TILE` apart; 0 where a key is hidden.
+    weights: &'a [f32],
+    /// The gradients of the scores.
+    gradients: &'a [f32],
+    /// Whether any is hidden.
+    hidden: bool,
+}
+
+impl BackwardHead<'_> {
+    /// Calls `each` with the tiles of these queries and keys that may see anything, in order.
+    pub(super) fn for_each_tile(
+        &self,
+        queries: Range<usize>,
+        keys: &Range<usize>,
+        mut each: impl FnMut(&Scores<'_>),
+    ) {
+        let mut first = queries.start;
+        while first < queries.end {
+            // Tiles begin where they do in whatever pass.
+            let end = queries.end.min((first / Q_TILE + 1) * Q_TILE);
+            let piece = self.head.piece(first, end);
+            first = piece.rows.end;
+            let seen = self.head.keys_of(&piece);
+            let seen = seen.start.max(keys.start)..seen.end.min(keys.end);
+            let mut at = seen.start;
+            while at < seen.end {
+                let end = seen.end.min((at / K_TILE + 1) * K_TILE);
+                if self.head.mask.may_see(&piece.rows, &(at..end)) {
+                    self.tile(&piece, at..end, &mut each);
+                }
+                at = end;
+            }
+        }
+    }
+
+    fn tile(&self, piece: &Piece, keys: Range<usize>, each: &mut impl FnMut(&Scores<'_>)) {
+        let [mut weights, mut gradients] = [[0.0; Q_TILE * K_TILE]; 2];
+        let (head, mut copies) = (&self.head, [const { Vec::new() }; 4]);
+        let [q_copy, k_copy, v_copy, dout_copy] = &mut copies;
+        let q = head.q.slice(&piece.rows, q_copy);
+        let k = head.k.slice(&keys, k_copy);
+        let scale = head.problem.scale() * LOG2_E;
+        times_transposed(&mut weights, K_TILE, scale, q, k);
+        let hidden = head.add_bias(piece, &keys, &mut weights);
+        let dout = self.dout.slice(&piece.rows, dout_copy);
+        let v = head.v.slice(&keys, v_copy);
+        times_transposed(&mut gradients, K_TILE, 1.0, dout, v);
+        let rows = weights
+            .chunks_exact_mut(K_TILE)
+            .zip(gradients.chunks_exact_mut(K_TILE));
+        for (i, (weights, gradients)) in piece.rows.clone().zip(rows) {
+            let (weights, gradients) = (&mut weights[..keys.len()], &mut gradients[..keys.len()]);
+            self.differentiate(i, keys.start, weights, gradients);
+        }
+        each(&Scores {
+            piece,
+            keys,
+            weights: &weights,
+            gradients: &gradients,
+            hidden,
+        });
+    }
+
+    /// Turns the scores of a row into weights, and the gradients of the weights into those of the scores.
+    fn differentiate(&self, i: usize, first: usize, scores: &mut [f32], gradients: &mut [f32]) {
+        let (lse, delta) = (self.lse[i] * LOG2_E, self.delta[i]);
+        for (j, (score, gradient)) in (first..).zip(scores.iter_mut().zip(gradients)) {
+            if *score == MASKED {
+                (*score, *gradient) = (0.0, 0.0);
+                continue;
+            }
+            let weight = (*score - lse).exp2();
+            let factor = self.factor(i, j);
+            // A value that is left out may be infinite.
+            let dweight = if factor == 0.0 {
+                0.0
+            } else {
+                factor * *gradient
+            };
+            *score = factor * weight;
+            *gradient = weight * (dweight - delta);
+        }
+    }
+
+    /// What dropout multiplies a weight by.
+    fn factor(&self, i: usize, j: usize) -> f32 {
+        let Some(dropout) = self.head.problem.dropout() else {
+            return 1.0;
+        };
+        let place = [self.head.batch, self.head.head, i, j];
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "indices are 32-bit, and a factor is rounded"
+        )]
+        let factor = dropout.factor(place.map(|n| n as u32)) as f32;
+        factor
+    }
+}
+
+impl Scores<'_> {
+    /// The gradients of the scores, by query.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        let rows = self.gradients.chunks_exact(K_TILE);
+        let rows = self.piece.rows.clone().zip(rows);
+        rows.map(|(i, row)| (i, &row[..self.keys.len()]))
+    }
+
+    fn matrix<'b>(&self, values: &'b [f32]) -> Matrix<'b> {
+        Matrix {
+            values,
+            rows: self.piece.rows.len(),
+            columns: self.keys.len(),
+            stride: K_TILE,
+        }
+    }
+
+    /// Adds `dSᵀ Q` and `Pᵀ dO`, which begin at the keys of the tile.
+    pub(super) fn add_to_keys(&self, backward: &BackwardHead<'_>, dk: &mut [f32], dv: &mut [f32]) {
+        let [mut q_copy, mut dout_copy] = [const { Vec::new() }; 2];
+        let q = backward.head.q.slice(&self.piece.rows, &mut q_copy);
+        let dout = backward.dout.slice(&self.piece.rows, &mut dout_copy);
+        for (sum, factors, rows) in [(dk, self.gradients, q), (dv, self.weights, dout)] {
+            let factors = self.matrix(factors);
+            if self.hidden && !rows.is_finite() {
+                for_each_visible(factors, |i, j, factor| {
+                    add_row(&mut sum[j * rows.columns..], factor, rows, i);
+                });
+            } else {
+                add_transposed_times(sum, rows.columns, factors, rows);
+            }
+        }
+    }
+
+    /// Adds `dS K`, which begins at the queries of the tile.
+    pub(super) fn add_to_queries(&self, backward: &BackwardHead<'_>, dq: &mut [f32]) {
+        let mut copy = Vec::new();
+        let k = backward.head.k.slice(&self.keys, &mut copy);
+        let gradients = self.matrix(self.gradients);
+        if self.hidden && !k.is_finite() {
+            for_each_visible(gradients, |i, j, gradient| {
+                add_row(&mut dq[i * k.columns..], gradient, k, j);
+            });
+        } else {
+            add_times(dq, k.columns, gradients, k);
+        }
+    }
+}
+
+/// Calls `each` with the place and value of all that is not 0, so that what a mask hides stays hidden if it is infinite.
+fn for_each_visible(factors: Matrix<'_>, mut each: impl FnMut(usize, usize, f32)) {
+    let rows = factors.values.chunks(factors.stride).take(factors.rows);
+    for (i, row) in rows.enumerate() {
+        for (j, &factor) in row[..factors.columns].iter().enumerate() {
+            if factor != 0.0 {
+                each(i, j, factor);
+            }
+        }
+    }
+}
+
+/// `sum += factor · rows[row]`.
+fn add_row(sum: &mut [f32], factor: f32, rows: Matrix<'_>, row: usize) {
+    let values = &rows.values[row * rows.stride..][..rows.columns];
+    for (sum, value) in sum.iter_mut().zip(values) {
+        *sum += factor * value;
+    }
+}
