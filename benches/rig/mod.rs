@@ -9,6 +9,7 @@ pub(crate) mod case;
 pub(crate) mod device;
 #[path = "../../tests/harness/data.rs"]
 pub(crate) mod generator;
+pub(crate) mod gradients;
 pub(crate) mod report;
 pub(crate) mod rounds;
 

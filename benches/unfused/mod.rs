@@ -1,4 +1,4 @@
-//! The opponent: attention in three passes over scores and bias in memory, each `[H, N, N]`.
+//! The opponent: attention in three passes over scores and bias in memory, each `[H, N, N]`, and its gradients in seven more.
 //!
 //! Lengths are multiples of the tiles and constants of the kernels where that is faster, so that it has no bounds to
 //! check. The scores become the weights in place.
@@ -8,6 +8,7 @@
     reason = "each benchmark uses a part, and each is a crate of its own"
 )]
 
+pub(crate) mod backward;
 pub(crate) mod contender;
 mod kernels;
 mod step;
