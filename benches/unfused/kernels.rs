@@ -49,9 +49,10 @@ impl Kernels<'_> {
         scale: f32,
         [square, rows, out]: [&wgpu::Buffer; 3],
     ) -> Step {
-        let (tile, left) = match way {
-            Square::Straight => (&self.tiles.values, STRAIGHT),
-            Square::Transposed => (&self.tiles.transposed, TRANSPOSED),
+        let tile = &self.tiles.values;
+        let left = match way {
+            Square::Straight => STRAIGHT,
+            Square::Transposed => TRANSPOSED,
         };
         let text = format!("{}{left}{VALUES}", self.prelude(tile));
         let buffers = [(1, square), (2, rows), (3, out)];

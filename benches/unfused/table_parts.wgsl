@@ -1,9 +1,10 @@
 // The gradient of the table, in parts of PART rows of a head.
 //   parts[p, b, h] = Σ of dscores[h, i, j] over the part's rows i and the keys j with buckets[i, j] = b
-// Each invocation has a sum for each bucket, in workgroup memory; then an invocation for each bucket adds those up.
-@group(0) @binding(1) var<storage, read> buckets: array<vec4<u32>>; // [N, N / 4]
-@group(0) @binding(2) var<storage, read> dscores: array<vec4<f32>>; // [H, N, N / 4]
-@group(0) @binding(3) var<storage, read_write> parts: array<f32>;   // [N / PART, BUCKETS, H]
+// Each invocation walks down columns, where a bucket lasts for many rows, and has a sum for each bucket in workgroup memory;
+// then an invocation for each bucket adds those up. Numbers one by one: by fours it is slower on Mesa 22.3 and 26.1.
+@group(0) @binding(1) var<storage, read> buckets: array<u32>;       // [N, N]
+@group(0) @binding(2) var<storage, read> dscores: array<f32>;       // [H, N, N]
+@group(0) @binding(3) var<storage, read_write> parts: array<f32>; // [N / PART, BUCKETS, H]
 
 const THREADS = 64u;
 var<workgroup> sums: array<f32, BUCKETS * THREADS>;
@@ -16,15 +17,23 @@ fn table_parts(
     for (var b = 0u; b < BUCKETS; b++) {
         sums[b * THREADS + local] = 0.0;
     }
-    let first = group.x * PART * (N / 4u);
-    let head = group.y * N * (N / 4u);
-    for (var e = local; e < PART * (N / 4u); e += THREADS) {
-        let at = buckets[first + e] * THREADS + local;
-        let score = dscores[head + first + e];
-        sums[at.x] += score.x;
-        sums[at.y] += score.y;
-        sums[at.z] += score.z;
-        sums[at.w] += score.w;
+    let first = group.x * PART * N;
+    let head = group.y * N * N;
+    for (var column = local; column < N; column += THREADS) {
+        var bucket = buckets[first + column];
+        var run = 0.0;
+        for (var i = 0u; i < PART; i++) {
+            let at = first + i * N + column;
+            let next = buckets[at];
+            // Taken once; a loop, because Mesa 22.3 would run a branch whether a lane takes it or not.
+            while next != bucket {
+                sums[bucket * THREADS + local] += run;
+                bucket = next;
+                run = 0.0;
+            }
+            run += dscores[head + at];
+        }
+        sums[bucket * THREADS + local] += run;
     }
     workgroupBarrier();
     for (var b = local; b < BUCKETS; b += THREADS) {

@@ -12,12 +12,11 @@ pub(crate) struct Tile {
     pub(crate) chunk: u32,
 }
 
-/// The tiles of the products over features, with a square matrix and with its transpose, and the most threads of a row of the softmax.
+/// The tiles of the products over the features and of those with a square matrix, and the most threads of a row of the softmax.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tiles {
     pub(crate) scores: Tile,
     pub(crate) values: Tile,
-    pub(crate) transposed: Tile,
     pub(crate) softmax: u32,
 }
 
@@ -26,22 +25,15 @@ pub(crate) const TILES: Tiles = Tiles {
     scores: Tile {
         tx: 8,
         ty: 8,
-        rows4: 2,
+        rows4: 4,
         columns4: 2,
         chunk: 32,
     },
     values: Tile {
-        tx: 8,
+        tx: 4,
         ty: 8,
         rows4: 4,
-        columns4: 2,
-        chunk: 16,
-    },
-    transposed: Tile {
-        tx: 8,
-        ty: 8,
-        rows4: 4,
-        columns4: 2,
+        columns4: 4,
         chunk: 16,
     },
     softmax: 16,
