@@ -10,7 +10,7 @@ use criterion::{BenchmarkGroup, Criterion, Throughput};
 use relattn::{IndexFormat, wgpu};
 use rig::case::{Case, T5};
 use rig::device::Rig;
-use unfused::contender::{Contender, Resident, contenders, index};
+use unfused::contender::{Resident, contenders, index};
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -86,8 +86,7 @@ fn forward(criterion: &mut Criterion, rig: &Rig, case: &Case) {
     let mut group = criterion.benchmark_group(format!("forward/{}", case.n));
     group.throughput(Throughput::Elements(case.problem(T5).cost().flops));
     for contender in &contenders(&resident) {
-        let Contender { name, .. } = contender;
-        sample(&mut group, name, || contender.time());
+        sample(&mut group, contender.name, || contender.time());
     }
     group.finish();
 }

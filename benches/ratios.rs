@@ -6,7 +6,8 @@ mod unfused;
 
 use rig::case::Case;
 use rig::device::Rig;
-use rig::report::{heading, load, median};
+use rig::report::{heading, load};
+use rig::rounds::Rounds;
 use unfused::contender::{Resident, contenders};
 
 /// What is divided by what.
@@ -25,43 +26,8 @@ fn main() {
     for n in rig::lengths() {
         let case = Case::new(n);
         let resident = Resident::new(&rig, &case);
-        let contenders = contenders(&resident);
-        let rounds = if rig::quick() { 1 } else { 11 };
-        let times: Vec<Vec<f64>> = (0..rounds)
-            .map(|_| {
-                contenders
-                    .iter()
-                    .map(|one| 1e3 * one.time().as_secs_f64())
-                    .collect()
-            })
-            .collect();
-        let names: Vec<_> = contenders.iter().map(|one| one.name).collect();
-        print!("{}", table(n, &names, &times));
+        let rounds = Rounds::run(&contenders(&resident));
+        print!("{}", rounds.table(n, &PAIRS));
     }
     println!("load afterwards: {}", load());
-}
-
-/// A line for each pair.
-fn table(n: u32, names: &[&str], times: &[Vec<f64>]) -> String {
-    let column = |wanted: &str| names.iter().position(|&name| name == wanted);
-    let of = |column: usize| median(times.iter().map(|round| round[column]).collect());
-    let mut text = format!(
-        "\nN = {n}, rounds: {}\n{:<20} {:>9}   {:<20} {:>9} {:>8}\n",
-        times.len(),
-        "A",
-        "ms",
-        "B",
-        "ms",
-        "A / B"
-    );
-    for (a, b) in PAIRS {
-        let (x, y) = (column(a).expect(a), column(b).expect(b));
-        let ratio = median(times.iter().map(|round| round[x] / round[y]).collect());
-        text += &format!(
-            "{a:<20} {:>9.2}   {b:<20} {:>9.2} {ratio:>8.3}\n",
-            of(x),
-            of(y)
-        );
-    }
-    text
 }

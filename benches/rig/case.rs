@@ -14,7 +14,7 @@ pub(crate) const T5: Bias = Bias::Relative(RelativeBuckets::t5_encoder());
 const TOLERANCE: f32 = 5e-6;
 
 /// The data of one length.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) n: u32,
     pub(crate) q: Vec<f32>,

@@ -1,4 +1,4 @@
-//! What both benchmarks share: a device, the data, and contenders that are checked before they are timed.
+//! What the benchmarks share: a device, the data, and contenders that are checked before they are timed.
 
 #![allow(
     dead_code,
@@ -9,7 +9,9 @@ pub(crate) mod case;
 pub(crate) mod device;
 #[path = "../../tests/harness/data.rs"]
 pub(crate) mod generator;
+pub(crate) mod gradients;
 pub(crate) mod report;
+pub(crate) mod rounds;
 
 /// Whether to run everything once at a small size: always but under `cargo bench`.
 pub(crate) fn quick() -> bool {

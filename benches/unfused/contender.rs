@@ -10,6 +10,7 @@ use relattn::{Bias, IndexFormat, wgpu};
 use super::{Operands, Sizes, TILES, Unfused};
 use crate::rig::case::{Case, HEAD_DIM, HEADS, SCALE, T5, assert_close};
 use crate::rig::device::Rig;
+use crate::rig::rounds::Contender;
 
 const INDEXED: Bias = Bias::Indexed {
     rows: 32,
@@ -17,18 +18,6 @@ const INDEXED: Bias = Bias::Indexed {
     each_sequence: false,
     format: IndexFormat::U8,
 };
-
-/// A name and what runs it once and says how long that took.
-pub(crate) struct Contender<'a> {
-    pub(crate) name: &'static str,
-    run: Box<dyn Fn() -> Duration + 'a>,
-}
-
-impl Contender<'_> {
-    pub(crate) fn time(&self) -> Duration {
-        (self.run)()
-    }
-}
 
 /// The buffers of a case.
 #[derive(Debug)]
@@ -83,26 +72,36 @@ impl<'a> Resident<'a> {
             .expect("a bound pass");
         let rig = self.rig;
         let run = move || rig.time(|encoder| bound.encode(encoder));
-        self.checked(name, Box::new(run), expected)
+        self.checked(name, run, expected)
     }
 
-    /// The passes of the baseline, with its bias matrix made now.
-    fn baseline(&self) -> Rc<Unfused> {
-        let sizes = Sizes {
+    /// The baseline's sizes.
+    pub(crate) fn sizes(&self) -> Sizes {
+        Sizes {
             heads: HEADS,
             n: self.case.n,
             head_dim: HEAD_DIM,
+            buckets: 32,
             scale: SCALE,
-        };
-        let operands = Operands {
+        }
+    }
+
+    /// The baseline's operands.
+    pub(crate) fn unfused_operands(&self) -> Operands<'_> {
+        Operands {
             q: &self.q,
             k: &self.k,
             v: &self.v,
             buckets: &self.words,
             table: &self.table,
             out: &self.out,
-        };
-        let unfused = Unfused::new(self.rig.context.device(), sizes, &TILES, &operands);
+        }
+    }
+
+    /// The passes of the baseline, with its bias matrix made now.
+    fn baseline(&self) -> Rc<Unfused> {
+        let device = self.rig.context.device();
+        let unfused = Unfused::new(device, self.sizes(), &TILES, &self.unfused_operands());
         self.rig.time(|encoder| unfused.encode_bias(encoder));
         Rc::new(unfused)
     }
@@ -110,7 +109,7 @@ impl<'a> Resident<'a> {
     fn unfused(&self, unfused: Rc<Unfused>, expected: &[f32]) -> Contender<'_> {
         let rig = self.rig;
         let run = move || rig.time(|encoder| unfused.encode(encoder));
-        self.checked("unfused", Box::new(run), expected)
+        self.checked("unfused", run, expected)
     }
 
     fn unfused_rebuilding(&self, unfused: Rc<Unfused>, expected: &[f32]) -> Contender<'_> {
@@ -121,19 +120,19 @@ impl<'a> Resident<'a> {
                 unfused.encode(encoder);
             })
         };
-        self.checked("unfused, new bias", Box::new(run), expected)
+        self.checked("unfused, new bias", run, expected)
     }
 
     fn checked<'b>(
         &self,
         name: &'static str,
-        run: Box<dyn Fn() -> Duration + 'b>,
+        run: impl Fn() -> Duration + 'b,
         expected: &[f32],
     ) -> Contender<'b> {
         self.rig.clear(&self.out);
         run();
         assert_close(name, &self.rig.read(&self.out), expected);
-        Contender { name, run }
+        Contender::new(name, run)
     }
 }
 
@@ -179,8 +178,5 @@ fn tiled(case: &Case) -> Contender<'_> {
         std::hint::black_box(outputs.expect("valid inputs"));
         took
     };
-    Contender {
-        name: "cpu::Tiled",
-        run: Box::new(run),
-    }
+    Contender::new("cpu::Tiled", run)
 }

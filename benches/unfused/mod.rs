@@ -1,79 +1,28 @@
-//! The opponent: attention in three passes over scores and bias in memory, each `[H, N, N]`.
+//! The opponent: attention in three passes over scores and bias in memory, each `[H, N, N]`, and its gradients in seven more.
 //!
 //! Lengths are multiples of the tiles and constants of the kernels where that is faster, so that it has no bounds to
 //! check. The scores become the weights in place.
 
+#![allow(
+    dead_code,
+    reason = "each benchmark uses a part, and each is a crate of its own"
+)]
+
+pub(crate) mod backward;
 pub(crate) mod contender;
+mod kernels;
+mod step;
+mod tile;
 
 use relattn::wgpu;
-use wgpu::util::DeviceExt;
 
-const PRODUCT: &str = include_str!("product.wgsl");
+use kernels::{Kernels, Square};
+use step::{Step, encode};
+pub(crate) use tile::{TILES, Tiles};
+
 const SCORES: &str = include_str!("scores.wgsl");
 const SOFTMAX: &str = include_str!("softmax.wgsl");
-const VALUES: &str = include_str!("values.wgsl");
 const BIAS_MATRIX: &str = include_str!("bias_matrix.wgsl");
-
-/// The tile of a matrix product; rows and columns of a thread in fours.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Tile {
-    pub(crate) tx: u32,
-    pub(crate) ty: u32,
-    pub(crate) rows4: u32,
-    pub(crate) columns4: u32,
-    pub(crate) chunk: u32,
-}
-
-/// The tiles of the two products, and the most threads of a row of the softmax.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Tiles {
-    pub(crate) scores: Tile,
-    pub(crate) values: Tile,
-    pub(crate) softmax: u32,
-}
-
-/// The fastest on Mesa's software Vulkan of those tried; the README lists them.
-pub(crate) const TILES: Tiles = Tiles {
-    scores: Tile {
-        tx: 8,
-        ty: 8,
-        rows4: 2,
-        columns4: 2,
-        chunk: 32,
-    },
-    values: Tile {
-        tx: 8,
-        ty: 8,
-        rows4: 4,
-        columns4: 2,
-        chunk: 16,
-    },
-    softmax: 16,
-};
-
-impl Tile {
-    const fn rows(&self) -> u32 {
-        4 * self.rows4 * self.ty
-    }
-
-    const fn columns(&self) -> u32 {
-        4 * self.columns4 * self.tx
-    }
-
-    fn prelude(&self, head_dim: u32) -> String {
-        let Self {
-            tx,
-            ty,
-            rows4,
-            columns4,
-            chunk,
-        } = self;
-        format!(
-            "const TX = {tx}u;\nconst TY = {ty}u;\nconst ROWS4 = {rows4}u;\nconst COLUMNS4 = {columns4}u;\n\
-             const CHUNK = {chunk}u;\nconst HEAD_DIM = {head_dim}u;\n{PRODUCT}"
-        )
-    }
-}
 
 /// The sizes of a run: one sequence, as many keys as queries.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +30,8 @@ pub(crate) struct Sizes {
     pub(crate) heads: u32,
     pub(crate) n: u32,
     pub(crate) head_dim: u32,
+    /// Rows of the table.
+    pub(crate) buckets: u32,
     pub(crate) scale: f32,
 }
 
@@ -96,19 +47,13 @@ pub(crate) struct Operands<'a> {
     pub(crate) out: &'a wgpu::Buffer,
 }
 
-/// A compiled kernel with its buffers.
-#[derive(Debug)]
-struct Step {
-    pipeline: wgpu::ComputePipeline,
-    group: wgpu::BindGroup,
-    workgroups: [u32; 3],
-}
-
-/// The bound passes.
+/// The bound passes of the forward direction.
 #[derive(Debug)]
 pub(crate) struct Unfused {
     bias: Step,
     passes: [Step; 3],
+    /// `[H, N, N]`, what the softmax leaves.
+    weights: wgpu::Buffer,
 }
 
 impl Unfused {
@@ -119,67 +64,22 @@ impl Unfused {
         tiles: &Tiles,
         operands: &Operands<'_>,
     ) -> Self {
-        let Sizes {
-            heads, n, head_dim, ..
-        } = sizes;
-        for (size, tile) in [
-            (n, tiles.scores.rows()),
-            (n, tiles.scores.columns()),
-            (n, tiles.values.rows()),
-            (head_dim, tiles.values.columns()),
-        ] {
-            assert!(size.is_multiple_of(tile), "{size} is no multiple of {tile}");
-        }
-        let matrix = || square(device, sizes);
-        let (scores, bias) = (matrix(), matrix());
-        let params = params(device, sizes);
-        let step = |label, text: &str, buffers: &[_], workgroups| {
-            Step::new(device, label, text, buffers, workgroups)
+        let kernels = Kernels {
+            device,
+            sizes,
+            tiles,
         };
-        let prelude = tiles.scores.prelude(head_dim);
-        let threads = tiles.softmax.min(n / 4);
+        let n = sizes.n;
+        let (scores, bias) = (kernels.square(), kernels.square());
         Self {
-            bias: step(
+            bias: kernels.plain(
                 "bias matrix",
-                &format!("const N = {n}u;\nconst HEADS = {heads}u;\n{BIAS_MATRIX}"),
+                BIAS_MATRIX,
                 &[(1, operands.buckets), (2, operands.table), (3, &bias)],
                 [(n * n / 4).div_ceil(64), 1, 1],
             ),
-            passes: [
-                step(
-                    "scores",
-                    &(prelude + SCORES),
-                    &[
-                        (0, &params),
-                        (1, operands.q),
-                        (2, operands.k),
-                        (3, &bias),
-                        (4, &scores),
-                    ],
-                    [n / tiles.scores.columns(), n / tiles.scores.rows(), heads],
-                ),
-                step(
-                    "softmax",
-                    &format!("const N = {n}u;\nconst THREADS = {threads}u;\n{SOFTMAX}"),
-                    &[(1, &scores)],
-                    [1, n, heads],
-                ),
-                step(
-                    "values",
-                    &(tiles.values.prelude(head_dim) + VALUES),
-                    &[
-                        (0, &params),
-                        (1, &scores),
-                        (2, operands.v),
-                        (3, operands.out),
-                    ],
-                    [
-                        head_dim / tiles.values.columns(),
-                        n / tiles.values.rows(),
-                        heads,
-                    ],
-                ),
-            ],
+            passes: passes(&kernels, operands, &bias, &scores),
+            weights: scores,
         }
     }
 
@@ -194,78 +94,30 @@ impl Unfused {
     }
 }
 
-fn encode(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) {
-    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-    for step in steps {
-        let [x, y, z] = step.workgroups;
-        pass.set_pipeline(&step.pipeline);
-        pass.set_bind_group(0, &step.group, &[]);
-        pass.dispatch_workgroups(x, y, z);
-    }
-}
-
-fn square(device: &wgpu::Device, sizes: Sizes) -> wgpu::Buffer {
-    device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("[H, N, N]"),
-        size: 4 * u64::from(sizes.heads) * u64::from(sizes.n) * u64::from(sizes.n),
-        usage: wgpu::BufferUsages::STORAGE,
-        mapped_at_creation: false,
-    })
-}
-
-fn params(device: &wgpu::Device, sizes: Sizes) -> wgpu::Buffer {
-    device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-        label: Some("unfused params"),
-        contents: bytemuck::cast_slice(&[sizes.n, sizes.scale.to_bits(), 0, 0]),
-        usage: wgpu::BufferUsages::UNIFORM,
-    })
-}
-
-impl Step {
-    fn new(
-        device: &wgpu::Device,
-        label: &str,
-        text: &str,
-        buffers: &[(u32, &wgpu::Buffer)],
-        workgroups: [u32; 3],
-    ) -> Self {
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(label),
-            source: wgpu::ShaderSource::Wgsl(text.into()),
-        };
-        let checks = wgpu::ShaderRuntimeChecks::unchecked();
-        #[expect(
-            unsafe_code,
-            reason = "the fused pass runs without checks too; whole tiles only, whose rows and columns lie in the buffers"
-        )]
-        let module = unsafe { device.create_shader_module_trusted(descriptor, checks) };
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(label),
-            layout: None,
-            module: &module,
-            entry_point: None,
-            compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: false,
-                ..Default::default()
-            },
-            cache: None,
-        });
-        let entries: Vec<_> = buffers
-            .iter()
-            .map(|&(binding, buffer)| wgpu::BindGroupEntry {
-                binding,
-                resource: buffer.as_entire_binding(),
-            })
-            .collect();
-        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(label),
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
-        Self {
-            pipeline,
-            group,
-            workgroups,
-        }
-    }
+fn passes(
+    kernels: &Kernels<'_>,
+    operands: &Operands<'_>,
+    bias: &wgpu::Buffer,
+    scores: &wgpu::Buffer,
+) -> [Step; 3] {
+    let Sizes {
+        heads, n, scale, ..
+    } = kernels.sizes;
+    let Operands { q, k, v, out, .. } = *operands;
+    let threads = kernels.tiles.softmax.min(n / 4);
+    [
+        kernels.features(
+            "scores",
+            SCORES,
+            scale,
+            &[(1, q), (2, k), (3, bias), (4, scores)],
+        ),
+        kernels.plain(
+            "softmax",
+            &format!("const THREADS = {threads}u;\n{SOFTMAX}"),
+            &[(1, scores)],
+            [1, n, heads],
+        ),
+        kernels.values("values", Square::Straight, 1.0, [scores, v, out]),
+    ]
 }

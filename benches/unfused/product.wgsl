@@ -1,4 +1,4 @@
-// The matrix product that both products of the baseline share: sums += left · right, a CHUNK of the inner dimension at a time.
+// The matrix product that all products of the baseline share: sums += left · right, a CHUNK of the inner dimension at a time.
 //   for each chunk:
 //       stage left and right in workgroup memory, each with the inner dimension outermost
 //       for c in chunk: sums += outer product of this thread's rows of left[c] and columns of right[c]
@@ -13,7 +13,7 @@ var<private> sums: array<array<vec4<f32>, COLUMNS4>, 4u * ROWS4>;
 
 struct Params {
     n: u32,     // rows of q, k and v; a multiple of every tile
-    scale: f32, // of q · k
+    scale: f32, // of the product
 }
 @group(0) @binding(0) var<uniform> params: Params;
 

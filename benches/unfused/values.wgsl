@@ -1,7 +1,8 @@
-// Third pass of the baseline, linked with product.wgsl.
-//   out[h, i, d] = Σ_j weights[h, i, j] · v[h, j, d]
-@group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;   // [H, N, N / 4]
-@group(0) @binding(2) var<storage, read> v: array<vec4<f32>>;         // [H, N, D / 4]
+// The products with a square matrix, which are the output and the gradients of q, k and v; linked behind product.wgsl and
+// either straight.wgsl or transposed.wgsl.
+//   straight:   out[h, i, d] = scale · Σ_j square[h, i, j] · rows[h, j, d]
+//   transposed: out[h, j, d] = scale · Σ_i square[h, i, j] · rows[h, i, d]
+@group(0) @binding(2) var<storage, read> rows: array<vec4<f32>>;      // [H, N, D / 4]
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>; // [H, N, D / 4]
 
 const D4 = HEAD_DIM / 4u;
@@ -14,27 +15,21 @@ fn values_pass(
 ) {
     let x = local % TX;
     let y = local / TX % TY;
-    let n4 = params.n / 4u;
-    let first_row = group.z * params.n + 4u * LEFT * group.y;
-    for (var first = 0u; first < n4; first += CHUNK4) {
+    for (var first = 0u; first < params.n / 4u; first += CHUNK4) {
         workgroupBarrier();
-        for (var e = local; e < LEFT * CHUNK4; e += THREADS) {
-            let at = (first_row + e / CHUNK4 * 4u) * n4 + first + e % CHUNK4;
-            put_left(4u * (e % CHUNK4), e / CHUNK4,
-                mat4x4(weights[at], weights[at + n4], weights[at + 2u * n4], weights[at + 3u * n4]));
-        }
+        stage_left(group, local, first);
         for (var e = local; e < RIGHT * CHUNK; e += THREADS) {
-            let key = group.z * params.n + 4u * first + e / RIGHT;
-            right[e] = v[key * D4 + RIGHT * group.x + e % RIGHT];
+            let row = group.z * params.n + 4u * first + e / RIGHT;
+            right[e] = rows[row * D4 + RIGHT * group.x + e % RIGHT];
         }
         workgroupBarrier();
         add_chunk(x, y);
     }
     for (var m = 0u; m < ROWS4; m++) {
         for (var r = 0u; r < 4u; r++) {
-            let row = first_row + 4u * (y + TY * m) + r;
+            let row = group.z * params.n + 4u * (LEFT * group.y + y + TY * m) + r;
             for (var n = 0u; n < COLUMNS4; n++) {
-                out[row * D4 + RIGHT * group.x + x + TX * n] = sums[4u * m + r][n];
+                out[row * D4 + RIGHT * group.x + x + TX * n] = params.scale * sums[4u * m + r][n];
             }
         }
     }
