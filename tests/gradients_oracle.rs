@@ -6,8 +6,8 @@ use harness::data::{Data, values};
 use harness::elements;
 use relattn::cpu::{AttentionGradient, ExactGradients, Oracle, Outputs};
 use relattn::{
-    Bias, Bits, Direction, IndexFormat, InputError, Kerple, Layout, Mask, Packed, Paged, Problem,
-    ProblemBuilder, RelativeBuckets, Shape, Tensor, Window,
+    Bias, Bits, Direction, Dropout, IndexFormat, InputError, Kerple, Layout, Mask, Packed, Paged,
+    Problem, ProblemBuilder, RelativeBuckets, Shape, Tensor, Window,
 };
 
 /// Two sequences of unlike numbers of queries and keys, two query heads to a key head.
@@ -277,6 +277,30 @@ fn of_tensors_with_gaps() {
             .expect("a tensor with a layout");
     }
     check("gaps", builder);
+}
+
+#[test]
+fn with_dropout() {
+    let dropout = Dropout {
+        probability: 0.4,
+        seed: 0x0123_4567_89ab_cdef,
+    };
+    let sum = builder(SHAPE, &[T5, FIRE]).gated(true).dropout(dropout);
+    check("dropout", sum.mask(Mask::CAUSAL).query_offset(2));
+    let packed = Mask {
+        packed: Some(Packed { sequences: 3 }),
+        ..Mask::NONE
+    };
+    let one = Shape {
+        batch: 1,
+        q_len: 21,
+        k_len: 19,
+        ..SHAPE
+    };
+    check(
+        "dropout, packed",
+        builder(one, &[T5]).dropout(dropout).mask(packed),
+    );
 }
 
 fn gradients(problem: &Problem, data: &Data) -> ExactGradients {

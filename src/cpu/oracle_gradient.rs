@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::gradients::{length, validate, validate_outputs};
-use super::oracle::{kv_head, scores};
+use super::oracle::{factor, kv_head, scores};
 use super::oracle_parameters::{biases_by_offset, for_each_parameter};
 use super::{AttentionGradient, Gradients, Inputs, Oracle, Outputs};
 use crate::{InputError, Layout, Problem, Tensor};
@@ -191,7 +191,7 @@ fn seen(
     let maximum = only_scores.clone().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = only_scores.map(|score| (score - maximum).exp()).sum();
     let seen = scores.iter().map(|&(j, score)| {
-        let factor = dropout_factor(problem, [b, head, i, j]);
+        let factor = factor(problem, [b, head, i, j]);
         let value = &inputs.v[v.start(b, kv_head(problem, head), j)..];
         let product = dout.iter().zip(value);
         Seen {
@@ -210,12 +210,6 @@ fn seen(
         }
     });
     seen.collect()
-}
-
-fn dropout_factor(problem: &Problem, place: [usize; 4]) -> f64 {
-    problem.dropout().map_or(1.0, |dropout| {
-        dropout.factor(place.map(|n| u32::try_from(n).unwrap_or(u32::MAX)))
-    })
 }
 
 fn add_scaled(sum: &mut [f64], factor: f64, values: &[f32]) {

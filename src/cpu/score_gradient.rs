@@ -84,14 +84,32 @@ impl BackwardHead<'_> {
 
     /// Turns the scores of a row into weights, and the gradients of the weights into those of the scores.
     fn differentiate(&self, i: usize, first: usize, scores: &mut [f32], gradients: &mut [f32]) {
+        let Some(dropout) = self.head.problem.dropout() else {
+            return self.with_factors(i, std::iter::repeat(1.0), scores, gradients);
+        };
+        let place = [self.head.batch, self.head.head, i, first];
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "lengths are 32-bit, and so is what they bound"
+        )]
+        let place = place.map(|n| n as u32);
+        self.with_factors(i, dropout.factors(place), scores, gradients);
+    }
+
+    fn with_factors(
+        &self,
+        i: usize,
+        factors: impl Iterator<Item = f32>,
+        scores: &mut [f32],
+        gradients: &mut [f32],
+    ) {
         let (lse, delta) = (self.lse[i] * LOG2_E, self.delta[i]);
-        for (j, (score, gradient)) in (first..).zip(scores.iter_mut().zip(gradients)) {
+        for ((score, gradient), factor) in scores.iter_mut().zip(gradients).zip(factors) {
             if *score == MASKED {
                 (*score, *gradient) = (0.0, 0.0);
                 continue;
             }
             let weight = (*score - lse).exp2();
-            let factor = self.factor(i, j);
             // A value that is left out may be infinite.
             let dweight = if factor == 0.0 {
                 0.0
@@ -101,20 +119,6 @@ impl BackwardHead<'_> {
             *score = factor * weight;
             *gradient = weight * (dweight - delta);
         }
-    }
-
-    /// What dropout multiplies a weight by.
-    fn factor(&self, i: usize, j: usize) -> f32 {
-        let Some(dropout) = self.head.problem.dropout() else {
-            return 1.0;
-        };
-        let place = [self.head.batch, self.head.head, i, j];
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "indices are 32-bit, and a factor is rounded"
-        )]
-        let factor = dropout.factor(place.map(|n| n as u32)) as f32;
-        factor
     }
 }
 

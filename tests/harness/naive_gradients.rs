@@ -3,7 +3,7 @@
 use relattn::cpu::{Gradients, Inputs, Oracle, Outputs};
 use relattn::{Bias, Kerple, Problem, Tensor};
 
-use super::compare::{kv_head, naive, offset, position, row, scores, single, term};
+use super::compare::{factor, kv_head, naive, offset, position, row, scores, single, term};
 use super::data::{elements, round};
 
 /// A backward pass by its definition, from the naive output in the type of the problem.
@@ -139,14 +139,6 @@ fn add_query(
 fn row_number(problem: &Problem, [b, head, i]: [usize; 3]) -> usize {
     let shape = problem.shape();
     (b * shape.heads as usize + head) * shape.q_len as usize + i
-}
-
-fn factor(problem: &Problem, place: [usize; 4]) -> f32 {
-    let place = place.map(|n| u32::try_from(n).expect("a small index"));
-    #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
-    problem
-        .dropout()
-        .map_or(1.0, |dropout| dropout.factor(place) as f32)
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
