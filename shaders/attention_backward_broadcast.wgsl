@@ -8,7 +8,8 @@
 //
 // 1. The slot `owner` says which side that is. A row of a side has features 0, q or k, and features 1, dO or v.
 // 2. All else as in `attention_forward_broadcast.wgsl`: registers, shuffles, any subgroup of LANES to WORKGROUP lanes, no barrier. But
-//    rows of a subgroup go by lane here, and a lane keeps its row of the other side, which the sums read again.
+//    eight lanes, an octet, own 8 · ROWS neighbouring rows, lane by lane and then r by r, and pass on biases among themselves; and a
+//    lane keeps its row of the other side, which the sums read again.
 const LANES = 8u;
 const WORKGROUP = 32u;
 const OWN = WORKGROUP * ROWS;
@@ -22,10 +23,12 @@ const VALUE_BLOCKS = (VALUE_DIM + 4u * VALUE_BLOCK - 1u) / (4u * VALUE_BLOCK);
 const PADDED = HEAD_DIM % 4u != 0u;
 const VALUE_PADDED = VALUE_DIM % 4u != 0u;
 
-var<private> lane: u32;            // in the subgroup
-var<private> lanes: u32;           // of the subgroup
+const lanes = LANES; // that pass on biases
+
+var<private> lane: u32;            // in the octet
 var<private> row_in_subgroup: u32; // the lane
-var<private> subgroup_first: u32;  // invocation of the workgroup
+var<private> octet_first: u32;     // lane of the subgroup
+var<private> octet: u32;           // of the workgroup
 var<private> other_first: u32;     // row of the other side
 var<private> own: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
 var<private> own_values: array<array<array<vec4<f32>, ROWS>, VALUE_BLOCK>, VALUE_BLOCKS>;
@@ -45,7 +48,7 @@ var<private> other_bias_rows: array<RowBias, LANES>;
 var<private> other_statistics: array<vec2<f32>, LANES>;
 
 fn own_row(r: u32) -> u32 {
-    return r * WORKGROUP + subgroup_first + lane;
+    return (octet * ROWS + r) * LANES + lane;
 }
 
 fn read_own() {
@@ -74,7 +77,7 @@ fn read_others(hides: bool) {
         for (var c = 0u; c < BLOCK; c++) {
             let d = 4u * (b * BLOCK + c);
             if d < HEAD_DIM {
-                others[b][c] = without_infinity(load_other(0u, lane % LANES, d), hides);
+                others[b][c] = without_infinity(load_other(0u, lane, d), hides);
             }
         }
     }
@@ -82,7 +85,7 @@ fn read_others(hides: bool) {
         for (var c = 0u; c < VALUE_BLOCK; c++) {
             let d = 4u * (b * VALUE_BLOCK + c);
             if d < VALUE_DIM {
-                other_values[b][c] = without_infinity(load_other(1u, lane % LANES, d), hides);
+                other_values[b][c] = without_infinity(load_other(1u, lane, d), hides);
             }
         }
     }
@@ -90,8 +93,8 @@ fn read_others(hides: bool) {
 
 // What a tile needs of its queries, where they are the other side.
 fn read_other_rows() {
-    let bias = row_bias(lane % LANES);
-    let own_statistics = statistics_of(place.q_first + lane % LANES);
+    let bias = row_bias(lane);
+    let own_statistics = statistics_of(place.q_first + lane);
     for (var e = 0u; e < LANES; e++) {
         other_bias_rows[e] = RowBias(subgroupShuffle(bias.gate, e), subgroupShuffle(bias.normalizer, e));
         other_statistics[e] = subgroupShuffle(own_statistics, e);
@@ -216,11 +219,10 @@ fn add_bends() {
 // The bits of a row's weights that dropout keeps. Eight lanes own eight keys, and meet eight queries: each lane asks for one of them.
 fn find_kept(r: u32) {
     if OWNS_KEYS {
-        let octet = lane / LANES * LANES;
-        let bits = kept_bits(place.q_first + lane % LANES, place.k_first + own_row(r) - lane % LANES);
+        let bits = kept_bits(place.q_first + lane, place.k_first + own_row(r) - lane);
         kept_of_row[r] = 0u;
         for (var e = 0u; e < LANES; e++) {
-            kept_of_row[r] |= (subgroupShuffle(bits, octet + e) >> (lane % LANES) & 1u) << e;
+            kept_of_row[r] |= (subgroupShuffle(bits, octet_first + e) >> lane & 1u) << e;
         }
     } else {
         kept_of_row[r] = kept_bits(place.q_first + own_row(r), place.k_first);
@@ -355,12 +357,11 @@ fn attention_backward_broadcast(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
     @builtin(subgroup_invocation_id) subgroup_lane: u32,
-    @builtin(subgroup_size) subgroup_size: u32,
 ) {
-    lane = subgroup_lane;
-    lanes = subgroup_size;
+    lane = subgroup_lane % LANES;
     row_in_subgroup = lane;
-    subgroup_first = subgroupMin(local);
+    octet_first = subgroup_lane - lane;
+    octet = (subgroupMin(local) + subgroup_lane) / LANES;
     own_placed(group);
     offset_gradient_begin(group, local);
     score_gradient_begin(group, local);

@@ -22,6 +22,7 @@ const VALUE_BLOCKS = (VALUE_DIM + 4u * VALUE_BLOCK - 1u) / (4u * VALUE_BLOCK);
 const PADDED = HEAD_DIM % 4u != 0u;
 const VALUE_PADDED = VALUE_DIM % 4u != 0u;
 
+const octet_first = 0u;           // the whole subgroup passes on biases
 var<private> lane: u32;           // in the subgroup
 var<private> lanes: u32;          // of the subgroup
 var<private> row_in_subgroup: u32;

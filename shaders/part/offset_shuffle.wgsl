@@ -1,4 +1,5 @@
 // Slot `offset`: one number per head and clamped offset, times log2(e), read once for a subgroup.
+// In a pass that lets eight lanes, and no more, pass them on, `lanes` is 8 and `octet_first` their first.
 //   row i of the subgroup's rows i₀, i₀ + 1, … needs offsets o − (i − i₀) + e for its keys e, o being that of i₀ and key 0: the
 //   lanes + LANES − 1 numbers that all of them need are read by two loads a lane, and passed on by shuffles
 // Tiles of one number are no exception: a branch costs a processor that plays the GPU more than it saves.
@@ -36,5 +37,5 @@ fn offset_strip(r: u32, row: u32) -> vec2<f32> {
 }
 
 fn offset_of(row: u32, slot: u32, strip: vec2<f32>) -> f32 {
-    return subgroupShuffle(select(strip.y, strip.x, lane >= slot), (lanes - 1u + slot - row_in_subgroup) & (lanes - 1u));
+    return subgroupShuffle(select(strip.y, strip.x, lane >= slot), octet_first + ((lanes - 1u + slot - row_in_subgroup) & (lanes - 1u)));
 }

@@ -1,6 +1,6 @@
-// Slot `offset`, where keys own: one number per head and clamped offset, times log2(e), read once for a subgroup.
-//   key j of the subgroup's keys j₀, j₀ + 1, … needs offsets o + (j − j₀) − e for its queries e, o being that of j₀ and query 0: the
-//   lanes + LANES − 1 numbers that all of them need are read by two loads a lane, and passed on by shuffles
+// Slot `offset`, where keys own: one number per head and clamped offset, times log2(e), read once for eight lanes.
+//   key j of their keys j₀, j₀ + 1, … needs offsets o + (j − j₀) − e for its queries e, o being that of j₀ and query 0: the 15 numbers
+//   that all of them need are read by two loads a lane, and passed on by shuffles
 const constant_offset = 0.0;
 
 fn offset_prepare(local: u32) {}
@@ -15,13 +15,13 @@ fn offset_bias(offset: i32) -> f32 {
     return offset_number(row + u32(clamp(offset, -radius, radius) + radius));
 }
 
-// This lane's share: of offsets o − (LANES − 1) + l and, behind those of all lanes, o − (LANES − 1) + lanes + l. `key` is its own.
+// This lane's share: of offsets o − 7 + l and o + 1 + l. `key` is its own.
 fn offset_strip(r: u32, key: u32) -> vec2<f32> {
     let first = i32(place.k_first + key) - i32(place.q_first) - place.shift - i32(LANES - 1u);
-    return vec2(offset_bias(first), offset_bias(first + i32(lanes)));
+    return vec2(offset_bias(first), offset_bias(first + i32(LANES)));
 }
 
 fn offset_of(query: u32, slot: u32, strip: vec2<f32>) -> f32 {
     let share = select(strip.y, strip.x, lane + query >= LANES - 1u);
-    return subgroupShuffle(share, (lane + LANES - 1u - query) & (lanes - 1u));
+    return subgroupShuffle(share, octet_first + ((lane + LANES - 1u - query) & (LANES - 1u)));
 }
