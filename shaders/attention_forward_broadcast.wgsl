@@ -34,6 +34,7 @@ var<private> sum: array<f32, ROWS>;
 var<private> own: array<RowBias, ROWS>;
 var<private> documents: array<u32, ROWS>; // of the queries
 var<private> visible: array<u32, ROWS>;   // a bit for each score of a row
+var<private> kept_keys: array<u32, ROWS>; // a bit for each weight of a row that dropout keeps
 
 fn read_queries(local: u32) {
     for (var r = 0u; r < ROWS; r++) {
@@ -174,11 +175,17 @@ fn update_softmax(r: u32) {
     }
 }
 
+// Finds which weights of a tile are kept; apart from the loops that walk scores, which a loop within would keep from being unrolled.
+fn find_kept(local: u32) {
+    for (var r = 0u; r < ROWS; r++) {
+        kept_keys[r] = kept_bits(place.q_first + r * WORKGROUP + local, place.k_first);
+    }
+}
+
 // Leaves out weights that are summed already.
-fn drop_weights(r: u32, row: u32) {
-    let bits = kept_bits(place.q_first + row, place.k_first);
+fn drop_weights(r: u32) {
     for (var e = 0u; e < LANES; e++) {
-        score[r][e] = select(0.0, score[r][e], (bits >> e & 1u) != 0u);
+        score[r][e] = select(0.0, score[r][e], (kept_keys[r] >> e & 1u) != 0u);
     }
 }
 
@@ -190,7 +197,7 @@ fn weigh(local: u32, hides: bool) {
             add_bias(r, r * WORKGROUP + local);
             if hides { hide(r); }
             update_softmax(r);
-            if DROPOUT { drop_weights(r, r * WORKGROUP + local); }
+            if DROPOUT { drop_weights(r); }
         }
     } else {
         for (var r = 0u; r < ROWS; r++) {
@@ -200,7 +207,7 @@ fn weigh(local: u32, hides: bool) {
         for (var r = 0u; r < ROWS; r++) {
             if hides { hide(r); }
             update_softmax(r);
-            if DROPOUT { drop_weights(r, r * WORKGROUP + local); }
+            if DROPOUT { drop_weights(r); }
         }
     }
 }
@@ -267,6 +274,7 @@ fn attention_forward_broadcast(
         }
         let j = place.k_first + lane % LANES;
         bias_prepare(local);
+        if DROPOUT { find_kept(local); }
         score_keys(j);
         weigh(local, hides);
         add_values(j, hides);

@@ -217,20 +217,20 @@ pub(crate) const FRAGMENTS: [Planted; 4] = [
 pub(crate) const BROADCAST: [Planted; 3] = [
     (
         "the sum of kept weights alone",
-        "score[r][e] = select(0.0, score[r][e], (bits >> e & 1u) != 0u);",
-        "sum[r] -= select(score[r][e], 0.0, (bits >> e & 1u) != 0u); score[r][e] = select(0.0, score[r][e], (bits >> e & 1u) != 0u);",
+        "score[r][e] = select(0.0, score[r][e], (kept_keys[r] >> e & 1u) != 0u);",
+        "sum[r] -= select(score[r][e], 0.0, (kept_keys[r] >> e & 1u) != 0u); score[r][e] = select(0.0, score[r][e], (kept_keys[r] >> e & 1u) != 0u);",
         "dropout",
     ),
     (
         "the first key's dropout for all",
-        "select(0.0, score[r][e], (bits >> e & 1u) != 0u)",
-        "select(0.0, score[r][e], (bits & 1u) != 0u)",
+        "select(0.0, score[r][e], (kept_keys[r] >> e & 1u) != 0u)",
+        "select(0.0, score[r][e], (kept_keys[r] & 1u) != 0u)",
         "dropout",
     ),
     (
         "dropout of the first key tile for all",
-        "kept_bits(place.q_first + row, place.k_first);",
-        "kept_bits(place.q_first + row, 0u);",
+        "kept_bits(place.q_first + r * WORKGROUP + local, place.k_first);",
+        "kept_bits(place.q_first + r * WORKGROUP + local, 0u);",
         "dropout",
     ),
 ];
