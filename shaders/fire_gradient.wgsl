@@ -3,17 +3,18 @@
 // Rows of the table as in `fire_table.wgsl`. Invocation u of a head has unit u, and the last one c, L and b2.
 struct FireGradientParams {
     heads: u32,
-    width: u32,      // units
-    first_row: u32,  // in the table of the whole sum
-    adds: u32,       // not 0 where a gradient is there already
-    at_moments: u32, // of the workspace
-    sums_width: u32, // of the sums of a head
+    width: u32,        // units
+    first_row: u32,    // in the table of the whole sum
+    adds: u32,         // not 0 where a gradient is there already
+    at_sums: u32,      // of the workspace
+    sums_width: u32,   // of the sums of a head
+    first_moment: u32, // among them
 }
 @group(0) @binding(0) var<uniform> params: FireGradientParams;
 @group(0) @binding(3) var<storage, read_write> dtable: array<f32>; // [rows, H]
 
 fn moment(head: u32, n: u32) -> f32 {
-    return workspace_number(params.at_moments + head * params.sums_width + n);
+    return sum_number(params.at_sums, head * params.sums_width + params.first_moment + n);
 }
 
 fn write(row: u32, head: u32, value: f32) {

@@ -28,10 +28,10 @@ fn offset_gradient(
     }
     let radius = i32(params.radius);
     let range = offsets_of(row);
-    let sums = params.at_sums + head * (2u * params.radius + 1u);
+    let sums = head * (2u * params.radius + 1u);
     var total = 0.0;
     for (var o = max(range.x, -radius) + i32(local); o <= min(range.y, radius); o += 64) {
-        total += derivative(row, head, o) * workspace_number(sums + u32(o + radius));
+        total += derivative(row, head, o) * sum_number(params.at_sums, sums + u32(o + radius));
     }
     parts[local] = total;
     for (var half = 32u; half > 0u; half /= 2u) {

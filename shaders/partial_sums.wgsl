@@ -1,6 +1,7 @@
 // The sums of a head over what workgroups left of them.
-//   sums[h, n] = Σ over sequences, tiles and parts of partials[b, h, tile, part, n], or that much more
-// In blocks of 32, so that rounding errors grow with the root of what there is, and in one order on every run.
+//   (sum, error)[h, n] += partials[b, h, tile, part, n], in order of b, tile and part
+// One number after the other, with Neumaier's compensation, from where the last dispatch has left the sum: as exact as sums of blocks, and
+// the same bits however the work is split into dispatches.
 struct PartialParams {
     at_partials: u32, // of the workspace
     at_sums: u32,
@@ -9,11 +10,9 @@ struct PartialParams {
     heads: u32,       // of the dispatch that left them
     batch: u32,
     first_head: u32,
-    adds: u32,        // not 0 where sums of other dispatches are there already
+    adds: u32,        // 0 where sums begin
 }
 @group(0) @binding(0) var<uniform> params: PartialParams;
-
-const BLOCK = 32u;
 
 fn partial_of(head: u32, n: u32, part: u32) -> f32 {
     let batch = part / params.tiles;
@@ -27,15 +26,19 @@ fn partial_sums(@builtin(global_invocation_id) id: vec3<u32>) {
     if n >= params.width {
         return;
     }
-    let count = params.batch * params.tiles;
-    var total = 0.0;
-    for (var first = 0u; first < count; first += BLOCK) {
-        var sum = 0.0;
-        for (var part = first; part < min(first + BLOCK, count); part++) {
-            sum += partial_of(id.y, n, part);
-        }
-        total += sum;
+    let at = params.at_sums + 2u * ((params.first_head + id.y) * params.width + n);
+    var sum = 0.0;
+    var error = 0.0;
+    if params.adds != 0u {
+        sum = workspace_number(at);
+        error = workspace_number(at + 1u);
     }
-    let at = params.at_sums + (params.first_head + id.y) * params.width + n;
-    set_workspace(at, select(0.0, workspace_number(at), params.adds != 0u) + total);
+    for (var part = 0u; part < params.batch * params.tiles; part++) {
+        let x = partial_of(id.y, n, part);
+        let next = sum + x;
+        error += select((x - next) + sum, (sum - next) + x, abs(sum) >= abs(x));
+        sum = next;
+    }
+    set_workspace(at, sum);
+    set_workspace(at + 1u, error);
 }

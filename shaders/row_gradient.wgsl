@@ -19,7 +19,7 @@ fn row_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
     let head = n % params.heads;
     if row < params.rows {
         let at = params.first_row * params.heads + n;
-        let sum = workspace_number(params.at_sums + head * params.width + row);
+        let sum = sum_number(params.at_sums, head * params.width + row);
         dtable[at] = select(0.0, dtable[at], params.adds != 0u) + sum;
     }
 }

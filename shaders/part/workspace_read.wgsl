@@ -4,3 +4,8 @@
 fn workspace_number(at: u32) -> f32 {
     return bitcast<f32>(workspace[at]);
 }
+
+// The n-th of sums that `partial_sums.wgsl` has made.
+fn sum_number(at: u32, n: u32) -> f32 {
+    return workspace_number(at + 2u * n) + workspace_number(at + 2u * n + 1u);
+}

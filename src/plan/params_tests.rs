@@ -386,7 +386,7 @@ fn uniforms_of_the_backward_pass_lie_as_the_shaders_declare_them() {
             Kernel::FireGradient,
             0,
             size_of::<FireGradientParams>(),
-            members!(FireGradientParams: heads, width, first_row, adds, at_moments, sums_width),
+            members!(FireGradientParams: heads, width, first_row, adds, at_sums, sums_width, first_moment),
         ),
         (
             Kernel::CopyWords,

@@ -83,9 +83,10 @@ pub(crate) struct FireGradientParams {
     pub(crate) width: u32,
     pub(crate) first_row: u32,
     pub(crate) adds: u32,
-    pub(crate) at_moments: u32,
+    pub(crate) at_sums: u32,
     pub(crate) sums_width: u32,
-    pub(crate) padding: [u32; 2],
+    pub(crate) first_moment: u32,
+    pub(crate) padding: u32,
 }
 
 /// `CopyParams` of `shaders/copy_words.wgsl`, and `ClearParams` of `shaders/clear_rows.wgsl`.

@@ -209,9 +209,10 @@ impl Places<'_> {
             width,
             first_row,
             adds: self.accumulate.into(),
-            at_moments: at(&sums.sums) + first,
+            at_sums: at(&sums.sums),
             sums_width: sums.width,
-            padding: [0; 2],
+            first_moment: first,
+            padding: 0,
         };
         let storage = [
             (2, self.table.clone()?),

@@ -49,7 +49,7 @@ pub(super) struct Sums {
     pub(super) width: u32,
     /// Rows of so many numbers that a workgroup leaves behind.
     pub(super) parts: u32,
-    /// `[H, width]`.
+    /// `[H, width, 2]`: what is added up so far, and what its rounding has lost.
     pub(super) sums: Range<u64>,
     /// `[workgroups, parts, width]`.
     pub(super) partials: Range<u64>,
@@ -84,7 +84,7 @@ impl Sections {
         let sums = |space: &mut Space, n: usize| Sums {
             width: widths[n],
             parts: parts[n],
-            sums: space.take(u64::from(widths[n]) * u64::from(problem.shape().heads)),
+            sums: space.take(2 * u64::from(widths[n]) * u64::from(problem.shape().heads)),
             partials: space.take(workgroups * each(n)),
         };
         Self {
