@@ -170,15 +170,24 @@ fn shown(values: vec4<f32>, bits: u32) -> vec4<f32> {
     return select(vec4(0.0), values, (vec4(bits) & vec4(1u, 2u, 4u, 8u)) != vec4(0u));
 }
 
-// The bits of this thread's four weights that dropout keeps, as `visible` has them.
-fn kept_of_four(r: u32, half: u32) -> vec4<f32> {
-    let o = other_row(half);
-    return vec4(kept_of_pair(r, o.x), kept_of_pair(r, o.y), kept_of_pair(r, o.z), kept_of_pair(r, o.w));
+// What dropout keeps of each octet of keys, by queries; bytes, which f32 holds exactly.
+fn stage_kept(local: u32) {
+    workgroupBarrier();
+    for (var t = local; t < OWN * OTHER / 8u; t += WORKGROUP) {
+        let bits = kept_bits(place.q_first + t / (K_TILE / 8u), place.k_first + t % (K_TILE / 8u) * 8u);
+        partial[t] = f32(bits);
+    }
 }
 
 fn kept_of_pair(r: u32, other: u32) -> f32 {
-    let at = pair(own_row(r), other);
-    return select(0.0, keep_scale(), kept(at.x, at.y));
+    let at = tile_pair(own_row(r), other);
+    let bits = u32(partial[at.x * (K_TILE / 8u) + at.y / 8u]);
+    return select(0.0, keep_scale(), (bits >> (at.y % 8u) & 1u) != 0u);
+}
+
+fn kept_of_four(r: u32, half: u32) -> vec4<f32> {
+    let o = other_row(half);
+    return vec4(kept_of_pair(r, o.x), kept_of_pair(r, o.y), kept_of_pair(r, o.z), kept_of_pair(r, o.w));
 }
 
 // From S and dP to dS and P.
@@ -322,6 +331,9 @@ fn add_score_gradients() {
 }
 
 fn meet_tile(hides: bool, local: u32) {
+    if DROPOUT {
+        stage_kept(local);
+    }
     multiply(0u, (HEAD_DIM + 15u) / 16u, local);
     multiply(1u, (VALUE_DIM + 15u) / 16u, local);
     if OWNS_KEYS {

@@ -231,9 +231,6 @@ fn find_kept(r: u32) {
 
 // From S and dP to dS and the weights.
 fn differentiate(r: u32, hides: bool) {
-    if DROPOUT {
-        find_kept(r);
-    }
     for (var e = 0u; e < LANES; e++) {
         let of_query = statistics_of_pair(r, e);
         let p = exp2(score[r][e] - of_query.x);
@@ -254,8 +251,14 @@ fn differentiate(r: u32, hides: bool) {
     }
 }
 
-// As in the forward pass, one loop where rows have nothing to wait for.
+// As in the forward pass, one loop where rows have nothing to wait for; and what is kept has a loop of its own, because the generator has
+// one inside, which would keep the others from being unrolled.
 fn finish_scores(hides: bool) {
+    if DROPOUT {
+        for (var r = 0u; r < ROWS; r++) {
+            find_kept(r);
+        }
+    }
     if !FIRE {
         for (var r = 0u; r < ROWS; r++) {
             add_bias(r);

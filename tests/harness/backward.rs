@@ -37,7 +37,7 @@ pub(crate) fn dout(problem: &Problem, seed: u32) -> Vec<f32> {
 #[derive(Debug)]
 pub(crate) struct PlacedBackward {
     problem: Problem,
-    forward: Placed,
+    pub(crate) forward: Placed,
     dout: wgpu::Buffer,
     written: Vec<(Tensor, wgpu::Buffer)>,
     workspace: wgpu::Buffer,

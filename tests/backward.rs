@@ -1,0 +1,263 @@
+//! What a backward pass promises beside its numbers: the same bits, accumulation, the least memory, and refusals by name.
+
+#![cfg(feature = "gpu")]
+
+mod harness;
+
+use harness::adapters::contexts;
+use harness::backward::{PlacedBackward, all_bits, dout};
+use harness::data::Data;
+use harness::gradients::GradientReference;
+use harness::recorded::RecordedGradients;
+use harness::{Recorded, T5_CASES, largest_error};
+use relattn::cpu::{Attention, AttentionGradient, Gradients, Oracle, Outputs};
+use relattn::plan::{Backward, Budget, Wanted};
+use relattn::run::OnDevice;
+use relattn::{Bias, Context, Mask, Problem, RelativeBuckets, Shape};
+
+const T5: Bias = Bias::Relative(RelativeBuckets::t5_encoder());
+
+fn shape([batch, heads, kv_heads, q_len, k_len, head_dim]: [u32; 6]) -> Shape {
+    Shape {
+        batch,
+        heads,
+        kv_heads,
+        q_len,
+        k_len,
+        head_dim,
+    }
+}
+
+fn problem(sizes: [u32; 6], bias: Bias) -> Problem {
+    let builder = Problem::builder(shape(sizes)).bias(bias);
+    builder.build().expect("a valid problem")
+}
+
+/// A context with the buffers of both passes of a problem.
+struct Case {
+    context: Context,
+    problem: Problem,
+    placed: PlacedBackward,
+    forward: relattn::plan::Bound,
+}
+
+impl Case {
+    fn new(context: &Context, backward: &Backward, problem: &Problem) -> Self {
+        let (data, dout) = (Data::generate(problem, 3), dout(problem, 5));
+        let placed = PlacedBackward::new(context, backward, problem, &data, &dout);
+        let forward = context.forward(problem).expect("a kernel");
+        let forward = placed.forward.bind(&forward).expect("buffers that fit");
+        Self {
+            context: context.clone(),
+            problem: problem.clone(),
+            placed,
+            forward,
+        }
+    }
+
+    fn run(&self, backward: &Backward) -> Gradients {
+        let bound = self.placed.bind(backward).expect("buffers that fit");
+        let found = self.placed.run(&self.context, &self.forward, &bound);
+        found.expect("whole guards")
+    }
+}
+
+/// Several batches, query tiles and key tiles, so that every sum is over many.
+fn many_tiles() -> Vec<Problem> {
+    let sizes = [3, 4, 2, 150, 210, 8];
+    vec![
+        problem(sizes, T5),
+        problem(sizes, Bias::Alibi),
+        problem(sizes, Bias::Fire { width: 4 }),
+    ]
+}
+
+#[test]
+fn twenty_runs_have_the_same_bits_whatever_else_runs() {
+    for (name, context) in contexts() {
+        let other = problem([1, 1, 1, 40, 30, 4], Bias::None);
+        let other_pass = context.backward(&other).expect("kernels");
+        let other = Case::new(&context, &other_pass, &other);
+        for problem in many_tiles() {
+            let backward = context.backward(&problem).expect("kernels");
+            let case = Case::new(&context, &backward, &problem);
+            let first = all_bits(&case.run(&backward));
+            for run in 1..20 {
+                other.run(&other_pass);
+                let again = all_bits(&case.run(&backward));
+                assert!(again == first, "{name}: run {run} differs");
+            }
+        }
+    }
+}
+
+#[test]
+fn however_the_work_is_split_the_bits_are_the_same() {
+    for (name, context) in contexts() {
+        for problem in many_tiles() {
+            let backward = context.backward(&problem).expect("kernels");
+            let case = Case::new(&context, &backward, &problem);
+            let whole = case.placed.bind(&backward).expect("buffers that fit");
+            let expected = all_bits(&case.run(&backward));
+            let mut most = 0;
+            // A workgroup each, a few, and half of them.
+            for flops in [1, 3_000_000, 30_000_000] {
+                let split = backward.clone().with_budget(Budget { flops });
+                let bound = case.placed.bind(&split).expect("buffers that fit");
+                most = most.max(bound.dispatches());
+                let found = all_bits(&case.run(&split));
+                assert!(found == expected, "{name}: {flops} flops a dispatch differ");
+            }
+            assert!(most > 4 * whole.dispatches(), "{name}: {most} dispatches");
+        }
+    }
+}
+
+#[test]
+fn gradients_equal_those_of_hugging_face() {
+    for (name, context) in contexts() {
+        let device = OnDevice::new(context);
+        for case in T5_CASES {
+            let (run, recorded) = (Recorded::t5(case), RecordedGradients::t5(case));
+            let (inputs, dout) = (run.inputs(), &recorded.dctx);
+            let outputs = device.forward(&run.problem, &inputs).expect("a result");
+            let found = device.backward(&run.problem, &inputs, &outputs, dout);
+            let found = found.expect("gradients");
+            let reference = GradientReference::new(&run.problem, &inputs, dout);
+            let dtable = found.dtable.as_ref().expect("a table");
+            let found = [&found.dq, &found.dk, &found.dv, dtable];
+            for ((tensor, expected), found) in recorded.gradients.iter().zip(found) {
+                let found: Vec<f64> = found.iter().map(|&value| value.into()).collect();
+                let error = largest_error(&found, expected);
+                let allowed = reference.bound(tensor);
+                assert!(
+                    error <= allowed,
+                    "{name}: {case}: {tensor}: {error:e}, allowed {allowed:e}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn accumulation_adds_to_what_is_there() {
+    for (name, context) in contexts() {
+        for bias in [T5, Bias::Alibi, Bias::Fire { width: 3 }] {
+            let problem = problem([2, 2, 2, 40, 50, 8], bias);
+            let backward = context.backward(&problem).expect("kernels");
+            let case = Case::new(&context, &backward, &problem);
+            let once = case.run(&backward);
+            let adds = case.placed.bind_with(&backward, true).expect("buffers");
+            let twice = case.placed.run(&context, &case.forward, &adds);
+            let twice = twice.expect("whole guards");
+            assert_eq!(once.dq, twice.dq, "{name}: dq is never added to");
+            // A product may be added without being rounded first.
+            let table = |gradients: Gradients| gradients.dtable.expect("a table");
+            for (once, twice) in table(once).into_iter().zip(table(twice)) {
+                let error = (twice - 2.0 * once).abs();
+                assert!(error <= f32::EPSILON * twice.abs(), "{name}: {once} {twice}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sums_to_zero_and_nothing_where_no_offset_is() {
+    for (name, context) in contexts() {
+        let problem = problem([2, 3, 3, 130, 140, 8], T5);
+        let backward = context.backward(&problem).expect("kernels");
+        let case = Case::new(&context, &backward, &problem);
+        let dtable = case.run(&backward).dtable.expect("a table");
+        let largest = dtable.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        for head in 0..3 {
+            let column = dtable.iter().skip(head).step_by(3);
+            let sum: f64 = column.map(|&value| f64::from(value)).sum();
+            let share = sum.abs() / f64::from(largest);
+            assert!(
+                share < 2e-6,
+                "{name}: head {head} sums to {share:e} of the largest"
+            );
+            assert_eq!(dtable[16 * 3 + head].to_bits(), 0, "{name}: bucket 16");
+        }
+        assert_eq!(case.problem.table_rows(), 32);
+    }
+}
+
+#[test]
+fn the_table_gradient_keeps_its_precision_over_many_scores() {
+    let (_, context) = contexts().pop().expect("an adapter");
+    for bias in [T5, Bias::Relative(RelativeBuckets::t5_decoder())] {
+        let causal = bias != T5;
+        let mask = Mask {
+            causal,
+            ..Mask::NONE
+        };
+        let builder = Problem::builder(shape([1, 1, 1, 2048, 2048, 16]));
+        let problem = builder.bias(bias).mask(mask).build().expect("valid");
+        let (data, dout) = (Data::generate(&problem, 3), dout(&problem, 5));
+        let inputs = data.inputs();
+        let device = OnDevice::new(context.clone());
+        let outputs = device.forward(&problem, &inputs).expect("a result");
+        let found = device.backward(&problem, &inputs, &outputs, &dout);
+        let found = found.expect("gradients").dtable.expect("a table");
+        let exact = Oracle.exact_gradients(&problem, &inputs, &dout);
+        let exact = exact.expect("valid inputs").dtable.expect("a table");
+        let largest = exact.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
+        let errors = found.iter().zip(&exact);
+        let error = errors.fold(0.0_f64, |most, (&x, y)| most.max((f64::from(x) - y).abs()));
+        println!("{bias:?}: {:e}", error / largest);
+        assert!(error <= 1e-6 * largest, "{:e}", error / largest);
+    }
+}
+
+#[test]
+fn memory_grows_with_the_length_and_stays_within_a_twentieth() {
+    let (_, context) = contexts().pop().expect("an adapter");
+    let bytes = |n: u32| {
+        let problem = problem([1, 8, 8, n, n, 64], T5);
+        let backward = context.backward(&problem).expect("kernels");
+        // The log-sum-exp and the offset table of the forward pass beside.
+        backward.workspace_bytes() + 4 * 8 * u64::from(n) + problem.offset_table_bytes()
+    };
+    let tensors = 8 * 4 * 8 * 16_384 * 64;
+    let more = bytes(16_384);
+    assert!(20 * more < tensors, "{more} bytes beside {tensors}");
+    assert!(bytes(32_768) < 2 * more + 65_536, "not linear");
+}
+
+#[test]
+fn without_its_gradient_the_bias_costs_no_sums() {
+    let (_, context) = contexts().pop().expect("an adapter");
+    let problem = problem([1, 2, 2, 64, 64, 8], T5);
+    let with = context.backward(&problem).expect("kernels");
+    let without = context.backward_of(&problem, Wanted::default());
+    let without = without.expect("kernels");
+    assert!(without.workspace_bytes() < with.workspace_bytes());
+    let case = Case::new(&context, &with, &problem);
+    let expected = case.run(&with);
+    let operands = relattn::plan::BackwardOperands {
+        dtable: None,
+        ..case.placed.operands(false)
+    };
+    let bound = without.bind(&operands).expect("buffers that fit");
+    let found = case.placed.run(&context, &case.forward, &bound);
+    assert_eq!(found.expect("whole guards").dq, expected.dq);
+}
+
+#[test]
+fn a_gradient_of_no_query_is_zero() {
+    for (name, context) in contexts() {
+        let problem = problem([1, 2, 2, 0, 9, 4], T5);
+        let data = Data::generate(&problem, 3);
+        let device = OnDevice::new(context);
+        let outputs = Outputs {
+            out: Vec::new(),
+            lse: Vec::new(),
+        };
+        let found = device.backward(&problem, &data.inputs(), &outputs, &[]);
+        let found = found.expect("gradients");
+        let zero = |values: &[f32]| values.iter().all(|&value| value == 0.0);
+        assert!(zero(&found.dk) && zero(&found.dv), "{name}: {found:?}");
+        assert!(zero(found.dtable.as_ref().expect("a table")), "{name}");
+    }
+}
