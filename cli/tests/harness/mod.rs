@@ -5,6 +5,7 @@
     reason = "each test file uses a part of the harness, and each is a crate of its own"
 )]
 
+pub(crate) mod differences;
 pub(crate) mod place;
 pub(crate) mod recorded_t5;
 pub(crate) mod reference;
