@@ -47,8 +47,8 @@ kerple_power_p, kerple_log_a and kerple_power_a for p and a.
 Tensors of OUT, f32:
   ctx       [B, H, Nq, Dv]     softmax(scale · q kᵀ + bias) v; zeros where no key is visible
   lse       [B, H, Nq]         log-sum-exp of each row; -inf where no key is visible
-and with --backward the gradients of the loss whose gradient of ctx is dctx, each in the shape of its
-tensor of IN, by its name with a d before it, and only of tensors that were read:
+and with --backward the gradients of the loss whose gradient of ctx is dctx: of each tensor that was
+read, in its shape, by its name with a d before it:
   dq, dk, dv                   of q, k and v as IN has them, before any rotation; dk and dv are the
                                sums over the query heads that share a head of k and v
   dtable    [rows, H]          of t5, offset and index; dt5_table and so on where that is the name
@@ -57,7 +57,7 @@ tensor of IN, by its name with a d before it, and only of tensors that were read
                                of fire; what all heads share is the sum over the heads
   dgate     [B, H, Nq]         of gate
   dbias     as bias            of dense, summed over the batch and the heads that share it
-dslopes, dc, dinit_L and dL_multiplier are written at their defaults too, where IN lacks the tensor.
+Where IN lacks slopes, c, init_L or L_multiplier, the gradient at the default is written all the same.
 
 Exit status: 0 done, 1 the machine failed, 2 bad input; OUT is written only on 0.")]
 pub(crate) struct AttendArgs {
