@@ -1,7 +1,7 @@
 //! What computes: an adapter, the CPU, or the definition.
 
 use relattn::Problem;
-use relattn::cpu::{Attention, Inputs, Oracle, Outputs, Tiled};
+use relattn::cpu::{Attention, AttentionGradient, Gradients, Inputs, Oracle, Outputs, Tiled};
 
 use crate::adapters;
 use crate::args::DeviceChoice;
@@ -59,6 +59,17 @@ impl Engine {
         })
     }
 
+    /// The kernels that its gradients run with.
+    pub(crate) fn backward_kernels(&self, problem: &Problem) -> Result<Vec<String>, Fault> {
+        match self {
+            Self::Gpu(gpu) => {
+                let backward = gpu.guard(|| gpu.context().backward(problem))?;
+                Ok(backward.variants().map(ToString::to_string).into())
+            }
+            Self::Cpu | Self::Oracle => Ok(vec![format!("backward {}", self.kernel(problem)?)]),
+        }
+    }
+
     pub(crate) fn forward(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Outputs, Fault> {
         match self {
             Self::Gpu(gpu) => gpu.forward(problem, inputs),
@@ -67,6 +78,24 @@ impl Engine {
                 Ok(Tiled.forward(problem, inputs)?)
             }
             Self::Oracle => Ok(Oracle.forward(problem, inputs)?),
+        }
+    }
+
+    /// The gradients, from what the forward pass returned and the gradient of its output.
+    pub(crate) fn backward(
+        &self,
+        problem: &Problem,
+        inputs: &Inputs<'_>,
+        outputs: &Outputs,
+        dout: &[f32],
+    ) -> Result<Gradients, Fault> {
+        match self {
+            Self::Gpu(gpu) => gpu.backward(problem, inputs, outputs, dout),
+            Self::Cpu => {
+                fits_cpu(problem)?;
+                Ok(Tiled.backward(problem, inputs, outputs, dout)?)
+            }
+            Self::Oracle => Ok(Oracle.backward(problem, inputs, outputs, dout)?),
         }
     }
 }

@@ -5,6 +5,7 @@ use relattn::{Bias, IndexFormat, Kerple, Layout, Shape, alibi_slopes};
 use crate::args::{BiasArgs, BiasKind};
 use crate::fault::Fault;
 use crate::fire;
+use crate::gradients::{Form, Slot};
 use crate::names::{AS, PS, TABLES};
 use crate::planes::Planes;
 use crate::tensors::TensorFile;
@@ -138,6 +139,38 @@ impl<'a> Family<'a> {
                 file.floats(name, &[rows, heads])?
             }
         }))
+    }
+
+    /// Which rows of the table of the sum are which tensor.
+    pub(crate) fn slots(&self, biases: &[Bias]) -> Result<Vec<Slot>, Fault> {
+        let mut slots = Vec::new();
+        let mut first = 0;
+        for (&kind, bias) in self.args.kinds.iter().zip(biases) {
+            let Some(rows) = bias.table_rows() else {
+                continue;
+            };
+            let own = self.slots_of(kind, bias, rows)?;
+            slots.extend(own.into_iter().map(|slot| slot.behind(first)));
+            first += rows;
+        }
+        Ok(slots)
+    }
+
+    fn slots_of(&self, kind: BiasKind, bias: &Bias, rows: u32) -> Result<Vec<Slot>, Fault> {
+        let (file, heads) = (self.file, self.shape.heads);
+        let row = |tensor, row| Slot::new(tensor, vec![heads], row..row + 1, Form::Rows);
+        Ok(match *bias {
+            Bias::Alibi => vec![row(SLOPES, 0)],
+            Bias::Kerple(_) => {
+                let [p, a] = [&PS, &AS].map(|names| names.of(kind, &self.args.kinds, file));
+                vec![row(p?, 0), row(a?, 1)]
+            }
+            Bias::Fire { width } => fire::slots(file, width, heads)?,
+            _ => {
+                let name = TABLES.of(kind, &self.args.kinds, file)?;
+                vec![Slot::new(name, vec![rows, heads], 0..rows, Form::Rows)]
+            }
+        })
     }
 
     fn indices(&self, bias: &Bias) -> Result<Vec<u32>, Fault> {

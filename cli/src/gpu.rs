@@ -3,7 +3,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use relattn::cpu::{Attention, Inputs, Outputs};
+use relattn::cpu::{Attention, AttentionGradient, Gradients, Inputs, Outputs};
 use relattn::run::OnDevice;
 use relattn::{Context, Error, IndexFormat, Problem, Tensor, Thresholds, wgpu};
 use wgpu::BufferUsages;
@@ -47,6 +47,29 @@ impl Gpu {
     pub(crate) fn forward(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Outputs, Fault> {
         self.fits(problem)?;
         self.guard(|| self.on_device.forward(problem, inputs))
+    }
+
+    /// Uploads, computes the gradients and reads them back.
+    pub(crate) fn backward(
+        &self,
+        problem: &Problem,
+        inputs: &Inputs<'_>,
+        outputs: &Outputs,
+        dout: &[f32],
+    ) -> Result<Gradients, Fault> {
+        self.fits(problem)?;
+        let backward = self.guard(|| self.context().backward(problem))?;
+        let maximum = largest_binding(&self.limits());
+        for (tensor, needed) in [
+            (Tensor::Workspace, backward.workspace_bytes()),
+            (Tensor::DTable, 4 * problem.elements(Tensor::DTable)),
+            (Tensor::DGate, 4 * problem.elements(Tensor::DGate)),
+        ] {
+            if needed > maximum {
+                return Err(too_large(tensor, needed, maximum));
+            }
+        }
+        self.guard(|| self.on_device.backward(problem, inputs, outputs, dout))
     }
 
     /// Refuses what would fail inside wgpu, where the message would not name the tensor.

@@ -7,6 +7,7 @@ use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
 
 use crate::fault::Fault;
+use crate::wanted::Wanted;
 
 /// Refuses an output that is the input, also by another name.
 pub(crate) fn refuse_same(input: &Path, output: &Path) -> Result<(), Fault> {
@@ -54,29 +55,44 @@ fn write_beside(path: &Path, contents: &[u8]) -> io::Result<()> {
 }
 
 /// An f32 tensor to write.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Written<'a> {
-    pub(crate) name: &'static str,
-    pub(crate) sizes: &'a [u32],
-    pub(crate) values: &'a [f32],
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) name: String,
+    pub(crate) sizes: Vec<u32>,
+    pub(crate) values: Vec<f32>,
+}
+
+impl Written {
+    pub(crate) fn new(name: &str, sizes: &[u32], values: Vec<f32>) -> Self {
+        Self {
+            name: name.into(),
+            sizes: sizes.into(),
+            values,
+        }
+    }
+
+    /// The gradient of a tensor, by its name with a d before it.
+    pub(crate) fn gradient(of: Wanted, sizes: &[u32], values: Vec<f32>) -> Self {
+        Self::new(&format!("d{}", of.name), sizes, values)
+    }
 }
 
 /// The bytes of a safetensors file.
-pub(crate) fn safetensors(path: &Path, tensors: &[Written<'_>]) -> Result<Vec<u8>, Fault> {
+pub(crate) fn safetensors(path: &Path, tensors: &[Written]) -> Result<Vec<u8>, Fault> {
     let malformed = |source| Fault::Malformed {
         path: path.to_owned(),
         source,
     };
     let data: Vec<Vec<u8>> = tensors
         .iter()
-        .map(|tensor| le_bytes(tensor.values))
+        .map(|tensor| le_bytes(&tensor.values))
         .collect();
     let views: Result<Vec<_>, _> = tensors
         .iter()
         .zip(&data)
         .map(|(tensor, data)| {
             let shape = tensor.sizes.iter().map(|&size| size as usize).collect();
-            Ok((tensor.name, TensorView::new(Dtype::F32, shape, data)?))
+            Ok((&tensor.name, TensorView::new(Dtype::F32, shape, data)?))
         })
         .collect();
     serialize(views.map_err(malformed)?, None).map_err(malformed)

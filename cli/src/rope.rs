@@ -3,30 +3,90 @@
 use std::ops::Range;
 
 use relattn::cpu::rotated;
-use relattn::{Layout, Pairing, Rope, RopeScaling, Rotation};
+use relattn::{Layout, Pairing, Problem, Rope, RopeScaling, Rotation, Shape};
 
 use crate::args::{PairingKind, RopeArgs, ScalingKind};
 use crate::fault::Fault;
 
-/// The rotation that is asked for, if any.
-pub(crate) fn chosen(args: &RopeArgs, head_dim: u32) -> Result<Option<Rope>, Fault> {
-    let Some(pairing) = args.pairing else {
-        return match args.given() {
-            Some(option) => Err(unasked(option, "--rope half or interleaved")),
-            None => Ok(None),
+/// The rotation of q and k.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rotary {
+    rope: Rope,
+    shape: Shape,
+    query_offset: i32,
+}
+
+impl Rotary {
+    /// The rotation that is asked for, if any.
+    pub(crate) fn chosen(args: &RopeArgs, problem: &Problem) -> Result<Option<Self>, Fault> {
+        let Some(pairing) = args.pairing else {
+            return match args.given() {
+                Some(option) => Err(unasked(option, "--rope half or interleaved")),
+                None => Ok(None),
+            };
         };
-    };
-    let rope = Rope {
-        dimensions: args.dimensions.unwrap_or(head_dim),
-        base: args.base.unwrap_or(RopeArgs::BASE),
-        scaling: scaling(args)?,
-        pairing: match pairing {
-            PairingKind::Half => Pairing::HalfSplit,
-            PairingKind::Interleaved => Pairing::Interleaved,
-        },
-    };
-    rope.validate(head_dim)?;
-    Ok(Some(rope))
+        let shape = *problem.shape();
+        let rope = Rope {
+            dimensions: args.dimensions.unwrap_or(shape.head_dim),
+            base: args.base.unwrap_or(RopeArgs::BASE),
+            scaling: scaling(args)?,
+            pairing: match pairing {
+                PairingKind::Half => Pairing::HalfSplit,
+                PairingKind::Interleaved => Pairing::Interleaved,
+            },
+        };
+        rope.validate(shape.head_dim)?;
+        Ok(Some(Self {
+            rope,
+            shape,
+            query_offset: problem.query_offset(),
+        }))
+    }
+
+    /// Rotates q and k; the positions of a packed batch begin anew at each start of its queries and keys.
+    pub(crate) fn rotate(
+        &self,
+        q: &mut Vec<f32>,
+        k: &mut Vec<f32>,
+        starts: Option<&[Vec<u32>; 2]>,
+    ) -> Result<(), Fault> {
+        let shape = &self.shape;
+        let [queries, keys] = [0, 1].map(|n| starts.map(|starts| starts[n].as_slice()));
+        let q_sizes = [shape.batch, shape.heads, shape.q_len, shape.head_dim];
+        let k_sizes = [shape.batch, shape.kv_heads, shape.k_len, shape.head_dim];
+        rotate(self.rope, q, q_sizes, self.query_offset, queries)?;
+        rotate(self.rope, k, k_sizes, 0, keys)
+    }
+
+    /// The transpose of [`Self::rotate`], which takes gradients of what is rotated to those of what is not: turning pairs back is
+    /// turning their mirror images.
+    pub(crate) fn rotate_back(
+        &self,
+        dq: &mut Vec<f32>,
+        dk: &mut Vec<f32>,
+        starts: Option<&[Vec<u32>; 2]>,
+    ) -> Result<(), Fault> {
+        self.mirror(dq);
+        self.mirror(dk);
+        self.rotate(dq, dk, starts)?;
+        self.mirror(dq);
+        self.mirror(dk);
+        Ok(())
+    }
+
+    /// Negates the second feature of each pair.
+    fn mirror(&self, values: &mut [f32]) {
+        let dimensions = self.rope.dimensions as usize;
+        let (first, step) = match self.rope.pairing {
+            Pairing::Interleaved => (1, 2),
+            Pairing::HalfSplit => (dimensions / 2, 1),
+        };
+        for row in values.chunks_exact_mut(self.shape.head_dim as usize) {
+            for value in row[first..dimensions].iter_mut().step_by(step) {
+                *value = -*value;
+            }
+        }
+    }
 }
 
 fn scaling(args: &RopeArgs) -> Result<RopeScaling, Fault> {
@@ -64,7 +124,7 @@ fn unasked(option: &str, needed: &'static str) -> Fault {
 }
 
 /// Rotates `[batch, heads, rows, features]` in place, row 0 at this position; of a packed batch row 0 of each sequence.
-pub(crate) fn rotate(
+fn rotate(
     rope: Rope,
     values: &mut Vec<f32>,
     sizes: [u32; 4],

@@ -15,6 +15,7 @@ pub(crate) const Q: Wanted = wanted("q", "[B, H, Nq, D]");
 pub(crate) const K: Wanted = wanted("k", "[B, Hkv, Nk, D]");
 pub(crate) const V: Wanted = wanted("v", "[B, Hkv, Nk, D]");
 pub(crate) const CTX: Wanted = wanted("ctx", "[B, H, Nq, D]");
+pub(crate) const DCTX: Wanted = wanted("dctx", "[B, H, Nq, Dv]");
 
 pub(crate) const TABLE: Wanted = wanted("table", "[rows, H]");
 pub(crate) const T5_TABLE: Wanted = wanted("t5_table", "[num_buckets, H]");

@@ -16,6 +16,9 @@ fn plain() -> Tensors {
     tensors
 }
 
+/// Of a row.
+type Position<'a> = &'a dyn Fn(usize) -> f64;
+
 /// Which features turn together, how fast, and by what they grow.
 struct Turn<'a> {
     pair: fn(usize) -> [usize; 2],
@@ -59,6 +62,39 @@ impl Turn<'_> {
             let found = place.ctx(device, &[&["--bias=none"], options].concat());
             let error = largest_error(&found, &expected);
             assert!(error <= 3e-6, "{options:?} on {device}: {error:e}");
+        }
+        let positions = [&|row| number(row) + query_offset, &number as Position<'_>];
+        self.gradients_agree([&tensors, &rotated], options, positions);
+    }
+
+    /// Asserts that the gradients are those of rotated tensors, turned back.
+    fn gradients_agree(
+        &self,
+        [tensors, rotated]: [&Tensors; 2],
+        options: &[&str],
+        positions: [Position<'_>; 2],
+    ) {
+        let [plain, turned] = [tensors, rotated].map(|tensors| {
+            let mut tensors = tensors.clone();
+            let dctx = Made::floats(&tensors["q"].shape);
+            tensors.insert("dctx", dctx);
+            harness::place::Place::new(&tensors)
+        });
+        let base = ["--bias=none", "--backward"];
+        let expected = turned.written("oracle", &base);
+        for device in ["oracle", "cpu", "auto"] {
+            let found = plain.written(device, &[&base, options].concat());
+            let back =
+                |name, position: Position<'_>| self.rotated(&expected[name], |row| -position(row));
+            for (name, expected) in [
+                ("dq", back("dq", positions[0])),
+                ("dk", back("dk", positions[1])),
+                ("dv", expected["dv"].clone()),
+            ] {
+                let pairs = found[name].values().into_iter().zip(expected.values());
+                let worst = pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
+                assert!(worst <= 3e-6, "{options:?} on {device}: {name}: {worst:e}");
+            }
         }
     }
 }
@@ -148,4 +184,12 @@ fn packed_sequences() {
         let error = largest_error(&place.ctx(device, &options), &expected);
         assert!(error <= 3e-6, "{device}: {error:e}");
     }
+    for name in ["query_starts", "key_starts"] {
+        rotated.insert(name, tensors[name].clone());
+    }
+    turn.gradients_agree(
+        [&tensors, &rotated],
+        &["--rope=half", "--query-offset=2"],
+        [&|row| position(row) + 2.0, &position],
+    );
 }

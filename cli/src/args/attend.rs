@@ -29,6 +29,7 @@ Tensors of IN, little-endian f32 unless noted:
   bias             [B or 1, H or 1, Nq, Nk]   for --bias dense
   gate             [B, H, Nq]         optional; multiplies t5, offset, alibi, kerple-log,
                                       kerple-power and sandwich, and needs one of them
+  dctx             [B, H, Nq, Dv]     for --backward: the gradient of ctx
   key_mask         [B, Nk] u8         optional; 0 hides a key
   mask             [B or 1, H or 1, Nq, Nk] u8 or bool   optional; 0 hides a key from a query
   key_lengths      [B] integers       optional; hides the keys from there on
@@ -46,6 +47,17 @@ kerple_power_p, kerple_log_a and kerple_power_a for p and a.
 Tensors of OUT, f32:
   ctx       [B, H, Nq, Dv]     softmax(scale · q kᵀ + bias) v; zeros where no key is visible
   lse       [B, H, Nq]         log-sum-exp of each row; -inf where no key is visible
+and with --backward the gradients of the loss whose gradient of ctx is dctx: of each tensor that was
+read, in its shape, by its name with a d before it:
+  dq, dk, dv                   of q, k and v as IN has them, before any rotation; dk and dv are the
+                               sums over the query heads that share a head of k and v
+  dtable    [rows, H]          of t5, offset and index; dt5_table and so on where that is the name
+  dslopes, dp, da   [H]        of alibi, kerple-log and kerple-power
+  dmlp.0.weight, dmlp.0.bias, dmlp.2.weight, dmlp.2.bias, dc, dinit_L, dL_multiplier
+                               of fire; what all heads share is the sum over the heads
+  dgate     [B, H, Nq]         of gate
+  dbias     as bias            of dense, summed over the batch and the heads that share it
+Where IN lacks slopes, c, init_L or L_multiplier, the gradient at the default is written all the same.
 
 Exit status: 0 done, 1 the machine failed, 2 bad input; OUT is written only on 0.")]
 pub(crate) struct AttendArgs {
@@ -77,6 +89,16 @@ pub(crate) struct AttendArgs {
         allow_hyphen_values = true
     )]
     pub(crate) query_offset: i32,
+    /// Read dctx, the gradient of ctx, and write the gradients of the tensors that were read too
+    #[arg(long)]
+    pub(crate) backward: bool,
+    /// Leave out each weight with probability P, from 0 to below 1, and divide the others by 1 - P; the same weights on
+    /// every device
+    #[arg(long, value_name = "P", allow_hyphen_values = true)]
+    pub(crate) dropout: Option<f32>,
+    /// The seed of --dropout [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
     #[command(flatten)]
     pub(crate) rope: RopeArgs,
     #[command(flatten)]

@@ -5,7 +5,9 @@
     reason = "each test file uses a part of the harness, and each is a crate of its own"
 )]
 
+pub(crate) mod differences;
 pub(crate) mod place;
+pub(crate) mod recorded_t5;
 pub(crate) mod reference;
 
 use std::collections::HashMap;
@@ -144,6 +146,19 @@ pub(crate) fn file(tensors: &HashMap<&'static str, Made>) -> Vec<u8> {
         (*name, view.expect("a valid tensor"))
     });
     serialize(views, None).expect("a valid file")
+}
+
+/// Every tensor of a file.
+pub(crate) fn tensors(path: &Path) -> HashMap<String, Made> {
+    let bytes = std::fs::read(path).expect("a file");
+    let tensors = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    let made = |view: &TensorView<'_>| Made {
+        dtype: view.dtype(),
+        shape: view.shape().to_vec(),
+        data: view.data().to_vec(),
+    };
+    let tensors = tensors.tensors().into_iter();
+    tensors.map(|(name, view)| (name, made(&view))).collect()
 }
 
 /// The values of an f32 tensor.

@@ -43,6 +43,12 @@ impl Place {
         floats(&self.output, "ctx")
     }
 
+    /// Every tensor of the output with these options.
+    pub(crate) fn written(&self, device: &str, options: &[&str]) -> HashMap<String, Made> {
+        succeeded(&self.attend(device, options));
+        super::tensors(&self.output)
+    }
+
     /// Asserts that these options are bad input, and that nothing is written.
     pub(crate) fn refuses(&self, options: &[&str], words: &[&str]) {
         refused(&self.attend("cpu", options), words);

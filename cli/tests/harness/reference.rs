@@ -34,8 +34,15 @@ impl Case<'_> {
     }
 }
 
-/// `softmax(q kᵀ + bias) v` over the visible keys; zeros where there are none.
+/// [`exact`] with every weight, rounded.
 pub(crate) fn attention(case: &Case<'_>) -> Vec<f32> {
+    let exact = exact(case, &|_| 1.0);
+    #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+    exact.iter().map(|&value| value as f32).collect()
+}
+
+/// `(factor ∘ softmax(q kᵀ + bias)) v` over the visible keys; zeros where there are none.
+pub(crate) fn exact(case: &Case<'_>, factor: &dyn Fn(Score) -> f64) -> Vec<f64> {
     let [q, k, v] = ["q", "k", "v"].map(|name| &case.tensors[name]);
     let [batch, heads, q_len, d] = q.shape[..] else {
         panic!("four dimensions");
@@ -58,10 +65,11 @@ pub(crate) fn attention(case: &Case<'_>) -> Vec<f32> {
         let weights: Vec<f64> = (0..k_len).map(weight).collect();
         let sum: f64 = weights.iter().sum();
         for n in 0..value_dim {
-            let value = |(j, weight): (usize, &f64)| weight * v[(keys + j) * value_dim + n];
+            let value = |(j, weight): (usize, &f64)| {
+                factor([b, head, i, j]) * weight * v[(keys + j) * value_dim + n]
+            };
             let total: f64 = weights.iter().enumerate().map(value).sum();
-            #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
-            out.push(if sum > 0.0 { (total / sum) as f32 } else { 0.0 });
+            out.push(if sum > 0.0 { total / sum } else { 0.0 });
         }
     }
     out
