@@ -7,8 +7,9 @@ mod unfused;
 use std::rc::Rc;
 use std::time::Duration;
 
+use relattn::plan::{BackwardOperands, Bound, ForwardOperands, Wanted};
 use relattn::{Bias, wgpu};
-use rig::case::{Case, T5};
+use rig::case::{Case, HEADS, T5};
 use rig::device::Rig;
 use rig::gradients::{Gradients, assert_gradient, assert_slopes, dout, gradients};
 use rig::report::{heading, load};
@@ -18,9 +19,15 @@ use unfused::backward::{self, Training};
 use unfused::contender::Resident;
 
 /// What is divided by what.
-const PAIRS: [(&str, &str); 2] = [
+const PAIRS: [(&str, &str); 5] = [
+    ("unfused, both", "fused, both"),
+    ("unfused, both, new bias", "fused, both"),
     ("unfused, both", "unfused, forward"),
-    ("unfused, both, new bias", "unfused, both"),
+    (
+        "fused, backward",
+        "fused, backward, no gradient of the bias",
+    ),
+    ("fused, backward", "fused, backward, no bias"),
 ];
 
 fn main() {
@@ -54,6 +61,8 @@ struct Learner<'a> {
     dk: wgpu::Buffer,
     dv: wgpu::Buffer,
     dtable: wgpu::Buffer,
+    lse: wgpu::Buffer,
+    workspace: wgpu::Buffer,
 }
 
 impl<'a> Learner<'a> {
@@ -68,7 +77,36 @@ impl<'a> Learner<'a> {
             dk: like(&case.k),
             dv: like(&case.v),
             dtable: like(&case.table),
+            lse: rig.output(u64::from(HEADS * case.n) * 4),
+            workspace: rig.output(workspace_bytes(rig, case)),
         }
+    }
+
+    /// Both directions of the fused pass, bound; the gradient of the bias where it is wanted.
+    fn fused(&self, bias: Bias, wanted: Wanted) -> [Bound; 2] {
+        let problem = self.case.problem(bias);
+        let whole = wgpu::Buffer::as_entire_buffer_binding;
+        let operands = ForwardOperands {
+            lse: Some(whole(&self.lse)),
+            ..self.forward.operands(bias)
+        };
+        let context = &self.rig.context;
+        let forward = context.forward(&problem).expect("a kernel");
+        let backward = context.backward_of(&problem, wanted).expect("kernels");
+        let bound = forward.bind(&operands).expect("buffers that fit");
+        let operands = BackwardOperands {
+            forward: operands,
+            dout: whole(&self.dout),
+            dq: whole(&self.dq),
+            dk: whole(&self.dk),
+            dv: whole(&self.dv),
+            dtable: wanted.table.then(|| whole(&self.dtable)),
+            dgate: None,
+            dbias: None,
+            accumulate: false,
+            workspace: whole(&self.workspace),
+        };
+        [bound, backward.bind(&operands).expect("buffers that fit")]
     }
 
     /// What the gradients have to be under this bias.
@@ -103,12 +141,14 @@ impl<'a> Learner<'a> {
         record: impl Fn(&mut wgpu::CommandEncoder) + 'b,
         expected: &Gradients,
     ) -> Contender<'b> {
-        let found = [
+        let mut found = vec![
             ("dq", &self.dq, &expected.dq),
             ("dk", &self.dk, &expected.dk),
             ("dv", &self.dv, &expected.dv),
-            ("dtable", &self.dtable, &expected.dtable),
         ];
+        if expected.dtable.iter().any(|&value| value != 0.0) {
+            found.push(("dtable", &self.dtable, &expected.dtable));
+        }
         found
             .iter()
             .for_each(|(_, buffer, _)| self.rig.clear(buffer));
@@ -131,8 +171,56 @@ impl<'a> Learner<'a> {
     }
 }
 
+/// Of T5's bias, which is more than without.
+fn workspace_bytes(rig: &Rig, case: &Case) -> u64 {
+    let backward = rig.context.backward(&case.problem(T5));
+    backward.expect("kernels").workspace_bytes()
+}
+
 /// Every contender, checked.
 fn contenders<'a>(learner: &'a Learner<'_>) -> Vec<Contender<'a>> {
+    let mut contenders = fused(learner);
+    contenders.extend(baseline(learner));
+    contenders
+}
+
+fn fused<'a>(learner: &'a Learner<'_>) -> Vec<Contender<'a>> {
+    let t5 = learner.expected(T5);
+    let mut alone = learner.expected(T5);
+    alone.dtable.fill(0.0);
+    let table = Wanted {
+        table: true,
+        ..Wanted::default()
+    };
+    let [forward, backward] = learner.fused(T5, table);
+    let [_, quiet] = learner.fused(T5, Wanted::default());
+    let [plain_forward, plain] = learner.fused(Bias::None, Wanted::default());
+    let again = backward.clone();
+    let both = learner.checked(
+        "fused, both",
+        move |encoder| {
+            forward.encode(encoder);
+            backward.encode(encoder);
+        },
+        &t5,
+    );
+    let backward = learner.checked("fused, backward", move |encoder| again.encode(encoder), &t5);
+    let quiet = learner.checked(
+        "fused, backward, no gradient of the bias",
+        move |encoder| quiet.encode(encoder),
+        &alone,
+    );
+    // Its backward pass reads what the forward pass with T5's bias leaves, once the rounds have begun: the time is the same.
+    learner.rig.time(|encoder| plain_forward.encode(encoder));
+    let plain = learner.checked(
+        "fused, backward, no bias",
+        move |encoder| plain.encode(encoder),
+        &learner.expected(Bias::None),
+    );
+    vec![both, backward, quiet, plain]
+}
+
+fn baseline<'a>(learner: &'a Learner<'_>) -> Vec<Contender<'a>> {
     let t5 = learner.expected(T5);
     let unfused = learner.baseline();
     let [forward, both, rebuilding] = [(); 3].map(|()| Rc::clone(&unfused));

@@ -9,10 +9,12 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use harness::adapters::{Adapter, adapters};
-use harness::backward::{dout, run};
+use harness::backward::dout;
 use harness::catalogue::{Case, catalogue};
 use harness::data::Data;
 use harness::gradients::GradientReference;
+use harness::recorded::RecordedGradients;
+use harness::{Recorded, T5_CASES, largest_error};
 use libtest_mimic::{Arguments, Failed, Trial};
 use relattn::{Context, Problem};
 
@@ -34,9 +36,10 @@ fn trials_of(adapter: &Adapter) -> Vec<Trial> {
     // An OpenGL context is one thread's at a time, and wgpu gives up on waiting for it after a second: less than a compilation
     // may take.
     let turn = adapter.one_at_a_time.then(|| Arc::new(Mutex::new(())));
-    let trial = |Case { name, problem }: Case| {
+    let trial = |run: Run| {
+        let name = run.name.clone();
         let capabilities = context.capabilities();
-        if let Err(reason) = relattn::plan::choose_backward(&problem, &capabilities) {
+        if let Err(reason) = relattn::plan::choose_backward(&run.problem, &capabilities) {
             let name = format!("{name}: unsupported: {reason}");
             let trial = Trial::test(name, || Ok(())).with_ignored_flag(true);
             return trial.with_kind(&adapter.name);
@@ -46,17 +49,82 @@ fn trials_of(adapter: &Adapter) -> Vec<Trial> {
             let _turn = turn
                 .as_ref()
                 .map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
-            check(&context, &problem)
+            check(&context, &run)
         })
         .with_kind(&adapter.name)
     };
-    catalogue().into_iter().map(trial).collect()
+    let generated = catalogue()
+        .into_iter()
+        .filter(|case| !FORWARD_ONLY.contains(&case.name))
+        .map(|Case { name, problem }| Run {
+            name: name.to_owned(),
+            data: Data::generate(&problem, 7),
+            dout: dout(&problem, 17),
+            problem,
+            recorded: None,
+        });
+    let recorded = T5_CASES.iter().map(|name| {
+        let (run, recorded) = (Recorded::t5(name), RecordedGradients::t5(name));
+        Run {
+            name: (*name).to_owned(),
+            problem: run.problem,
+            data: run.data,
+            dout: recorded.dctx.clone(),
+            recorded: Some(recorded),
+        }
+    });
+    generated.chain(recorded).map(trial).collect()
 }
 
-fn check(context: &Context, problem: &Problem) -> Result<(), Failed> {
-    let (data, dout) = (Data::generate(problem, 7), dout(problem, 17));
+/// A problem with its data, and the gradients that were recorded of it.
+struct Run {
+    name: String,
+    problem: Problem,
+    data: Data,
+    dout: Vec<f32>,
+    recorded: Option<RecordedGradients>,
+}
+
+/// Cases of the forward kernel for few rows, which gradients do not have, and masks and splits whose likes are among the others.
+const FORWARD_ONLY: [&str; 17] = [
+    "one row, several parts",
+    "two rows, several parts, causal",
+    "five rows, padding",
+    "sixteen rows",
+    "few rows without keys",
+    "few rows, head_dim 130",
+    "few rows, head_dim 256",
+    "few rows, window, ALiBi",
+    "dropout, one row, several parts",
+    "dropout, five rows, padding",
+    "dropout of nothing",
+    "decoding block, padding",
+    "window into the first key of a tile",
+    "window that reaches everything",
+    "window beyond the keys",
+    "bits shared by heads",
+    "bits shared by all, window",
+];
+
+fn check(context: &Context, run: &Run) -> Result<(), Failed> {
+    let problem = &run.problem;
     let backward = context.backward(problem)?;
-    let found = run(context, &backward, problem, &data, &dout)?;
-    GradientReference::new(problem, &data.inputs(), &dout).check(&found)?;
+    let found = harness::backward::run(context, &backward, problem, &run.data, &run.dout)?;
+    let reference = GradientReference::new(problem, &run.data.inputs(), &run.dout);
+    reference.check(&found)?;
+    let Some(recorded) = &run.recorded else {
+        return Ok(());
+    };
+    let dtable = found.dtable.as_ref().expect("a table");
+    let found = [&found.dq, &found.dk, &found.dv, dtable];
+    for ((tensor, expected), found) in recorded.gradients.iter().zip(found) {
+        let found: Vec<f64> = found.iter().map(|&value| value.into()).collect();
+        let (error, allowed) = (largest_error(&found, expected), reference.bound(tensor));
+        if error > allowed {
+            let message =
+                format!("{tensor}: {error:.2e} from the record, {allowed:.2e} is allowed");
+            return Err(message.into());
+        }
+    }
     Ok(())
 }
