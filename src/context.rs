@@ -84,6 +84,43 @@ impl Context {
     /// # Errors
     /// A paged cache; a gradient that the problem does not have; a device that offers less than every kernel needs.
     pub fn backward_of(&self, problem: &Problem, wanted: Wanted) -> Result<Backward, Error> {
+        self.assemble_backward(problem, wanted, |kernel| self.pipeline(kernel))
+    }
+
+    /// The backward pass with every kernel's text changed, for tests that plant errors: the bindings stay as they are.
+    ///
+    /// # Errors
+    /// As [`Self::backward`].
+    ///
+    /// # Safety
+    /// The texts are compiled without checks: their indices must stay in range, and their loops must end.
+    #[doc(hidden)]
+    #[expect(
+        unsafe_code,
+        reason = "only the caller knows the texts; ours are safe by the argument at the compilation"
+    )]
+    pub unsafe fn backward_with_texts(
+        &self,
+        problem: &Problem,
+        edit: impl Fn(String) -> String,
+    ) -> Result<Backward, Error> {
+        self.assemble_backward(problem, Wanted::all(problem), |kernel| {
+            let text = kernel.text();
+            let edited = edit(text.clone());
+            if edited == text {
+                self.pipeline(kernel)
+            } else {
+                self.compile(kernel, &edited)
+            }
+        })
+    }
+
+    fn assemble_backward(
+        &self,
+        problem: &Problem,
+        wanted: Wanted,
+        pipeline: impl Fn(Kernel) -> wgpu::ComputePipeline,
+    ) -> Result<Backward, Error> {
         wanted.check(problem)?;
         let [queries, keys] = choose_backward_of(problem, wanted, &self.capabilities())?;
         let statistics = Kernel::BackwardStatistics {
@@ -91,7 +128,7 @@ impl Context {
             value_dim: problem.value_dim(),
         };
         let families = problem.biases().filter_map(GradientFamily::of);
-        let (index, fire) = (queries.gradients.index, queries.gradients.fire);
+        let gradients = queries.gradients;
         Ok(Backward {
             device: self.device.clone(),
             problem: problem.clone(),
@@ -100,17 +137,17 @@ impl Context {
             keys,
             pipelines: BackwardPipelines {
                 tables: self.table_pipelines(problem),
-                statistics: self.pipeline(statistics),
-                queries: self.pipeline(Kernel::Backward(queries)),
-                keys: self.pipeline(Kernel::Backward(keys)),
-                partial_sums: self.pipeline(Kernel::PartialSums),
+                statistics: pipeline(statistics),
+                queries: pipeline(Kernel::Backward(queries)),
+                keys: pipeline(Kernel::Backward(keys)),
+                partial_sums: pipeline(Kernel::PartialSums),
                 offset_gradients: families
-                    .map(|family| self.pipeline(Kernel::OffsetGradient(family)))
+                    .map(|family| pipeline(Kernel::OffsetGradient(family)))
                     .collect(),
-                row_gradient: index.then(|| self.pipeline(Kernel::RowGradient)),
-                fire_gradient: fire.then(|| self.pipeline(Kernel::FireGradient)),
-                clear_dbias: wanted.bias.then(|| self.pipeline(Kernel::ClearDbias)),
-                copy_words: self.pipeline(Kernel::CopyWords),
+                row_gradient: gradients.index.then(|| pipeline(Kernel::RowGradient)),
+                fire_gradient: gradients.fire.then(|| pipeline(Kernel::FireGradient)),
+                clear_dbias: wanted.bias.then(|| pipeline(Kernel::ClearDbias)),
+                copy_words: pipeline(Kernel::CopyWords),
             },
             budget: Budget::default(),
         })
