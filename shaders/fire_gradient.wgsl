@@ -33,6 +33,9 @@ fn active_moments(unit: u32, head: u32) -> vec2<f32> {
         let now = select(always, (rank < s) == rises, turning);
         total += select(vec2(0.0), vec2(moment(head, 2u * s), moment(head, 2u * s + 1u)), now);
     }
+    // Active from 0 on, but not at 0.
+    let at_zero = moment(head, 2u * params.width + 4u);
+    total.x -= select(0.0, at_zero, rises && b1(unit, head) == 0.0);
     return total;
 }
 

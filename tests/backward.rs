@@ -7,6 +7,7 @@ mod harness;
 use harness::adapters::contexts;
 use harness::backward::{PlacedBackward, all_bits, dout};
 use harness::data::Data;
+use harness::gradients::GradientReference;
 use relattn::cpu::{Attention, AttentionGradient, Gradients, Oracle, Outputs};
 use relattn::plan::{Backward, Budget, Wanted};
 use relattn::run::OnDevice;
@@ -216,6 +217,25 @@ fn without_its_gradient_the_bias_costs_no_sums() {
     let bound = without.bind(&operands).expect("buffers that fit");
     let found = case.placed.run(&context, &case.forward, &bound);
     assert_eq!(found.expect("whole guards").dq, expected.dq);
+}
+
+/// As units are initialised: at offset 0 none of them is active yet.
+#[test]
+fn a_unit_of_fire_without_b1_gets_nothing_from_offset_0() {
+    for (name, context) in contexts() {
+        let problem = problem([1, 2, 2, 40, 40, 4], Bias::Fire { width: 3 });
+        let mut data = Data::generate(&problem, 3);
+        let table = data.table.as_mut().expect("a table");
+        table[2 * (2 + 3)..2 * (2 + 6)].fill(0.0);
+        let dout = dout(&problem, 5);
+        let device = OnDevice::new(context);
+        let outputs = device.forward(&problem, &data.inputs()).expect("a result");
+        let found = device.backward(&problem, &data.inputs(), &outputs, &dout);
+        let reference = GradientReference::new(&problem, &data.inputs(), &dout);
+        if let Err(reason) = reference.check(&found.expect("gradients")) {
+            panic!("{name}: {reason}");
+        }
+    }
 }
 
 #[test]

@@ -127,9 +127,9 @@ fn offset_width(problem: &Problem, gradients: GradientSlots) -> u32 {
     }
 }
 
-/// Of an index table its rows, of FIRE two moments a segment and one number each for c and L.
+/// Of an index table its rows, of FIRE two moments a segment, one number each for c and L, and one at x = 0.
 fn score_width(problem: &Problem, gradients: GradientSlots) -> u32 {
-    let moments = problem.fire().map_or(0, |(width, _)| 2 * width + 4);
+    let moments = problem.fire().map_or(0, |(width, _)| 2 * width + 5);
     index_width(problem, gradients) + if gradients.fire { moments } else { 0 }
 }
 
