@@ -16,6 +16,7 @@ use harness::gradients::GradientReference;
 use harness::recorded::RecordedGradients;
 use harness::{Recorded, T5_CASES, largest_error};
 use libtest_mimic::{Arguments, Failed, Trial};
+use relattn::plan::{choose, choose_backward};
 use relattn::{Context, Problem};
 
 fn main() -> ExitCode {
@@ -39,7 +40,10 @@ fn trials_of(adapter: &Adapter) -> Vec<Trial> {
     let trial = |run: Run| {
         let name = run.name.clone();
         let capabilities = context.capabilities();
-        if let Err(reason) = relattn::plan::choose_backward(&run.problem, &capabilities) {
+        // A backward pass needs a forward pass, which may bind more buffers.
+        let forward = choose(&run.problem, &capabilities);
+        let both = forward.and_then(|_| choose_backward(&run.problem, &capabilities));
+        if let Err(reason) = both {
             let name = format!("{name}: unsupported: {reason}");
             let trial = Trial::test(name, || Ok(())).with_ignored_flag(true);
             return trial.with_kind(&adapter.name);
