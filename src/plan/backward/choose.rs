@@ -37,26 +37,24 @@ pub(crate) fn choose(
             shape.k_len,
         )?;
     }
-    let [queries, keys] = [Side::Queries, Side::Keys].map(|side| {
-        let (algorithm, rows) = algorithm(problem, capabilities, side);
-        variant(problem, wanted, side, (algorithm, rows))
-    });
+    let chosen = algorithm(problem, capabilities);
+    let sides = [Side::Queries, Side::Keys];
+    let [queries, keys] = sides.map(|side| variant(problem, wanted, side, chosen));
     for variant in [&queries, &keys] {
         check(variant, capabilities)?;
     }
     Ok([queries, keys])
 }
 
-/// As in the forward pass, but with half the rows: of each there are the features and sums of both products.
-fn algorithm(problem: &Problem, capabilities: &Capabilities, side: Side) -> (Algorithm, u32) {
+/// As in the forward pass; but fragments have half the rows, because of each there are the features and the sums of both products.
+fn algorithm(problem: &Problem, capabilities: &Capabilities) -> (Algorithm, u32) {
     let features = problem.shape().head_dim.max(problem.value_dim());
-    match (capabilities.broadcasts(), features, side) {
-        (true, 0..=64, Side::Queries) => (Algorithm::Broadcast, 4),
-        (true, 0..=64, Side::Keys) => (Algorithm::Broadcast, 2),
-        (true, 65..=128, _) => (Algorithm::Broadcast, 2),
-        (true, ..) => (Algorithm::Broadcast, 1),
-        (false, 0..=128, _) => (Algorithm::Fragments, 4),
-        (false, ..) => (Algorithm::Fragments, 2),
+    match (capabilities.broadcasts(), features) {
+        (true, 0..=64) => (Algorithm::Broadcast, 4),
+        (true, 65..=128) => (Algorithm::Broadcast, 2),
+        (true, _) => (Algorithm::Broadcast, 1),
+        (false, 0..=128) => (Algorithm::Fragments, 4),
+        (false, _) => (Algorithm::Fragments, 2),
     }
 }
 
