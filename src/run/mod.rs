@@ -82,6 +82,7 @@ impl OnDevice {
         check_results(problem, results, dout)?;
         let device = self.context.device();
         let backward = self.context.backward(problem)?;
+        backward.check_limits()?;
         let uploaded = Uploaded::new(device, problem, inputs);
         let stored = |values: &[f32]| upload(device, &numbers::stored(problem.dtype(), values));
         let (out, dout) = (stored(&results.out), stored(dout));
@@ -92,20 +93,14 @@ impl OnDevice {
             usage: BufferUsages::STORAGE,
             mapped_at_creation: false,
         });
-        let written = GRADIENTS.map(|tensor| {
-            let used = problem.uses(tensor);
-            used.then(|| self.output(problem, tensor))
-        });
-        let [dq, dk, dv, dtable, dgate, dbias] = written.each_ref().map(Option::as_ref);
-        let operand = |output: Option<&'_ Output>| output.map(|output| output.buffer.clone());
-        let optional = [dtable, dgate, dbias].map(operand);
-        let [dtable, dgate, dbias] = optional.each_ref().map(|buffer| buffer.as_ref().map(whole));
-        let always = [dq, dk, dv].map(operand);
-        let [Some(dq), Some(dk), Some(dv)] =
-            always.each_ref().map(|buffer| buffer.as_ref().map(whole))
-        else {
-            return Err(Error::DeviceLost);
-        };
+        let output = |tensor| self.output(problem, tensor);
+        let always = [Tensor::DQ, Tensor::DK, Tensor::DV].map(output);
+        let of_bias = [Tensor::DTable, Tensor::DGate, Tensor::DBias];
+        let of_bias = of_bias.map(|tensor| problem.uses(tensor).then(|| output(tensor)));
+        let [dq, dk, dv] = always.each_ref().map(|output| whole(&output.buffer));
+        let [dtable, dgate, dbias] = of_bias
+            .each_ref()
+            .map(|output| output.as_ref().map(|output| whole(&output.buffer)));
         let bound = backward.bind(&BackwardOperands {
             forward: uploaded.operands(&out, &lse),
             dout: whole(&dout),
@@ -118,7 +113,8 @@ impl OnDevice {
             accumulate: false,
             workspace: whole(&workspace),
         })?;
-        Ok(self.submit(&bound, written.into_iter().flatten().collect()))
+        let of_bias = of_bias.into_iter().flatten();
+        Ok(self.submit(&bound, always.into_iter().chain(of_bias).collect()))
     }
 
     /// A buffer for a tensor that a pass writes.
@@ -174,16 +170,6 @@ impl AttentionGradient for OnDevice {
         Ok(gradients(problem, self.wait(pending)?))
     }
 }
-
-/// The tensors that a backward pass writes, in the order of [`Gradients`].
-const GRADIENTS: [Tensor; 6] = [
-    Tensor::DQ,
-    Tensor::DK,
-    Tensor::DV,
-    Tensor::DTable,
-    Tensor::DGate,
-    Tensor::DBias,
-];
 
 fn outputs(values: Vec<Vec<f32>>) -> Outputs {
     let mut values = values.into_iter();

@@ -70,11 +70,6 @@ fn check_slots(backward: &Backward, read: &[Slot<'_>], own: &[Slot<'_>]) -> Resu
         let mut slots = own.iter().filter(|slot| slot.3 > 0);
         slots.find(|slot| slot.1 == tensor)
     };
-    for tensor in [Tensor::Workspace, Tensor::DTable, Tensor::DGate] {
-        if let Some(slot) = of(tensor) {
-            check_size(device, tensor, slot.3)?;
-        }
-    }
     // Who owns keys reads the workspace while it writes.
     if let Some(workspace) = of(Tensor::Workspace) {
         let written = [Tensor::DK, Tensor::DV, Tensor::DTable, Tensor::DBias];
@@ -86,5 +81,16 @@ fn check_slots(backward: &Backward, read: &[Slot<'_>], own: &[Slot<'_>]) -> Resu
             });
         }
     }
-    check_whole(device, &backward.problem)
+    check_limits(backward)
+}
+
+/// Refuses what is bound whole and is too large for it.
+pub(super) fn check_limits(backward: &Backward) -> Result<(), Error> {
+    let (device, problem) = (&backward.device, &backward.problem);
+    let workspace = Sections::new(backward).bytes();
+    check_size(device, Tensor::Workspace, workspace)?;
+    for tensor in [Tensor::DTable, Tensor::DGate] {
+        check_size(device, tensor, bytes(problem, tensor))?;
+    }
+    check_whole(device, problem)
 }

@@ -111,6 +111,14 @@ impl Backward {
         self
     }
 
+    /// Checks that the device can hold the problem, before any buffer of it is made.
+    ///
+    /// # Errors
+    /// A workspace, a tensor or a dispatch past the device's limits.
+    pub fn check_limits(&self) -> Result<(), Error> {
+        bind::check_limits(self)
+    }
+
     /// Checks the buffers and binds them; records and submits nothing.
     ///
     /// # Errors
