@@ -4,7 +4,7 @@
 
 mod harness;
 
-use harness::adapters::contexts;
+use harness::adapters::{contexts, limited};
 use harness::backward::{PlacedBackward, dout};
 use harness::data::Data;
 use relattn::cpu::{Attention, AttentionGradient, Outputs};
@@ -69,6 +69,31 @@ fn a_workspace_that_is_too_small() {
         panic!("{found:?}");
     };
     assert!(found.to_string().contains(&needed.to_string()));
+}
+
+/// Before anybody makes a buffer of that size.
+#[test]
+fn a_workspace_that_no_binding_holds() {
+    let shape = Shape {
+        heads: 8,
+        kv_heads: 8,
+        q_len: 1024,
+        k_len: 1024,
+        ..SHAPE
+    };
+    let problem = Problem::builder(shape).bias(Bias::Alibi).build();
+    let problem = problem.expect("valid");
+    for (name, context) in limited(|limits| limits.max_storage_buffer_binding_size = 1 << 20) {
+        let backward = context.backward(&problem).expect("kernels");
+        let found = backward.check_limits().expect_err("more than a binding");
+        let needed = backward.workspace_bytes();
+        let expected = Error::BindingTooLarge {
+            tensor: Tensor::Workspace,
+            needed,
+            maximum: 1 << 20,
+        };
+        assert_eq!(found, expected, "{name}");
+    }
 }
 
 #[test]
