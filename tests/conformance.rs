@@ -7,7 +7,7 @@ mod harness;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use harness::adapters::{Adapter, adapters};
+use harness::adapters::{Adapter, adapters, in_turn};
 use harness::catalogue::{Case, catalogue};
 use harness::compare::Reference;
 use harness::data::Data;
@@ -18,8 +18,11 @@ use relattn::plan::choose;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = adapters().iter().flat_map(trials_of).collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let adapters = adapters();
+    let trials = adapters
+        .iter()
+        .map(|adapter| trials_of(adapter).into_iter());
+    libtest_mimic::run(&arguments, in_turn(trials.collect())).exit_code()
 }
 
 fn trials_of(adapter: &Adapter) -> Vec<Trial> {
