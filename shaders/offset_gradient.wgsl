@@ -1,4 +1,4 @@
-// The gradients of a bias by offset, from the sums of dS at each clamped offset.
+// The gradients of the parameters of a bias by offset that is a formula, from the sums of dS at each clamped offset.
 //   dtable[first_row + row][h] = Σ over offsets o of derivative(row, h, o) · sums[h, o + radius], or that much more
 // A workgroup adds up one number, 64 offsets at a time.
 struct OffsetGradientParams {
@@ -7,7 +7,6 @@ struct OffsetGradientParams {
     first_row: u32, // of the family in the table of the whole sum
     adds: u32,      // not 0 where a gradient is there already
     at_sums: u32,   // of the workspace
-    rows: u32,      // of the family
 }
 @group(0) @binding(0) var<uniform> params: OffsetGradientParams;
 @group(0) @binding(3) var<storage, read_write> dtable: array<f32>; // [rows, H]
@@ -17,20 +16,14 @@ var<workgroup> parts: array<f32, 64>;
 @compute @workgroup_size(64)
 fn offset_gradient(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    // More rows than a dimension has workgroups go on in z.
-    let row = group.z * groups.x + group.x;
+    let row = group.x;
     let head = group.y;
-    if row >= params.rows {
-        return;
-    }
     let radius = i32(params.radius);
-    let range = offsets_of(row);
     let sums = head * (2u * params.radius + 1u);
     var total = 0.0;
-    for (var o = max(range.x, -radius) + i32(local); o <= min(range.y, radius); o += 64) {
+    for (var o = i32(local) - radius; o <= radius; o += 64) {
         total += derivative(row, head, o) * sum_number(params.at_sums, sums + u32(o + radius));
     }
     parts[local] = total;

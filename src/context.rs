@@ -144,7 +144,7 @@ impl Context {
                 offset_gradients: families
                     .map(|family| pipeline(Kernel::OffsetGradient(family)))
                     .collect(),
-                row_gradient: gradients.index.then(|| pipeline(Kernel::RowGradient)),
+                index_gradient: gradients.index.then(|| pipeline(Kernel::IndexGradient)),
                 fire_gradient: gradients.fire.then(|| pipeline(Kernel::FireGradient)),
                 clear_dbias: wanted.bias.then(|| pipeline(Kernel::ClearDbias)),
                 copy_words: pipeline(Kernel::CopyWords),

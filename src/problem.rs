@@ -1,7 +1,10 @@
 //! An attention problem, without its data: validated once, without a device.
 
 use crate::bias::Kind;
-use crate::{Bias, Dropout, Dtype, Layout, Mask, Paged, ProblemBuilder, Shape, Tensor, Thresholds};
+use crate::{
+    Bias, Dropout, Dtype, InputError, Layout, Mask, Paged, ProblemBuilder, Shape, Tensor,
+    Thresholds,
+};
 
 /// What the scores `q · k` are multiplied by; the bias is added after it, unscaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -281,6 +284,17 @@ impl Problem {
     pub fn fire_table_bytes(&self) -> u64 {
         let width = self.fire().map(|(width, _)| u64::from(width));
         width.map_or(0, |width| 4 * u64::from(self.shape.heads) * (4 * width + 4))
+    }
+
+    /// Refuses a problem that has no backward pass.
+    pub(crate) const fn check_backward(&self) -> Result<(), InputError> {
+        match self.paged {
+            Some(_) => Err(InputError::NoBackward {
+                what: "a paged cache",
+                allowed: "sequences may share its blocks: give k and v as tensors of their own",
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Which keys are visible.

@@ -217,7 +217,7 @@ pub(crate) fn link_offset_table(family: Family) -> String {
 /// The complete WGSL that makes the gradient of a bias by offset.
 pub(crate) fn link_offset_gradient(family: GradientFamily) -> String {
     let (power, formula) = match family {
-        GradientFamily::Rows => ("", part!("gradient_rows")),
+        GradientFamily::Rows => return link_row_gradient(part!("rows_ranges")),
         GradientFamily::Alibi => ("", part!("gradient_alibi")),
         GradientFamily::KerpleLog => ("", part!("gradient_kerple_log")),
         GradientFamily::KerplePower => (part!("power"), part!("gradient_kerple_power")),
@@ -233,8 +233,12 @@ pub(crate) fn link_offset_gradient(family: GradientFamily) -> String {
 }
 
 /// The complete WGSL that makes the gradient of an index table.
-pub(crate) fn link_row_gradient() -> String {
-    [entry!("row_gradient"), part!("workspace_read")].join("\n")
+pub(crate) fn link_index_gradient() -> String {
+    link_row_gradient(part!("rows_apart"))
+}
+
+fn link_row_gradient(rows: &str) -> String {
+    [entry!("row_gradient"), rows, part!("workspace_read")].join("\n")
 }
 
 /// The complete WGSL that makes the gradients of FIRE's parameters.

@@ -9,9 +9,9 @@ use harness::backward::{PlacedBackward, all_bits, dout};
 use harness::data::Data;
 use harness::gradients::GradientReference;
 use relattn::cpu::{Attention, AttentionGradient, Gradients, Oracle, Outputs};
-use relattn::plan::{Backward, Budget, Wanted};
+use relattn::plan::{Backward, Budget, Operand, Wanted};
 use relattn::run::OnDevice;
-use relattn::{Bias, Context, Mask, Problem, RelativeBuckets, Shape};
+use relattn::{Bias, Context, Dropout, Mask, Problem, RelativeBuckets, Shape, wgpu};
 
 const T5: Bias = Bias::Relative(RelativeBuckets::t5_encoder());
 
@@ -217,6 +217,107 @@ fn without_its_gradient_the_bias_costs_no_sums() {
     let bound = without.bind(&operands).expect("buffers that fit");
     let found = case.placed.run(&context, &case.forward, &bound);
     assert_eq!(found.expect("whole guards").dq, expected.dq);
+}
+
+#[test]
+fn another_seed_changes_a_bound_pass_to_that_of_its_problem() {
+    for (name, context) in contexts() {
+        let with_seed = |seed| {
+            let builder = Problem::builder(shape([1, 2, 2, 40, 50, 8])).bias(T5);
+            let dropout = Dropout {
+                probability: 0.3,
+                seed,
+            };
+            builder.dropout(dropout).build().expect("a valid problem")
+        };
+        let [first, second] = [1, u64::MAX / 3].map(with_seed);
+        let backward = context.backward(&first).expect("kernels");
+        let case = Case::new(&context, &backward, &first);
+        // Several dispatches, each with uniforms of its own.
+        let split = backward.with_budget(Budget { flops: 1 });
+        let bound = case.placed.bind(&split).expect("buffers that fit");
+        let before = case.placed.run(&context, &case.forward, &bound);
+        let seed = u64::MAX / 3;
+        case.forward
+            .set_seed(context.queue(), seed)
+            .expect("dropout");
+        bound.set_seed(context.queue(), seed).expect("dropout");
+        let after = case.placed.run(&context, &case.forward, &bound);
+        let of_second = context.backward(&second).expect("kernels");
+        let expected = Case::new(&context, &of_second, &second).run(&of_second);
+        let after = all_bits(&after.expect("whole guards"));
+        assert!(
+            after == all_bits(&expected),
+            "{name}: not those of the seed"
+        );
+        assert!(
+            after != all_bits(&before.expect("whole guards")),
+            "{name}: unchanged"
+        );
+    }
+}
+
+/// Everything that is only read may lie in one buffer, the output of the forward pass and its gradient too.
+#[test]
+fn what_is_read_may_share_a_buffer() {
+    for (name, context) in contexts() {
+        let problem = problem([1, 2, 2, 24, 30, 8], T5);
+        let backward = context.backward(&problem).expect("kernels");
+        let case = Case::new(&context, &backward, &problem);
+        let expected = all_bits(&case.run(&backward));
+        let mut operands = case.placed.operands(false);
+        let results = [operands.forward.out.clone(), operands.dout.clone()];
+        let shared = in_one_buffer(&context, &results);
+        operands.forward.out = shared[0].as_binding();
+        operands.dout = shared[1].as_binding();
+        let bound = backward
+            .bind(&operands)
+            .expect("operands that are only read");
+        let found = case.placed.run(&context, &case.forward, &bound);
+        assert!(
+            all_bits(&found.expect("whole guards")) == expected,
+            "{name}"
+        );
+    }
+}
+
+/// Where a tensor is now.
+struct Moved {
+    buffer: wgpu::Buffer,
+    offset: u64,
+}
+
+impl Moved {
+    fn as_binding(&self) -> Operand<'_> {
+        Operand {
+            buffer: &self.buffer,
+            offset: self.offset,
+            size: None,
+        }
+    }
+}
+
+/// Copies of two tensors, one behind the other.
+fn in_one_buffer(context: &Context, from: &[Operand<'_>; 2]) -> [Moved; 2] {
+    let bytes = |operand: &Operand<'_>| operand.buffer.size() - operand.offset;
+    let second = bytes(&from[0]).next_multiple_of(256);
+    let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: second + bytes(&from[1]),
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let descriptor = wgpu::CommandEncoderDescriptor::default();
+    let mut encoder = context.device().create_command_encoder(&descriptor);
+    for (operand, offset) in from.iter().zip([0, second]) {
+        let bytes = bytes(operand);
+        encoder.copy_buffer_to_buffer(operand.buffer, operand.offset, &buffer, offset, bytes);
+    }
+    context.queue().submit([encoder.finish()]);
+    [0, second].map(|offset| Moved {
+        buffer: buffer.clone(),
+        offset,
+    })
 }
 
 /// As units are initialised: at offset 0 none of them is active yet.

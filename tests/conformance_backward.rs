@@ -7,18 +7,18 @@
 mod harness;
 
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use harness::adapters::{Adapter, adapters, in_turn};
+use harness::adapters::{Adapter, adapters};
 use harness::backward::dout;
 use harness::catalogue::{Case, catalogue};
 use harness::data::Data;
 use harness::gradients::GradientReference;
 use harness::recorded::RecordedGradients;
+use harness::trials::{in_turn, trials_of};
 use harness::{Recorded, T5_CASES, largest_error};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use relattn::plan::{Algorithm, choose, choose_backward};
-use relattn::{Context, Problem};
+use relattn::{Context, Error, Problem};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -28,7 +28,8 @@ fn main() -> ExitCode {
         let kernels = kernels_of(&adapter);
         let step = if seen.contains(&kernels) { 2 } else { 1 };
         seen.push(kernels);
-        trials.push(trials_of(&adapter).into_iter().step_by(step));
+        let all = trials_of(&adapter, runs(), supported, check);
+        trials.push(all.into_iter().step_by(step));
     }
     libtest_mimic::run(&arguments, in_turn(trials)).exit_code()
 }
@@ -41,68 +42,46 @@ fn kernels_of(adapter: &Adapter) -> Option<Algorithm> {
     Some(queries.scores.algorithm)
 }
 
-fn trials_of(adapter: &Adapter) -> Vec<Trial> {
-    let context = match &adapter.context {
-        Ok(context) => context.clone(),
-        Err(reason) => {
-            let name = format!("unsupported: {reason}");
-            let trial = Trial::test(name, || Ok(())).with_ignored_flag(true);
-            return vec![trial.with_kind(&adapter.name)];
-        }
-    };
-    // An OpenGL context is one thread's at a time, and wgpu gives up on waiting for it after a second: less than a compilation
-    // may take.
-    let turn = adapter.one_at_a_time.then(|| Arc::new(Mutex::new(())));
-    let trial = |run: Run| {
-        let name = run.name.clone();
-        let capabilities = context.capabilities();
-        // A backward pass needs a forward pass, which may bind more buffers.
-        let forward = choose(&run.problem, &capabilities);
-        let both = forward.and_then(|_| choose_backward(&run.problem, &capabilities));
-        if let Err(reason) = both {
-            let name = format!("{name}: unsupported: {reason}");
-            let trial = Trial::test(name, || Ok(())).with_ignored_flag(true);
-            return trial.with_kind(&adapter.name);
-        }
-        let (context, turn) = (context.clone(), turn.clone());
-        Trial::test(name, move || {
-            let _turn = turn
-                .as_ref()
-                .map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
-            check(&context, &run)
-        })
-        .with_kind(&adapter.name)
-    };
-    let generated = catalogue()
-        .into_iter()
-        .filter(|case| !FORWARD_ONLY.contains(&case.name))
-        .map(|Case { name, problem }| Run {
-            name: name.to_owned(),
-            data: Data::generate(&problem, 7),
-            dout: dout(&problem, 17),
-            problem,
-            recorded: None,
-        });
-    let recorded = T5_CASES.iter().map(|name| {
-        let (run, recorded) = (Recorded::t5(name), RecordedGradients::t5(name));
-        Run {
-            name: (*name).to_owned(),
-            problem: run.problem,
-            data: run.data,
-            dout: recorded.dctx.clone(),
-            recorded: Some(recorded),
-        }
-    });
-    generated.chain(recorded).map(trial).collect()
+/// A backward pass needs a forward pass, which may bind more buffers.
+fn supported(context: &Context, run: &Run) -> Result<(), Error> {
+    let capabilities = context.capabilities();
+    choose(&run.problem, &capabilities)?;
+    choose_backward(&run.problem, &capabilities)?;
+    Ok(())
 }
 
 /// A problem with its data, and the gradients that were recorded of it.
 struct Run {
-    name: String,
     problem: Problem,
     data: Data,
     dout: Vec<f32>,
     recorded: Option<RecordedGradients>,
+}
+
+fn runs() -> Vec<(String, Run)> {
+    let generated = catalogue()
+        .into_iter()
+        .filter(|case| !FORWARD_ONLY.contains(&case.name))
+        .map(|Case { name, problem }| {
+            let run = Run {
+                data: Data::generate(&problem, 7),
+                dout: dout(&problem, 17),
+                problem,
+                recorded: None,
+            };
+            (name.to_owned(), run)
+        });
+    let recorded = T5_CASES.iter().map(|name| {
+        let (run, recorded) = (Recorded::t5(name), RecordedGradients::t5(name));
+        let run = Run {
+            problem: run.problem,
+            data: run.data,
+            dout: recorded.dctx.clone(),
+            recorded: Some(recorded),
+        };
+        ((*name).to_owned(), run)
+    });
+    generated.chain(recorded).collect()
 }
 
 /// Cases of the forward kernel for few rows, which gradients do not have, and masks and splits whose likes are among the others.

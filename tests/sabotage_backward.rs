@@ -58,14 +58,14 @@ const SHARED: [Planted; 16] = [
     ),
     (
         "another head's sums",
-        "let sums = head * (2u * params.radius + 1u);",
-        "let sums = (params.heads - 1u - head) * (2u * params.radius + 1u);",
+        "n % params.heads * params.width",
+        "(params.heads - 1u - n % params.heads) * params.width",
         TILES,
     ),
     (
         "sums shifted by one",
-        "sums + u32(o + radius)",
-        "sums + u32(max(o + radius - 1, 0))",
+        "first + n)",
+        "first + max(n, 1u) - 1u)",
         TILES,
     ),
     (
@@ -100,7 +100,7 @@ const SHARED: [Planted; 16] = [
     ),
     (
         "the gate's gradient without the bias",
-        "fma(ds, offset_number(row + u32(offset + radius)), row_numbers[r])",
+        "fma(ds, offset_bias(i32(j) - i32(i) - place.shift), row_numbers[r])",
         "ds + row_numbers[r]",
         "gated",
     ),

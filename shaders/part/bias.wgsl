@@ -3,6 +3,13 @@
 // FIRE may bend within a tile: then `fire_bend` has to be added for each bend.
 const LOG2_E = 1.4426950408889634;
 
+// The number of the head at a clamped offset, times log2(e); for the slot `offset`.
+fn offset_bias(offset: i32) -> f32 {
+    let radius = i32(params.radius);
+    let row = place.head * (2u * params.radius + 1u);
+    return offset_number(row + u32(clamp(offset, -radius, radius) + radius));
+}
+
 // What a row needs for all of its scores.
 struct RowBias {
     gate: f32,

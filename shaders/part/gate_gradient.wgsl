@@ -2,10 +2,7 @@
 @group(0) @binding(26) var<storage, read_write> dgate: array<f32>; // [B, H, Nq]
 
 fn gate_gradient(r: u32, i: u32, j: u32, ds: f32) {
-    let radius = i32(params.radius);
-    let offset = clamp(i32(j) - i32(i) - place.shift, -radius, radius);
-    let row = place.head * (2u * params.radius + 1u);
-    row_numbers[r] = fma(ds, offset_number(row + u32(offset + radius)), row_numbers[r]);
+    row_numbers[r] = fma(ds, offset_bias(i32(j) - i32(i) - place.shift), row_numbers[r]);
 }
 
 fn gate_gradient_end(local: u32) {

@@ -1,9 +1,5 @@
 // Slot `family` of `offset_gradient`: KERPLE's power kernel, −a · |offset|^p. Row 0 is p, row 1 a.
 
-fn offsets_of(row: u32) -> vec2<i32> {
-    return vec2(-0x7fffffff, 0x7fffffff);
-}
-
 fn derivative(row: u32, head: u32, offset: i32) -> f32 {
     if offset == 0 {
         return 0.0;

@@ -3,12 +3,6 @@
 var<private> constant_tile: bool;
 var<private> constant_offset: f32;
 
-fn offset_bias(offset: i32) -> f32 {
-    let radius = i32(params.radius);
-    let row = place.head * (2u * params.radius + 1u);
-    return offset_number(row + u32(clamp(offset, -radius, radius) + radius));
-}
-
 fn offset_prepare(local: u32) {
     let radius = i32(params.radius);
     let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;

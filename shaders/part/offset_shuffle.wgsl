@@ -17,12 +17,6 @@ fn offset_constant() -> bool {
     return false;
 }
 
-fn offset_bias(offset: i32) -> f32 {
-    let radius = i32(params.radius);
-    let row = place.head * (2u * params.radius + 1u);
-    return offset_number(row + u32(clamp(offset, -radius, radius) + radius));
-}
-
 // This lane's share of what the subgroup needs for a row: of offsets o − (lanes − 1) + l and o + 1 + l. With LANES lanes the latter
 // are the former of the next tile.
 fn offset_strip(r: u32, row: u32) -> vec2<f32> {

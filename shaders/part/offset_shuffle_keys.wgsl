@@ -9,12 +9,6 @@ fn offset_constant() -> bool {
     return false;
 }
 
-fn offset_bias(offset: i32) -> f32 {
-    let radius = i32(params.radius);
-    let row = place.head * (2u * params.radius + 1u);
-    return offset_number(row + u32(clamp(offset, -radius, radius) + radius));
-}
-
 // This lane's share: of offsets o − 7 + l and o + 1 + l. `key` is its own.
 fn offset_strip(r: u32, key: u32) -> vec2<f32> {
     let first = i32(place.k_first + key) - i32(place.q_first) - place.shift - i32(LANES - 1u);

@@ -10,13 +10,12 @@ fn offset_prepare(local: u32) {
     let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
     let last_offset = first_offset + i32(Q_TILE + K_TILE) - 2;
     constant_tile = first_offset >= radius || last_offset <= -radius;
-    let row = place.head * (2u * params.radius + 1u);
     if constant_tile {
-        constant_offset = offset_number(row + u32(clamp(first_offset, -radius, radius) + radius));
+        constant_offset = offset_bias(first_offset);
         return;
     }
     for (var t = local; t < Q_TILE + K_TILE - 1u; t += WORKGROUP) {
-        staged[t] = offset_number(row + u32(clamp(first_offset + i32(t), -radius, radius) + radius));
+        staged[t] = offset_bias(first_offset + i32(t));
     }
 }
 

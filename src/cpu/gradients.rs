@@ -49,26 +49,27 @@ pub trait AttentionGradient: Attention {
     ) -> Result<Gradients, Self::Error>;
 }
 
-/// Checks the inputs and the gradient of the output, and that the problem has a backward pass.
-pub(super) fn validate(
+/// Checks what a backward pass reads, and that the problem has one.
+pub(crate) fn validate(
+    problem: &Problem,
+    inputs: &Inputs<'_>,
+    outputs: &Outputs,
+    dout: &[f32],
+) -> Result<(), InputError> {
+    validate_inputs(problem, inputs, dout)?;
+    check(problem, Tensor::Out, outputs.out.len())?;
+    check(problem, Tensor::Lse, outputs.lse.len())
+}
+
+/// The same without the outputs of a forward pass.
+pub(super) fn validate_inputs(
     problem: &Problem,
     inputs: &Inputs<'_>,
     dout: &[f32],
 ) -> Result<(), InputError> {
-    if problem.paged().is_some() {
-        return Err(InputError::NoBackward {
-            what: "a paged cache",
-            allowed: "sequences may share its blocks: give k and v as tensors of their own",
-        });
-    }
+    problem.check_backward()?;
     inputs.validate(problem)?;
     check(problem, Tensor::DOut, dout.len())
-}
-
-/// Checks what a forward pass left behind.
-pub(super) fn validate_outputs(problem: &Problem, outputs: &Outputs) -> Result<(), InputError> {
-    check(problem, Tensor::Out, outputs.out.len())?;
-    check(problem, Tensor::Lse, outputs.lse.len())
 }
 
 /// The elements of a tensor, as a length of a slice.

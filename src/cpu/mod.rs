@@ -18,6 +18,8 @@ mod tiled;
 mod tiled_gradient;
 
 pub use dense::dense_bias;
+#[cfg(feature = "gpu")]
+pub(crate) use gradients::validate;
 pub use gradients::{AttentionGradient, Gradients};
 pub use merge::merge;
 pub use oracle::{Exact, Oracle};

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::gradients::{length, validate, validate_outputs};
+use super::gradients::{length, validate, validate_inputs};
 use super::oracle::{factor, kv_head, scores};
 use super::oracle_parameters::{biases_by_offset, for_each_parameter};
 use super::{AttentionGradient, Gradients, Inputs, Oracle, Outputs};
@@ -39,7 +39,7 @@ impl Oracle {
         inputs: &Inputs<'_>,
         dout: &[f32],
     ) -> Result<ExactGradients, InputError> {
-        validate(problem, inputs, dout)?;
+        validate_inputs(problem, inputs, dout)?;
         let [batch, heads] = [problem.shape().batch, problem.shape().heads].map(|n| n as usize);
         let parts: Vec<Part> = (0..batch * heads)
             .into_par_iter()
@@ -61,7 +61,7 @@ impl AttentionGradient for Oracle {
         outputs: &Outputs,
         dout: &[f32],
     ) -> Result<Gradients, InputError> {
-        validate_outputs(problem, outputs)?;
+        validate(problem, inputs, outputs, dout)?;
         let exact = self.exact_gradients(problem, inputs, dout)?;
         Ok(Gradients {
             dq: rounded(&exact.dq),

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::bias::BiasSource;
 use super::bias_gradient::ParameterSums;
-use super::gradients::{length, validate, validate_outputs};
+use super::gradients::{length, validate};
 use super::score_gradient::BackwardHead;
 use super::tiled::{Head, K_TILE, Q_TILE, Rows};
 use super::{AttentionGradient, Gradients, Inputs, Outputs, Tiled, scatter};
@@ -24,8 +24,7 @@ impl AttentionGradient for Tiled {
         outputs: &Outputs,
         dout: &[f32],
     ) -> Result<Gradients, InputError> {
-        validate(problem, inputs, dout)?;
-        validate_outputs(problem, outputs)?;
+        validate(problem, inputs, outputs, dout)?;
         let pass = Pass {
             problem,
             inputs,

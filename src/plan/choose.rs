@@ -18,28 +18,8 @@ use crate::{Capabilities, Error, Limit, Problem};
 pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant, Error> {
     let (algorithm, rows) = algorithm(problem, capabilities);
     let variant = Variant::new(problem, algorithm, rows);
-    let buffers = u32::try_from(variant.bindings().len()).unwrap_or(u32::MAX);
-    for (limit, found, needed) in [
-        (
-            Limit::WorkgroupStorage,
-            capabilities.workgroup_storage,
-            variant.workgroup_bytes(),
-        ),
-        (
-            Limit::Invocations,
-            capabilities.invocations,
-            variant.workgroup(),
-        ),
-        (Limit::StorageBuffers, capabilities.storage_buffers, buffers),
-    ] {
-        if found < needed {
-            return Err(Error::DeviceLimit {
-                limit,
-                found,
-                needed,
-            });
-        }
-    }
+    let buffers = variant.bindings().len();
+    capabilities.check(variant.workgroup_bytes(), variant.workgroup(), buffers)?;
     Ok(variant)
 }
 
@@ -70,5 +50,23 @@ impl Capabilities {
         self.cpu
             && self.subgroup_size >= Algorithm::LANES
             && self.largest_subgroup <= Algorithm::MOST_LANES
+    }
+    /// Refuses a kernel of so many bytes of workgroup memory, invocations and storage buffers.
+    pub(super) fn check(&self, bytes: u32, invocations: u32, buffers: usize) -> Result<(), Error> {
+        let buffers = u32::try_from(buffers).unwrap_or(u32::MAX);
+        for (limit, found, needed) in [
+            (Limit::WorkgroupStorage, self.workgroup_storage, bytes),
+            (Limit::Invocations, self.invocations, invocations),
+            (Limit::StorageBuffers, self.storage_buffers, buffers),
+        ] {
+            if found < needed {
+                return Err(Error::DeviceLimit {
+                    limit,
+                    found,
+                    needed,
+                });
+            }
+        }
+        Ok(())
     }
 }

@@ -34,7 +34,7 @@ pub(crate) enum Kernel {
     /// The gradient of a bias by offset.
     OffsetGradient(GradientFamily),
     /// The gradient of an index table.
-    RowGradient,
+    IndexGradient,
     /// The gradients of FIRE's parameters.
     FireGradient,
     /// Zeros where the gradient of a dense bias is added up.
@@ -61,7 +61,7 @@ impl Kernel {
             Self::Backward(variant) => variant.to_string(),
             Self::PartialSums => "partial_sums".into(),
             Self::OffsetGradient(family) => format!("offset_gradient {family:?}"),
-            Self::RowGradient => "row_gradient".into(),
+            Self::IndexGradient => "index_gradient".into(),
             Self::FireGradient => "fire_gradient".into(),
             Self::ClearDbias => "clear_dbias".into(),
             Self::CopyWords => "copy_words".into(),
@@ -93,7 +93,7 @@ impl Kernel {
             Self::Backward(variant) => shader::link_backward(&variant),
             Self::PartialSums => shader::link_partial_sums(),
             Self::OffsetGradient(family) => shader::link_offset_gradient(family),
-            Self::RowGradient => shader::link_row_gradient(),
+            Self::IndexGradient => shader::link_index_gradient(),
             Self::FireGradient => shader::link_fire_gradient(),
             Self::ClearDbias => shader::link_clear_dbias(),
             Self::CopyWords => shader::COPY_WORDS.into(),
@@ -122,7 +122,7 @@ impl Kernel {
             Self::Backward(variant) => variant.bindings(),
             Self::PartialSums => partial_bindings(),
             Self::OffsetGradient(family) => family.bindings(),
-            Self::RowGradient => row_bindings(),
+            Self::IndexGradient => row_bindings(false),
             Self::FireGradient => fire_bindings(),
             Self::ClearDbias => clear_bindings(),
             Self::CopyWords => copy_bindings(),

@@ -108,7 +108,7 @@ fn kernels() -> Vec<Kernel> {
     kernels.extend(rotations().map(Kernel::Rope));
     kernels.extend([
         Kernel::PartialSums,
-        Kernel::RowGradient,
+        Kernel::IndexGradient,
         Kernel::FireGradient,
         Kernel::ClearDbias,
         Kernel::CopyWords,
@@ -362,7 +362,7 @@ fn uniforms_lie_as_the_shaders_declare_them() {
 
 #[test]
 fn uniforms_of_the_backward_pass_lie_as_the_shaders_declare_them() {
-    let family = Kernel::OffsetGradient(GradientFamily::Rows);
+    let family = Kernel::OffsetGradient(GradientFamily::Alibi);
     for (kernel, number, size, expected) in [
         (
             Kernel::PartialSums,
@@ -374,10 +374,10 @@ fn uniforms_of_the_backward_pass_lie_as_the_shaders_declare_them() {
             family,
             0,
             size_of::<OffsetGradientParams>(),
-            members!(OffsetGradientParams: heads, radius, first_row, adds, at_sums, rows),
+            members!(OffsetGradientParams: heads, radius, first_row, adds, at_sums),
         ),
         (
-            Kernel::RowGradient,
+            Kernel::IndexGradient,
             0,
             size_of::<RowGradientParams>(),
             members!(RowGradientParams: heads, width, first_row, rows, adds, at_sums, groups),

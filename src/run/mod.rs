@@ -8,9 +8,9 @@ use read::{Output, Pending, read};
 use upload::{Uploaded, output, upload, whole};
 use wgpu::BufferUsages;
 
-use crate::cpu::{Attention, AttentionGradient, Gradients, Inputs, Outputs};
+use crate::cpu::{Attention, AttentionGradient, Gradients, Inputs, Outputs, validate};
 use crate::plan::{BackwardOperands, Bound};
-use crate::{Context, Dtype, Error, InputError, Problem, Tensor};
+use crate::{Context, Dtype, Error, Problem, Tensor};
 
 /// Attention on a device, from host slices.
 #[derive(Clone, Debug)]
@@ -78,8 +78,7 @@ impl OnDevice {
         results: &Outputs,
         dout: &[f32],
     ) -> Result<Pending, Error> {
-        inputs.validate(problem)?;
-        check_results(problem, results, dout)?;
+        validate(problem, inputs, results, dout)?;
         let device = self.context.device();
         let backward = self.context.backward(problem)?;
         backward.check_limits()?;
@@ -195,23 +194,4 @@ fn gradients(problem: &Problem, values: Vec<Vec<f32>>) -> Gradients {
         dgate: next(Tensor::DGate),
         dbias: next(Tensor::DBias),
     }
-}
-
-/// What a forward pass returned, and the gradient of its output, must fit the problem.
-fn check_results(problem: &Problem, results: &Outputs, dout: &[f32]) -> Result<(), InputError> {
-    for (tensor, found) in [
-        (Tensor::Out, results.out.len()),
-        (Tensor::Lse, results.lse.len()),
-        (Tensor::DOut, dout.len()),
-    ] {
-        let expected = problem.elements(tensor);
-        if found as u64 != expected {
-            return Err(InputError::Length {
-                tensor,
-                found: found as u64,
-                expected,
-            });
-        }
-    }
-    Ok(())
 }

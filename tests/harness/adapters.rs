@@ -90,15 +90,3 @@ fn open(adapter: &wgpu::Adapter, name: String, descriptor: &wgpu::DeviceDescript
         one_at_a_time: adapter.get_info().backend == wgpu::Backend::Gl,
     }
 }
-
-/// One of each after the other, so that no two wait for an adapter that does one thing at a time.
-pub(crate) fn in_turn<T>(mut all: Vec<impl Iterator<Item = T>>) -> Vec<T> {
-    let mut taken = Vec::new();
-    loop {
-        let before = taken.len();
-        taken.extend(all.iter_mut().filter_map(Iterator::next));
-        if taken.len() == before {
-            return taken;
-        }
-    }
-}

@@ -1,7 +1,7 @@
 //! A forward and a backward pass over buffers that are placed to catch what a kernel should not do.
 
 use relattn::cpu::Gradients;
-use relattn::plan::{Backward, BackwardOperands, Bound, Operand};
+use relattn::plan::{Backward, BackwardOperands, Bound};
 use relattn::{Context, Dtype, Problem, Tensor, wgpu};
 
 use super::data::{Data, values};
@@ -186,9 +186,4 @@ pub(crate) fn all_bits(gradients: &Gradients) -> Vec<Vec<u32>> {
         .chain(optional.into_iter().flatten())
         .map(|values| bits(values))
         .collect()
-}
-
-/// The operand of a buffer, whole.
-pub(crate) fn whole(buffer: &wgpu::Buffer) -> Operand<'_> {
-    buffer.as_entire_buffer_binding()
 }

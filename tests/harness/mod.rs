@@ -27,6 +27,8 @@ pub(crate) mod recorded;
 #[cfg(feature = "gpu")]
 pub(crate) mod rotation;
 pub(crate) mod sums;
+#[cfg(feature = "gpu")]
+pub(crate) mod trials;
 pub(crate) mod variety;
 
 pub(crate) use data::elements;

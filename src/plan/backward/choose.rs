@@ -2,7 +2,7 @@
 
 use super::{BackwardVariant, GradientSlots, Side, Wanted};
 use crate::plan::{Algorithm, Variant};
-use crate::{Capabilities, Error, Limit, Problem, ProblemError, Tensor};
+use crate::{Capabilities, Error, Problem, Tensor};
 
 /// Chooses the backward kernels, with every gradient that the problem has: whose workgroups own queries, and keys.
 ///
@@ -21,14 +21,7 @@ pub(crate) fn choose(
     wanted: Wanted,
     capabilities: &Capabilities,
 ) -> Result<[BackwardVariant; 2], Error> {
-    if problem.paged().is_some() {
-        return Err(ProblemError::Contradiction {
-            first: "a backward pass",
-            second: "a paged cache",
-            allowed: "sequences may share its blocks: gather k and v first",
-        }
-        .into());
-    }
+    problem.check_backward()?;
     if let Some(layout) = problem.dense().filter(|_| wanted.bias) {
         let shape = problem.shape();
         layout.validate_shared(
@@ -41,7 +34,8 @@ pub(crate) fn choose(
     let sides = [Side::Queries, Side::Keys];
     let [queries, keys] = sides.map(|side| variant(problem, wanted, side, chosen));
     for variant in [&queries, &keys] {
-        check(variant, capabilities)?;
+        let (bytes, invocations) = (variant.workgroup_bytes(), variant.scores.workgroup());
+        capabilities.check(bytes, invocations, variant.bindings().len())?;
     }
     Ok([queries, keys])
 }
@@ -88,30 +82,4 @@ fn gradients(problem: &Problem, wanted: Wanted, side: Side) -> GradientSlots {
             dense: dense && !shared,
         },
     }
-}
-
-fn check(variant: &BackwardVariant, capabilities: &Capabilities) -> Result<(), Error> {
-    let buffers = u32::try_from(variant.bindings().len()).unwrap_or(u32::MAX);
-    for (limit, found, needed) in [
-        (
-            Limit::WorkgroupStorage,
-            capabilities.workgroup_storage,
-            variant.workgroup_bytes(),
-        ),
-        (
-            Limit::Invocations,
-            capabilities.invocations,
-            variant.scores.workgroup(),
-        ),
-        (Limit::StorageBuffers, capabilities.storage_buffers, buffers),
-    ] {
-        if found < needed {
-            return Err(Error::DeviceLimit {
-                limit,
-                found,
-                needed,
-            });
-        }
-    }
-    Ok(())
 }

@@ -85,7 +85,7 @@ pub(crate) struct Pipelines {
     pub(crate) partial_sums: wgpu::ComputePipeline,
     /// One for each bias by offset that has parameters.
     pub(crate) offset_gradients: Vec<wgpu::ComputePipeline>,
-    pub(crate) row_gradient: Option<wgpu::ComputePipeline>,
+    pub(crate) index_gradient: Option<wgpu::ComputePipeline>,
     pub(crate) fire_gradient: Option<wgpu::ComputePipeline>,
     pub(crate) clear_dbias: Option<wgpu::ComputePipeline>,
     pub(crate) copy_words: wgpu::ComputePipeline,

@@ -41,7 +41,7 @@ pub(super) const WRITTEN: [Tensor; 7] = [
 ];
 
 impl<'a> BackwardOperands<'a> {
-    /// The buffers of the backward pass alone, with a number that no kernel has where none binds it by itself.
+    /// The buffers of the backward pass alone.
     pub(super) const fn own(&self) -> [(Tensor, Option<&Operand<'a>>); 8] {
         [
             (Tensor::DOut, Some(&self.dout)),

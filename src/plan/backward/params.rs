@@ -57,8 +57,7 @@ pub(crate) struct OffsetGradientParams {
     pub(crate) first_row: u32,
     pub(crate) adds: u32,
     pub(crate) at_sums: u32,
-    pub(crate) rows: u32,
-    pub(crate) padding: [u32; 2],
+    pub(crate) padding: [u32; 3],
 }
 
 /// `RowGradientParams` of `shaders/row_gradient.wgsl`.
@@ -89,7 +88,7 @@ pub(crate) struct FireGradientParams {
     pub(crate) padding: u32,
 }
 
-/// `CopyParams` of `shaders/copy_words.wgsl`, and `ClearParams` of `shaders/clear_rows.wgsl`.
+/// `CopyParams` of `shaders/copy_words.wgsl`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct CopyParams {

@@ -7,7 +7,7 @@ use wgpu::BufferBinding;
 
 use super::params::BackwardParams;
 use super::sums::Places;
-use super::workspace::{SMALL, Sections};
+use super::workspace::{SMALL, Sections, index_width};
 use super::{Backward, BackwardOperands, BackwardVariant, Side};
 use crate::plan::Bound;
 use crate::plan::bind::Bindings;
@@ -23,7 +23,7 @@ const ROWS: u32 = 64;
 
 /// The storage bindings of `backward_statistics.wgsl`.
 pub(crate) fn statistics_bindings() -> Vec<(u32, bool)> {
-    vec![(4, false), (5, false), (22, true), (25, false)]
+    vec![(4, true), (5, true), (22, true), (25, false)]
 }
 
 /// The storage bindings of `clear_dbias.wgsl`.
@@ -90,19 +90,24 @@ impl<'a> Pass<'a> {
         let clear = clear.map(|pipeline| self.over_rows(pipeline, clear_bindings(), true));
         let queries = self.over_scores(&backward.queries, &pipelines.queries);
         let keys = self.over_scores(&backward.keys, &pipelines.keys);
-        let [statistics_chunks, queries_chunks, keys_chunks] =
-            [&statistics, &queries, &keys].map(|kernel| kernel.work.chunks());
+        let clear = clear.filter(|_| !self.operands.accumulate);
+        let clear_chunks = match &clear {
+            Some(clear) => clear.work.chunks()?,
+            None => Vec::new(),
+        };
+        let statistics_chunks = statistics.work.chunks()?;
+        let queries_chunks = queries.work.chunks()?;
+        let keys_chunks = keys.work.chunks()?;
         self.fill_tables();
         self.copy_small()?;
-        self.dispatch(&statistics, &statistics_chunks?, |_, _| {});
-        if let Some(clear) = clear.filter(|_| !self.operands.accumulate) {
-            let chunks = clear.work.chunks()?;
-            self.dispatch(&clear, &chunks, |_, _| {});
+        self.dispatch(&statistics, &statistics_chunks, |_, _| {});
+        if let Some(clear) = clear {
+            self.dispatch(&clear, &clear_chunks, |_, _| {});
         }
         self.clear_sums();
-        self.dispatch(&queries, &queries_chunks?, Self::add_partials);
-        self.finish_gradients();
-        self.dispatch(&keys, &keys_chunks?, |_, _| {});
+        self.dispatch(&queries, &queries_chunks, Self::add_partials);
+        self.finish_gradients()?;
+        self.dispatch(&keys, &keys_chunks, |_, _| {});
         Ok(Bound {
             steps: self.steps,
             uniforms: self.uniforms,
@@ -285,32 +290,27 @@ impl<'a> Pass<'a> {
     }
 
     /// From sums to the gradients of parameters.
-    fn finish_gradients(&mut self) {
+    fn finish_gradients(&mut self) -> Result<(), Error> {
         let backward = self.backward;
-        let (pipelines, sums) = (&backward.pipelines, self.sections);
-        let gradients = backward.queries.gradients;
-        let (problem, places) = (&backward.problem, &self.places);
-        let mut steps = Vec::new();
+        let (problem, sections, places) = (&backward.problem, self.sections, &self.places);
+        let (pipelines, gradients) = (&backward.pipelines, backward.queries.gradients);
         if gradients.offset {
             let terms = problem.learned_by_offset().zip(&pipelines.offset_gradients);
-            steps.extend(terms.filter_map(|(term, pipeline)| {
-                places.offset_gradient(pipeline, &sums.offset, term)
-            }));
+            for (term, pipeline) in terms {
+                let step = places.offset_gradient(pipeline, &sections.offset, term)?;
+                self.steps.extend(step);
+            }
         }
-        if let Some(indexed) = problem.indexed().filter(|_| gradients.index) {
-            let pipeline = pipelines.row_gradient.as_ref();
-            steps.extend(
-                pipeline.and_then(|pipeline| places.row_gradient(pipeline, &sums.scores, indexed)),
-            );
+        if let (Some(indexed), Some(pipeline)) = (problem.indexed(), &pipelines.index_gradient) {
+            let step = places.index_gradient(pipeline, &sections.scores, indexed)?;
+            self.steps.extend(step);
         }
-        if let Some(fire) = problem.fire().filter(|_| gradients.fire) {
-            let pipeline = pipelines.fire_gradient.as_ref();
-            steps.extend(pipeline.and_then(|pipeline| {
-                let first = super::workspace::index_width(problem, gradients);
-                places.fire_gradient(pipeline, &sums.scores, first, fire)
-            }));
+        if let (Some(fire), Some(pipeline)) = (problem.fire(), &pipelines.fire_gradient) {
+            let first = index_width(problem, gradients);
+            let step = places.fire_gradient(pipeline, &sections.scores, first, fire);
+            self.steps.extend(step);
         }
-        self.steps.extend(steps);
+        Ok(())
     }
 }
 

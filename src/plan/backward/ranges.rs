@@ -1,23 +1,33 @@
-//! The offsets at which a row of a table is the bias.
+//! The sums by offset that a row of a table gets, where a row is the bias itself.
 
 use crate::problem::Term;
 use crate::{Bias, Direction, Thresholds};
 
-/// The first and the last offset of each row, as bits.
-pub(super) fn ranges(term: &Term) -> Vec<u32> {
+/// Of each row the first sum, and the one behind the last, of those at offsets −radius ..= radius.
+pub(super) fn ranges(term: &Term, radius: u32) -> Vec<u32> {
     let rows = match (term.bias, &term.thresholds) {
-        (Bias::PerOffset { max_offset }, _) => {
-            let end = max_offset.cast_signed();
-            let row = |offset: i32| {
-                let first = if offset == -end { -i32::MAX } else { offset };
-                [first, if offset == end { i32::MAX } else { offset }]
-            };
-            (-end..=end).map(row).collect()
-        }
+        (Bias::PerOffset { max_offset }, _) => offset_ranges(max_offset),
         (_, Some(thresholds)) => bucket_ranges(thresholds),
         _ => Vec::new(),
     };
-    rows.into_iter().flatten().map(i32::cast_unsigned).collect()
+    let end = i64::from(radius);
+    let of_row = |[first, last]: [i32; 2]| {
+        let [first, last] = [i64::from(first).max(-end), i64::from(last).min(end)];
+        let sums = first + end..last + end + 1;
+        let sums = if sums.is_empty() { 0..0 } else { sums };
+        [sums.start, sums.end].map(|n| u32::try_from(n).unwrap_or(0))
+    };
+    rows.into_iter().flat_map(of_row).collect()
+}
+
+/// The first and the last offset of each row; the ends have all beyond them.
+fn offset_ranges(max_offset: u32) -> Vec<[i32; 2]> {
+    let end = max_offset.cast_signed();
+    let row = |offset: i32| {
+        let first = if offset == -end { -i32::MAX } else { offset };
+        [first, if offset == end { i32::MAX } else { offset }]
+    };
+    (-end..=end).map(row).collect()
 }
 
 /// No offset where a bucket has none: the range from 1 to 0.

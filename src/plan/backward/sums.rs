@@ -41,11 +41,11 @@ impl GradientFamily {
         }
     }
 
-    /// Storage bindings: 1 holds numbers from the host, 2 the caller's table, 3 its gradient, 25 the workspace.
+    /// The storage bindings, as [`Places::storage`] has them.
     pub(crate) fn bindings(self) -> Vec<(u32, bool)> {
         let (numbers, table) = ((1, true), (2, true));
         let mut bindings = match self {
-            Self::Rows => vec![numbers],
+            Self::Rows => return row_bindings(true),
             Self::Alibi => Vec::new(),
             Self::KerpleLog => vec![table],
             Self::KerplePower => vec![numbers, table],
@@ -70,18 +70,33 @@ pub(super) struct Places<'a> {
     pub(super) accumulate: bool,
 }
 
-impl Places<'_> {
+/// A buffer of the caller, or one with numbers from the host.
+enum Source<'a> {
+    Given(BufferBinding<'a>),
+    Own(wgpu::Buffer),
+}
+
+impl Source<'_> {
+    fn binding(&self) -> BufferBinding<'_> {
+        match self {
+            Self::Given(binding) => binding.clone(),
+            Self::Own(buffer) => buffer.as_entire_buffer_binding(),
+        }
+    }
+}
+
+impl<'a> Places<'a> {
     fn step<T: Pod>(
         &self,
         pipeline: &ComputePipeline,
         params: &T,
-        storage: &[(u32, BufferBinding<'_>)],
+        storage: &[(u32, Source<'_>)],
         workgroups: [u32; 3],
     ) -> Step {
         let params = uniform(self.device, bytemuck::bytes_of(params));
         let mut entries = vec![entry(0, params.as_entire_buffer_binding())];
-        let storage = storage.iter().cloned();
-        entries.extend(storage.map(|(number, binding)| entry(number, binding)));
+        let storage = storage.iter();
+        entries.extend(storage.map(|(number, source)| entry(*number, source.binding())));
         Step::new(self.device, pipeline, &entries, workgroups)
     }
 
@@ -99,7 +114,7 @@ impl Places<'_> {
             groups: workgroups[0],
             padding: [0; 2],
         };
-        let storage = [(1, source.clone()), (3, to.clone())];
+        let storage = [(1, source), (3, to)].map(|(n, given)| (n, Source::Given(given.clone())));
         Ok(self.step(pipeline, &params, &storage, workgroups))
     }
 
@@ -127,7 +142,7 @@ impl Places<'_> {
         let all_heads = self.problem.shape().heads;
         let heads = if left.is_some() { heads } else { all_heads };
         let workgroups = [sums.width.div_ceil(64), heads, 1];
-        let storage = [(25, self.workspace.clone())];
+        let storage = [(25, Source::Given(self.workspace.clone()))];
         (heads > 0).then(|| self.step(pipeline, &params, &storage, workgroups))
     }
 
@@ -137,62 +152,86 @@ impl Places<'_> {
         pipeline: &ComputePipeline,
         sums: &Sums,
         term: &Term,
-    ) -> Option<Step> {
-        let family = GradientFamily::of(term.bias)?;
-        let rows = term.bias.table_rows()?;
+    ) -> Result<Option<Step>, Error> {
+        let (Some(family), Some(rows)) = (GradientFamily::of(term.bias), term.bias.table_rows())
+        else {
+            return Ok(None);
+        };
+        let radius = self.problem.bias_radius();
+        if family == GradientFamily::Rows {
+            let ranges = Some(ranges(term, radius));
+            return self.row_gradient(pipeline, sums, [term.first_row, rows], ranges);
+        }
         let heads = self.problem.shape().heads;
         let params = OffsetGradientParams {
             heads,
-            radius: self.problem.bias_radius(),
+            radius,
             first_row: term.first_row,
             adds: self.accumulate.into(),
             at_sums: at(&sums.sums),
-            rows,
-            padding: [0; 2],
+            padding: [0; 3],
         };
-        let numbers = match family {
-            GradientFamily::Rows => Some(ranges(term)),
-            GradientFamily::KerplePower => Some(logarithms(self.problem.bias_radius())),
-            GradientFamily::Alibi | GradientFamily::KerpleLog => None,
-        };
-        let numbers = numbers.map(|numbers| storage(self.device, &numbers));
-        let of = |number: u32| match number {
-            1 => numbers.as_ref().map(wgpu::Buffer::as_entire_buffer_binding),
-            2 => self.table.clone(),
-            3 => self.dtable.clone(),
-            _ => Some(self.workspace.clone()),
-        };
-        let bindings = family.bindings().into_iter();
-        let storage: Option<Vec<_>> = bindings
-            .map(|(number, _)| Some((number, of(number)?)))
-            .collect();
-        let width = rows.min(self.device.limits().max_compute_workgroups_per_dimension);
-        let workgroups = [width, heads, rows.div_ceil(width)];
-        (heads > 0).then_some(self.step(pipeline, &params, &storage?, workgroups))
+        let numbers = (family == GradientFamily::KerplePower).then(|| logarithms(radius));
+        let storage = self.storage(&family.bindings(), numbers);
+        let step = |storage: Vec<_>| self.step(pipeline, &params, &storage, [rows, heads, 1]);
+        Ok(storage.filter(|_| heads > 0).map(step))
     }
 
     /// From the sums of each row of an index table to its gradient.
-    pub(super) fn row_gradient(
+    pub(super) fn index_gradient(
         &self,
         pipeline: &ComputePipeline,
         sums: &Sums,
         indexed: Indexed,
-    ) -> Option<Step> {
-        let (heads, rows) = (self.problem.shape().heads, indexed.rows * indexed.matrices);
+    ) -> Result<Option<Step>, Error> {
+        let rows = indexed.rows * indexed.matrices;
+        self.row_gradient(pipeline, sums, [indexed.first_row, rows], None)
+    }
+
+    /// From sums to the gradient of a table's rows, each of which has a range of them, or one of its own.
+    fn row_gradient(
+        &self,
+        pipeline: &ComputePipeline,
+        sums: &Sums,
+        [first_row, rows]: [u32; 2],
+        ranges: Option<Vec<u32>>,
+    ) -> Result<Option<Step>, Error> {
+        let heads = self.problem.shape().heads;
         let groups = (u64::from(rows) * u64::from(heads)).div_ceil(64);
-        let workgroups = spread(self.device, groups).ok()?;
+        let workgroups = spread(self.device, groups)?;
         let params = RowGradientParams {
             heads,
             width: sums.width,
-            first_row: indexed.first_row,
+            first_row,
             rows,
             adds: self.accumulate.into(),
             at_sums: at(&sums.sums),
             groups: workgroups[0],
             padding: 0,
         };
-        let storage = [(3, self.dtable.clone()?), (25, self.workspace.clone())];
-        (heads > 0).then(|| self.step(pipeline, &params, &storage, workgroups))
+        let storage = self.storage(&row_bindings(ranges.is_some()), ranges);
+        let step = |storage: Vec<_>| self.step(pipeline, &params, &storage, workgroups);
+        Ok(storage.filter(|_| groups > 0).map(step))
+    }
+
+    /// What a kernel binds: 1 holds numbers from the host, 2 the caller's table, 3 its gradient, 25 the workspace. None where a
+    /// tensor is not there.
+    fn storage(
+        &self,
+        bindings: &[(u32, bool)],
+        numbers: Option<Vec<u32>>,
+    ) -> Option<Vec<(u32, Source<'a>)>> {
+        let numbers = numbers.map(|numbers| storage(self.device, &numbers));
+        let of = |number: u32| match number {
+            1 => numbers.clone().map(Source::Own),
+            2 => self.table.clone().map(Source::Given),
+            3 => self.dtable.clone().map(Source::Given),
+            _ => Some(Source::Given(self.workspace.clone())),
+        };
+        let bindings = bindings.iter();
+        bindings
+            .map(|&(number, _)| Some((number, of(number)?)))
+            .collect()
     }
 
     /// From moments, the first of which is this one of a head, to the gradients of FIRE's parameters.
@@ -214,11 +253,7 @@ impl Places<'_> {
             first_moment: first,
             padding: 0,
         };
-        let storage = [
-            (2, self.table.clone()?),
-            (3, self.dtable.clone()?),
-            (25, self.workspace.clone()),
-        ];
+        let storage = self.storage(&fire_bindings(), None)?;
         let workgroups = [(width + 1).div_ceil(64), heads, 1];
         (heads > 0).then(|| self.step(pipeline, &params, &storage, workgroups))
     }
@@ -229,9 +264,11 @@ pub(crate) fn copy_bindings() -> Vec<(u32, bool)> {
     vec![(1, true), (3, false)]
 }
 
-/// The storage bindings of `row_gradient.wgsl`.
-pub(crate) fn row_bindings() -> Vec<(u32, bool)> {
-    vec![(3, false), (25, true)]
+/// The storage bindings of `row_gradient.wgsl`, where rows have ranges and where they have one number each.
+pub(crate) fn row_bindings(ranges: bool) -> Vec<(u32, bool)> {
+    let of_table = [(3, false), (25, true)];
+    let numbers = ranges.then_some((1, true));
+    numbers.into_iter().chain(of_table).collect()
 }
 
 /// The storage bindings of `fire_gradient.wgsl`.
