@@ -43,14 +43,14 @@ pub(crate) const SHARED: [Planted; 30] = [
     ),
     (
         "key length of sequence 0",
-        "key_lengths[place.batch]",
-        "key_lengths[0]",
+        "key_number(place.batch)",
+        "key_number(0u)",
         "key lengths",
     ),
     (
         "query length of sequence 0",
-        "query_lengths[place.batch]",
-        "query_lengths[0]",
+        "query_number(place.batch)",
+        "query_number(0u)",
         "query lengths",
     ),
     (
@@ -169,14 +169,14 @@ pub(crate) const SHARED: [Planted; 30] = [
     ),
     (
         "packed offsets without the starts",
-        "params.query_offset + i32(first_key) - i32(first)",
+        "params.query_offset + i32(first_key) - i32(rows_begin)",
         "params.query_offset",
         "packed",
     ),
     (
         "packed sequence search off by one",
-        "if slot_of(middle) <= group {",
-        "if slot_of(middle) < group {",
+        "if slot_of(middle, of_keys) <= group {",
+        "if slot_of(middle, of_keys) < group {",
         "packed",
     ),
     (
