@@ -376,9 +376,11 @@ fn write_rows(which: u32) {
 
 @compute @workgroup_size(WORKGROUP)
 fn attention_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let group = in_turn(workgroup, count);
     own_placed(group);
     column = local % COLUMNS;
     line = local / COLUMNS;

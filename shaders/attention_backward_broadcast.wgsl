@@ -357,7 +357,8 @@ fn write_rows() {
 
 @compute @workgroup_size(WORKGROUP)
 fn attention_backward_broadcast(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
     @builtin(subgroup_invocation_id) subgroup_lane: u32,
 ) {
@@ -365,6 +366,7 @@ fn attention_backward_broadcast(
     row_in_subgroup = lane;
     octet_first = subgroup_lane - lane;
     octet = (subgroupMin(local) + subgroup_lane) / LANES;
+    let group = in_turn(workgroup, count);
     own_placed(group);
     offset_gradient_begin(group, local);
     score_gradient_begin(group, local);

@@ -1,4 +1,4 @@
-// Fused attention of a few rows: one workgroup takes a part of the keys, and each invocation every 64th of them.
+// Fused attention of a few rows: one workgroup takes a part of the keys, each eight invocations a strand of that.
 //   for each key of an invocation that the mask leaves, and each of ROWS rows:
 //       s = scale · q · k + bias
 //       m' = max(m, s), p = exp2(s − m'), l = l · exp2(m − m') + p, O = O · exp2(m − m') + kept(p) · v
@@ -6,13 +6,14 @@
 //   part_out = keep_scale · O / L, part_lse = (M + log2 L) · ln 2; `attention_decode_merge.wgsl` does the rest
 //
 // 1. Nothing passes between invocations before the end of the part, so that no barrier stands in the loop over keys.
-// 2. Every key and value is read once by one invocation: memory decides how long a decoding step takes.
+// 2. Every key and value is read once by one invocation: memory decides how long a decoding step takes. A strand is one run of memory,
+//    so that what fetches ahead can follow it.
 @group(0) @binding(19) var<storage, read_write> part_out: array<f32>; // [S, B, H, Nq, Dv]
 @group(0) @binding(20) var<storage, read_write> part_lse: array<f32>; // [S, B, H, Nq]
 
 const WORKGROUP = 64u;
 const Q_TILE = ROWS;
-const K_TILE = WORKGROUP;
+const K_TILE = 8u; // invocations of a strand, each with one key at a time
 const VECTORS = (HEAD_DIM + 3u) / 4u;
 const VALUE_VECTORS = (VALUE_DIM + 3u) / 4u;
 const PADDED = HEAD_DIM % 4u != 0u;
@@ -113,10 +114,14 @@ fn add_value(j: u32, seen: u32) {
     }
 }
 
-fn attend(local: u32, begin: u32, end: u32) {
+fn attend(local: u32, part_begin: u32, part_end: u32) {
+    let strand = (part_end - part_begin + WORKGROUP - 1u) / WORKGROUP * K_TILE;
+    let begin = part_begin + local / K_TILE * strand;
+    let end = min(begin + strand, part_end);
+    let slot = local % K_TILE;
     for (var k_first = begin; k_first < end; k_first += K_TILE) {
         place.k_first = k_first;
-        let j = k_first + local;
+        let j = k_first + slot;
         var seen = (1u << ROWS) - 1u;
         if tile_hides() {
             seen = select(0u, rows_that_see(j), j < end);
@@ -126,7 +131,7 @@ fn attend(local: u32, begin: u32, end: u32) {
         }
         bias_prepare(local);
         score_key(j);
-        finish_scores(local, seen);
+        finish_scores(slot, seen);
         update_softmax();
         if DROPOUT {
             seen &= rows_that_keep(j);
@@ -208,7 +213,7 @@ fn attention_decode(
     workgroupBarrier();
     let begin = key_begin();
     let end = max(key_end(), begin);
-    let part = (((end - begin) + params.splits - 1u) / params.splits + K_TILE - 1u) / K_TILE * K_TILE;
+    let part = (((end - begin) + params.splits - 1u) / params.splits + WORKGROUP - 1u) / WORKGROUP * WORKGROUP;
     let first = min(begin + split * part, end);
     attend(local, first, min(first + part, end));
 

@@ -313,9 +313,10 @@ fn add_own_infinities() {
 @compute @workgroup_size(WORKGROUP)
 fn attention_forward(
     @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    place = placed(group + params.first.xyz);
+    place = placed(in_turn(group, count) + params.first.xyz);
     column = local % COLUMNS;
     line = local / COLUMNS;
     for (var r = 0u; r < ROWS; r++) {

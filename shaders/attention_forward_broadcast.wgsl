@@ -251,6 +251,7 @@ fn write_row(r: u32, i: u32) {
 @compute @workgroup_size(WORKGROUP)
 fn attention_forward_broadcast(
     @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
     @builtin(subgroup_invocation_id) subgroup_lane: u32,
     @builtin(subgroup_size) subgroup_size: u32,
@@ -258,7 +259,7 @@ fn attention_forward_broadcast(
     lane = subgroup_lane;
     lanes = subgroup_size;
     row_in_subgroup = local - subgroupMin(local);
-    place = placed(group + params.first.xyz);
+    place = placed(in_turn(group, count) + params.first.xyz);
     for (var r = 0u; r < ROWS; r++) {
         maximum[r] = MASKED;
         own[r] = row_bias(r * WORKGROUP + local);

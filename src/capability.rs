@@ -74,12 +74,12 @@ impl Capabilities {
     }
 }
 
-/// Two for each thread of a processor that plays the GPU, so that none waits for the last.
+/// One for each thread of a processor that plays the GPU: more would only add to what is merged.
 #[cfg(feature = "gpu")]
 fn busy_workgroups(cpu: bool) -> u32 {
     if !cpu {
         return Capabilities::GPU_WORKGROUPS;
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    u32::try_from(2 * threads).unwrap_or(Capabilities::GPU_WORKGROUPS)
+    u32::try_from(threads).unwrap_or(Capabilities::GPU_WORKGROUPS)
 }

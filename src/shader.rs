@@ -154,6 +154,7 @@ fn scores(variant: &Variant) -> Vec<&'static str> {
     let indexed = bias.index.is_some();
     vec![
         part!("params"),
+        part!("order"),
         storage,
         packing,
         part!("tensors"),
