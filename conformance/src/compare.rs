@@ -5,7 +5,7 @@ use relattn::{Bias, Kerple, Problem, Tensor};
 
 /// What a result is compared with.
 #[derive(Clone, Debug)]
-pub(crate) struct Reference {
+pub struct Reference {
     exact: Exact,
     bound: [f64; 2],
     /// The elements of the output that belong to no gap of its layout.
@@ -14,7 +14,7 @@ pub(crate) struct Reference {
 
 impl Reference {
     /// The f64 result, and the bound `2 · (|naive − exact| + ulp · |exact|)` for the output and for the log-sum-exp.
-    pub(crate) fn new(problem: &Problem, inputs: &Inputs<'_>) -> Self {
+    pub fn new(problem: &Problem, inputs: &Inputs<'_>) -> Self {
         let exact = Oracle.exact(problem, inputs).expect("valid inputs");
         let naive = naive(problem, inputs);
         let bound = |exact: &[f64], naive: &[f32], epsilon: f32| {
@@ -40,12 +40,12 @@ impl Reference {
     }
 
     /// What is allowed for the output and for the log-sum-exp.
-    pub(crate) const fn bound(&self) -> [f64; 2] {
+    pub const fn bound(&self) -> [f64; 2] {
         self.bound
     }
 
     /// The error of a result as a share of the bound, or where it is worst or not finite.
-    pub(crate) fn check(&self, found: &Outputs) -> Result<f64, String> {
+    pub fn check(&self, found: &Outputs) -> Result<f64, String> {
         if found.out.len() != self.exact.out.len() || found.lse.len() != self.exact.lse.len() {
             return Err("a result has the wrong length".into());
         }
@@ -93,7 +93,7 @@ pub(super) fn largest(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Which elements of the output a pass writes.
-pub(crate) fn written(problem: &Problem) -> Vec<bool> {
+pub fn written(problem: &Problem) -> Vec<bool> {
     let shape = problem.shape();
     let layout = problem.layout(Tensor::Out).expect("out has a layout");
     let mut written = vec![false; super::elements(problem, Tensor::Out)];

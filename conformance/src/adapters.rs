@@ -7,35 +7,35 @@ use relattn::{Capabilities, Context, wgpu};
 
 /// An adapter, and the context on its device or the reason why there is none.
 #[derive(Clone, Debug)]
-pub(crate) struct Adapter {
+pub struct Adapter {
     /// Backend and name.
-    pub(crate) name: String,
+    pub name: String,
     /// The context, or why the adapter cannot be tested.
-    pub(crate) context: Result<Context, String>,
+    pub context: Result<Context, String>,
     /// Only one thread at a time may use it.
-    pub(crate) one_at_a_time: bool,
+    pub one_at_a_time: bool,
 }
 
 /// Every adapter; panics where there is none, so that no run passes without a device.
-pub(crate) fn adapters() -> Vec<Adapter> {
+pub fn adapters() -> Vec<Adapter> {
     adapters_with(|_| ())
 }
 
 /// The contexts of the adapters that have one.
-pub(crate) fn contexts() -> Vec<(String, Context)> {
+pub fn contexts() -> Vec<(String, Context)> {
     limited(|_| ())
 }
 
 /// [`contexts`] that the tests of a process share, with their kernels, one test at a time: an OpenGL context is one thread's at a
 /// time.
-pub(crate) fn shared() -> MutexGuard<'static, Vec<(String, Context)>> {
+pub fn shared() -> MutexGuard<'static, Vec<(String, Context)>> {
     static SHARED: OnceLock<Mutex<Vec<(String, Context)>>> = OnceLock::new();
     let shared = SHARED.get_or_init(|| Mutex::new(contexts()));
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// As [`contexts`], with devices whose limits are changed.
-pub(crate) fn limited(change: fn(&mut wgpu::Limits)) -> Vec<(String, Context)> {
+pub fn limited(change: fn(&mut wgpu::Limits)) -> Vec<(String, Context)> {
     let mut contexts = Vec::new();
     for Adapter { name, context, .. } in adapters_with(change) {
         match context {

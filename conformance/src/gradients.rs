@@ -8,7 +8,7 @@ use super::naive_gradients::{naive_gradients, spread};
 
 /// What gradients are compared with.
 #[derive(Clone, Debug)]
-pub(crate) struct GradientReference {
+pub struct GradientReference {
     tensors: Vec<Expected>,
 }
 
@@ -25,7 +25,7 @@ struct Expected {
 impl GradientReference {
     /// The f64 gradients, and for each tensor the bound `2 · (|naive − exact| + ulp · |exact|)`, with its [`spread`] for the last where
     /// that is larger. The output that the naive pass reads is rounded to the type of the problem.
-    pub(crate) fn new(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32]) -> Self {
+    pub fn new(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32]) -> Self {
         let exact = Oracle.exact_gradients(problem, inputs, dout);
         let exact = named_exact(exact.expect("valid inputs"));
         let naive = naive_gradients(problem, inputs, dout);
@@ -52,14 +52,14 @@ impl GradientReference {
     }
 
     /// What is allowed for a gradient, by its name: `dq`, `dtable` and so on.
-    pub(crate) fn bound(&self, name: &str) -> f64 {
+    pub fn bound(&self, name: &str) -> f64 {
         let mut tensors = self.tensors.iter();
         let found = tensors.find(|expected| expected.name == name);
         found.expect("a gradient of this name").bound
     }
 
     /// The error of gradients as a share of the bound, or where it is worst or not finite.
-    pub(crate) fn check(&self, found: &Gradients) -> Result<f64, String> {
+    pub fn check(&self, found: &Gradients) -> Result<f64, String> {
         let found = named(found);
         let names = |names: &mut dyn Iterator<Item = &'static str>| names.collect::<Vec<_>>();
         let expected = names(&mut self.tensors.iter().map(|expected| expected.name));

@@ -1,10 +1,10 @@
 //! Errors to plant: changes of a shader's text, and a case of the catalogue that must refuse each.
 
 /// The name of an error, the text that it replaces, what it puts there, and a case that must notice.
-pub(crate) type Planted = (&'static str, &'static str, &'static str, &'static str);
+pub type Planted = (&'static str, &'static str, &'static str, &'static str);
 
 /// Errors in the parts that the kernels of many rows share.
-pub(crate) const SHARED: [Planted; 30] = [
+pub const SHARED: [Planted; 30] = [
     (
         "full tiles are never masked",
         "return KEY_MASK || PAIR_MASK || rows || hidden_offset(first_offset) || hidden_offset(last_offset) || last",
@@ -188,7 +188,7 @@ pub(crate) const SHARED: [Planted; 30] = [
 ];
 
 /// Errors in the kernel of fragments.
-pub(crate) const FRAGMENTS: [Planted; 14] = [
+pub const FRAGMENTS: [Planted; 14] = [
     (
         "constant tiles begin too early",
         "constant_tile = first_offset >= radius",
@@ -276,7 +276,7 @@ pub(crate) const FRAGMENTS: [Planted; 14] = [
 ];
 
 /// Errors in the kernel by subgroup.
-pub(crate) const BROADCAST: [Planted; 15] = [
+pub const BROADCAST: [Planted; 15] = [
     (
         "bias dropped",
         "params.scale, bias_of(row, e, own[r], tile))",
@@ -370,7 +370,7 @@ pub(crate) const BROADCAST: [Planted; 15] = [
 ];
 
 /// Errors in the kernel of few rows, which every device has.
-pub(crate) const DECODE: [Planted; 14] = [
+pub const DECODE: [Planted; 14] = [
     (
         "keys of the first part for all",
         "begin + split * part",
