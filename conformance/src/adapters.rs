@@ -8,8 +8,10 @@ use relattn::{Capabilities, Context, wgpu};
 /// An adapter, and the context on its device or the reason why there is none.
 #[derive(Clone, Debug)]
 pub struct Adapter {
-    /// Backend and name.
+    /// Backend, name, and the features that the device is requested with.
     pub name: String,
+    /// What the driver says about itself.
+    pub info: wgpu::AdapterInfo,
     /// The context, or why the adapter cannot be tested.
     pub context: Result<Context, String>,
     /// Only one thread at a time may use it.
@@ -48,14 +50,20 @@ pub fn limited(change: fn(&mut wgpu::Limits)) -> Vec<(String, Context)> {
 }
 
 fn adapters_with(change: fn(&mut wgpu::Limits)) -> Vec<Adapter> {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = wgpu::Backends::PRIMARY | wgpu::Backends::GL;
-    let instance = wgpu::Instance::new(descriptor);
-    let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let found = adapters_of(wgpu::Backends::PRIMARY | wgpu::Backends::GL, change);
     assert!(
         !found.is_empty(),
         "no adapter; `cargo xtask test` installs a software Vulkan driver"
     );
+    found
+}
+
+/// Every adapter of some backends, with devices whose limits are changed; the same order every time.
+pub fn adapters_of(backends: wgpu::Backends, change: fn(&mut wgpu::Limits)) -> Vec<Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    let instance = wgpu::Instance::new(descriptor);
+    let found = pollster::block_on(instance.enumerate_adapters(backends));
     let devices = found.iter().flat_map(|adapter| devices(adapter, change));
     devices.collect()
 }
@@ -82,11 +90,13 @@ fn names(features: wgpu::Features) -> String {
 
 fn open(adapter: &wgpu::Adapter, name: String, descriptor: &wgpu::DeviceDescriptor<'_>) -> Adapter {
     let request = adapter.request_device(descriptor);
+    let info = adapter.get_info();
     Adapter {
         name,
         context: pollster::block_on(request)
             .map(|(device, queue)| Context::new(&device, &queue))
             .map_err(|error| error.to_string()),
-        one_at_a_time: adapter.get_info().backend == wgpu::Backend::Gl,
+        one_at_a_time: info.backend == wgpu::Backend::Gl,
+        info,
     }
 }

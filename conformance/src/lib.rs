@@ -12,15 +12,26 @@
 
 pub mod adapters;
 pub mod backward;
+pub mod bucket_matrices;
 pub mod catalogue;
+pub mod choices;
 pub mod compare;
 pub mod covering;
 pub mod data;
 pub mod device;
+pub mod document;
+pub mod drawn;
 pub mod dropped;
 pub mod gradients;
+pub mod heat;
+pub mod outcome;
 pub mod placed;
 pub mod planted;
+pub mod record;
+pub mod soak;
+pub mod suite;
+pub mod trial;
+pub mod worst;
 
 mod layouts;
 mod naive_gradients;

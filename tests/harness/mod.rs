@@ -16,6 +16,6 @@ pub(crate) use recorded::{
     Recorded, T5_CASES, bucket_configurations, integers, largest_error, read,
 };
 pub(crate) use relattn_conformance::{
-    adapters, backward, catalogue, compare, covering, data, device, dropped, elements, gradients,
-    placed, planted,
+    adapters, backward, catalogue, choices, compare, covering, data, device, drawn, dropped,
+    elements, gradients, placed, planted,
 };
