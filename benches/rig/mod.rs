@@ -7,11 +7,11 @@
 
 pub(crate) mod case;
 pub(crate) mod device;
-#[path = "../../tests/harness/data.rs"]
-pub(crate) mod generator;
 pub(crate) mod gradients;
 pub(crate) mod report;
 pub(crate) mod rounds;
+
+pub(crate) use relattn_conformance::data as generator;
 
 /// Whether to run everything once at a small size: always but under `cargo bench`.
 pub(crate) fn quick() -> bool {

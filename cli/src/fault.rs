@@ -142,6 +142,26 @@ pub(crate) enum Fault {
     Gpu { name: String, message: String },
     #[error("the picture cannot be encoded: {0}")]
     Picture(#[from] png::EncodingError),
+    #[error("no case whose name contains {text:?}; `relattn conform --list` has them all")]
+    NoCase { text: String },
+    #[error("no adapter of wgpu {asked}; there are {}", known.join(", "))]
+    NoAdapter { asked: String, known: Vec<String> },
+    #[error("{path} is of another run: it says {found}; {needed} is needed")]
+    OtherRun {
+        path: PathBuf,
+        found: String,
+        needed: String,
+    },
+    #[error("the process for {name} ended before its device was there: {reason}")]
+    Worker { name: String, reason: String },
+    #[error("no planted error {name:?}")]
+    NotPlanted { name: String },
+    #[error("{failed} of {cases} cases failed")]
+    Nonconforming { failed: usize, cases: usize },
+    #[error("nothing was proved: no case passed on any adapter")]
+    NothingProved,
+    #[error("{name}: {what}")]
+    Soak { name: String, what: String },
     #[error("{what}: {found:.1e}; at most {allowed:.1e} is expected")]
     Disagreement {
         what: String,
@@ -157,6 +177,10 @@ impl Fault {
             Self::Gpu { .. }
             | Self::Picture(_)
             | Self::Disagreement { .. }
+            | Self::Worker { .. }
+            | Self::Nonconforming { .. }
+            | Self::NothingProved
+            | Self::Soak { .. }
             | Self::Device(relattn::Error::DeviceLost) => 1,
             _ => 2,
         }

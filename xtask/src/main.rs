@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask test` runs every test.
+//! Development tasks: `cargo xtask test` runs every test, and `cargo xtask conformance` writes `CONFORMANCE.md` from its records.
 
 mod driver;
 
@@ -8,9 +8,10 @@ fn main() -> ExitCode {
     let task = std::env::args().nth(1);
     match task.as_deref() {
         Some("test") => test(),
+        Some("conformance") => cargo(&["run", "--package", "relattn-conformance"]),
         other => {
             eprintln!(
-                "unknown task {:?}; allowed: test",
+                "unknown task {:?}; allowed: test, conformance",
                 other.unwrap_or("(none)")
             );
             ExitCode::from(2)

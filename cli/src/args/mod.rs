@@ -2,6 +2,7 @@
 
 mod attend;
 mod bias;
+mod conform;
 mod inspect;
 mod rope;
 
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, value_parser};
 
 pub(crate) use attend::AttendArgs;
 pub(crate) use bias::{BiasArgs, BiasKind};
+pub(crate) use conform::{BackendKind, ConformArgs};
 pub(crate) use inspect::InspectArgs;
 pub(crate) use rope::{PairingKind, RopeArgs, ScalingKind};
 
@@ -32,6 +34,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Compute attention from a safetensors file into another
     Attend(AttendArgs),
+    /// Prove the kernels on every adapter of this machine
+    Conform(ConformArgs),
     /// List every adapter that wgpu finds
     Devices(DevicesArgs),
     /// Show the buckets of T5 or the numbers of another bias, as text and as a picture

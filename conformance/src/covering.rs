@@ -1,7 +1,7 @@
 //! A covering array: few combinations of many choices, in which every two choices meet that can.
 
 /// A combination: of each factor one of its levels.
-pub(crate) type Combination = Vec<usize>;
+pub type Combination = Vec<usize>;
 
 /// Two levels of two factors.
 type Pair = [(usize, usize); 2];
@@ -14,7 +14,7 @@ const TRIES: usize = 1000;
 /// Picks combinations of factors with these levels, the same ones every time, until every pair that `valid` allows is in one.
 ///
 /// Combinations that are `cheap` come first; others only for pairs that are in none of those.
-pub(crate) fn covering(
+pub fn covering(
     levels: &[usize],
     valid: impl Fn(&[usize]) -> bool,
     cheap: impl Fn(&[usize]) -> bool,
@@ -43,7 +43,7 @@ pub(crate) fn covering(
 }
 
 /// Every two levels of different factors.
-pub(crate) fn pairs(levels: &[usize]) -> Vec<Pair> {
+pub fn pairs(levels: &[usize]) -> Vec<Pair> {
     let all = levels.iter().enumerate();
     let all = all.flat_map(|(factor, &levels)| (0..levels).map(move |level| (factor, level)));
     let all: Vec<_> = all.collect();
@@ -52,7 +52,7 @@ pub(crate) fn pairs(levels: &[usize]) -> Vec<Pair> {
 }
 
 /// Whether a combination has both.
-pub(crate) fn has(combination: &[usize], pair: &Pair) -> bool {
+pub fn has(combination: &[usize], pair: &Pair) -> bool {
     pair.iter()
         .all(|&(factor, level)| combination[factor] == level)
 }

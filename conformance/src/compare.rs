@@ -3,9 +3,12 @@
 use relattn::cpu::{Exact, Inputs, Oracle, Outputs};
 use relattn::{Bias, Kerple, Problem, Tensor};
 
+use super::heat::{Heat, Strided, heat};
+use super::worst::{Worst, difference};
+
 /// What a result is compared with.
 #[derive(Clone, Debug)]
-pub(crate) struct Reference {
+pub struct Reference {
     exact: Exact,
     bound: [f64; 2],
     /// The elements of the output that belong to no gap of its layout.
@@ -14,7 +17,7 @@ pub(crate) struct Reference {
 
 impl Reference {
     /// The f64 result, and the bound `2 · (|naive − exact| + ulp · |exact|)` for the output and for the log-sum-exp.
-    pub(crate) fn new(problem: &Problem, inputs: &Inputs<'_>) -> Self {
+    pub fn new(problem: &Problem, inputs: &Inputs<'_>) -> Self {
         let exact = Oracle.exact(problem, inputs).expect("valid inputs");
         let naive = naive(problem, inputs);
         let bound = |exact: &[f64], naive: &[f32], epsilon: f32| {
@@ -40,52 +43,40 @@ impl Reference {
     }
 
     /// What is allowed for the output and for the log-sum-exp.
-    pub(crate) const fn bound(&self) -> [f64; 2] {
+    pub const fn bound(&self) -> [f64; 2] {
         self.bound
     }
 
-    /// The error of a result as a share of the bound, or where it is worst or not finite.
-    pub(crate) fn check(&self, found: &Outputs) -> Result<f64, String> {
+    /// The error of a result as a share of the bound, or where it is worst.
+    pub fn check(&self, found: &Outputs) -> Result<f64, String> {
+        match self.worst(found)? {
+            Some(worst) if worst.share() > 1.0 => Err(worst.to_string()),
+            worst => Ok(worst.map_or(0.0, |worst| worst.share())),
+        }
+    }
+
+    /// Where a result is worst, by its share of the bound; nothing where it has no elements.
+    pub fn worst(&self, found: &Outputs) -> Result<Option<Worst>, String> {
         if found.out.len() != self.exact.out.len() || found.lse.len() != self.exact.lse.len() {
             return Err("a result has the wrong length".into());
         }
-        let mut share: f64 = 0.0;
-        for (name, found, exact, bound, gaps) in [
-            (
-                "out",
-                &found.out,
-                &self.exact.out,
-                self.bound[0],
-                Some(&self.written),
-            ),
-            ("lse", &found.lse, &self.exact.lse, self.bound[1], None),
-        ] {
-            for (n, (&found, &exact)) in found.iter().zip(exact).enumerate() {
-                if gaps.is_some_and(|written| !written[n]) {
-                    continue;
-                }
-                let error = difference(found, exact);
-                if error.is_nan() || error > bound {
-                    return Err(format!(
-                        "{name}[{n}] is {found}, {exact} is right: error {error:.2e}, allowed {bound:.2e}"
-                    ));
-                }
-                if bound > 0.0 {
-                    share = share.max(error / bound);
-                }
-            }
-        }
-        Ok(share)
+        let [out, lse] = self.bound;
+        let out = (&found.out[..], out);
+        let lse = (&found.lse[..], lse);
+        let out = Worst::of("out", out, &self.exact.out, Some(&self.written));
+        let lse = Worst::of("lse", lse, &self.exact.lse, None);
+        Ok(out.into_iter().chain(lse).reduce(Worst::or))
     }
-}
 
-/// The distance of two numbers; 0 for equal infinities.
-pub(super) fn difference(found: f32, exact: f64) -> f64 {
-    let found = f64::from(found);
-    if found.is_infinite() && found.total_cmp(&exact).is_eq() {
-        return 0.0;
+    /// The errors around the worst one.
+    #[must_use]
+    pub fn heat(&self, problem: &Problem, found: &Outputs, worst: &Worst) -> Option<Heat> {
+        let exact = &self.exact;
+        match worst.tensor {
+            "out" => heat(problem, Tensor::Out, worst, (&found.out, &exact.out)),
+            _ => heat(problem, Tensor::Lse, worst, (&found.lse, &exact.lse)),
+        }
     }
-    (found - exact).abs()
 }
 
 pub(super) fn largest(values: impl Iterator<Item = f64>) -> f64 {
@@ -93,18 +84,9 @@ pub(super) fn largest(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Which elements of the output a pass writes.
-pub(crate) fn written(problem: &Problem) -> Vec<bool> {
-    let shape = problem.shape();
-    let layout = problem.layout(Tensor::Out).expect("out has a layout");
-    let mut written = vec![false; super::elements(problem, Tensor::Out)];
-    for b in 0..shape.batch as usize {
-        for head in 0..shape.heads as usize {
-            for i in 0..shape.q_len as usize {
-                written[layout.start(b, head, i)..][..problem.value_dim() as usize].fill(true);
-            }
-        }
-    }
-    written
+pub fn written(problem: &Problem) -> Vec<bool> {
+    let strided = Strided::of(problem, Tensor::Out).expect("out has a layout");
+    strided.written(problem.shape().batch, super::elements(problem, Tensor::Out))
 }
 
 /// Attention in f32, unblocked: scores, maximum, exponentials, weighted sum.

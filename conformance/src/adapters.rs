@@ -7,35 +7,37 @@ use relattn::{Capabilities, Context, wgpu};
 
 /// An adapter, and the context on its device or the reason why there is none.
 #[derive(Clone, Debug)]
-pub(crate) struct Adapter {
-    /// Backend and name.
-    pub(crate) name: String,
+pub struct Adapter {
+    /// Backend, name, and the features that the device is requested with.
+    pub name: String,
+    /// What the driver says about itself.
+    pub info: wgpu::AdapterInfo,
     /// The context, or why the adapter cannot be tested.
-    pub(crate) context: Result<Context, String>,
+    pub context: Result<Context, String>,
     /// Only one thread at a time may use it.
-    pub(crate) one_at_a_time: bool,
+    pub one_at_a_time: bool,
 }
 
 /// Every adapter; panics where there is none, so that no run passes without a device.
-pub(crate) fn adapters() -> Vec<Adapter> {
+pub fn adapters() -> Vec<Adapter> {
     adapters_with(|_| ())
 }
 
 /// The contexts of the adapters that have one.
-pub(crate) fn contexts() -> Vec<(String, Context)> {
+pub fn contexts() -> Vec<(String, Context)> {
     limited(|_| ())
 }
 
 /// [`contexts`] that the tests of a process share, with their kernels, one test at a time: an OpenGL context is one thread's at a
 /// time.
-pub(crate) fn shared() -> MutexGuard<'static, Vec<(String, Context)>> {
+pub fn shared() -> MutexGuard<'static, Vec<(String, Context)>> {
     static SHARED: OnceLock<Mutex<Vec<(String, Context)>>> = OnceLock::new();
     let shared = SHARED.get_or_init(|| Mutex::new(contexts()));
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// As [`contexts`], with devices whose limits are changed.
-pub(crate) fn limited(change: fn(&mut wgpu::Limits)) -> Vec<(String, Context)> {
+pub fn limited(change: fn(&mut wgpu::Limits)) -> Vec<(String, Context)> {
     let mut contexts = Vec::new();
     for Adapter { name, context, .. } in adapters_with(change) {
         match context {
@@ -48,14 +50,20 @@ pub(crate) fn limited(change: fn(&mut wgpu::Limits)) -> Vec<(String, Context)> {
 }
 
 fn adapters_with(change: fn(&mut wgpu::Limits)) -> Vec<Adapter> {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = wgpu::Backends::PRIMARY | wgpu::Backends::GL;
-    let instance = wgpu::Instance::new(descriptor);
-    let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let found = adapters_of(wgpu::Backends::PRIMARY | wgpu::Backends::GL, change);
     assert!(
         !found.is_empty(),
         "no adapter; `cargo xtask test` installs a software Vulkan driver"
     );
+    found
+}
+
+/// Every adapter of some backends, with devices whose limits are changed; the same order every time.
+pub fn adapters_of(backends: wgpu::Backends, change: fn(&mut wgpu::Limits)) -> Vec<Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    let instance = wgpu::Instance::new(descriptor);
+    let found = pollster::block_on(instance.enumerate_adapters(backends));
     let devices = found.iter().flat_map(|adapter| devices(adapter, change));
     devices.collect()
 }
@@ -82,11 +90,13 @@ fn names(features: wgpu::Features) -> String {
 
 fn open(adapter: &wgpu::Adapter, name: String, descriptor: &wgpu::DeviceDescriptor<'_>) -> Adapter {
     let request = adapter.request_device(descriptor);
+    let info = adapter.get_info();
     Adapter {
         name,
         context: pollster::block_on(request)
             .map(|(device, queue)| Context::new(&device, &queue))
             .map_err(|error| error.to_string()),
-        one_at_a_time: adapter.get_info().backend == wgpu::Backend::Gl,
+        one_at_a_time: info.backend == wgpu::Backend::Gl,
+        info,
     }
 }

@@ -21,7 +21,7 @@ const WRITTEN: [Tensor; 6] = [
 ];
 
 /// The gradient of the output that a case has, rounded to the type of the problem.
-pub(crate) fn dout(problem: &Problem, seed: u32) -> Vec<f32> {
+pub fn dout(problem: &Problem, seed: u32) -> Vec<f32> {
     let values = values(super::elements(problem, Tensor::DOut), seed);
     let dtype = problem.dtype();
     let words = stored(dtype, &values);
@@ -35,9 +35,10 @@ pub(crate) fn dout(problem: &Problem, seed: u32) -> Vec<f32> {
 
 /// The buffers of a backward pass, with guards around each tensor.
 #[derive(Debug)]
-pub(crate) struct PlacedBackward {
+pub struct PlacedBackward {
     problem: Problem,
-    pub(crate) forward: Placed,
+    /// The tensors of the forward pass.
+    pub forward: Placed,
     dout: wgpu::Buffer,
     written: Vec<(Tensor, wgpu::Buffer)>,
     workspace: wgpu::Buffer,
@@ -46,7 +47,7 @@ pub(crate) struct PlacedBackward {
 
 impl PlacedBackward {
     /// Uploads the data, and poisons what is written.
-    pub(crate) fn new(
+    pub fn new(
         context: &Context,
         backward: &Backward,
         problem: &Problem,
@@ -71,11 +72,12 @@ impl PlacedBackward {
     }
 
     /// Checks and binds every tensor.
-    pub(crate) fn bind(&self, backward: &Backward) -> Result<Bound, relattn::Error> {
+    pub fn bind(&self, backward: &Backward) -> Result<Bound, relattn::Error> {
         self.bind_with(backward, false)
     }
 
-    pub(crate) fn bind_with(
+    /// As [`Self::bind`], adding to the gradients that are there or not.
+    pub fn bind_with(
         &self,
         backward: &Backward,
         accumulate: bool,
@@ -83,7 +85,8 @@ impl PlacedBackward {
         backward.bind(&self.operands(accumulate))
     }
 
-    pub(crate) fn operands(&self, accumulate: bool) -> BackwardOperands<'_> {
+    /// Every tensor.
+    pub fn operands(&self, accumulate: bool) -> BackwardOperands<'_> {
         let given = |tensor| self.find(tensor).map(operand);
         let always = |tensor| given(tensor).expect("a gradient of every problem");
         BackwardOperands {
@@ -107,7 +110,7 @@ impl PlacedBackward {
     }
 
     /// Runs both passes once, and reads what they wrote.
-    pub(crate) fn run(
+    pub fn run(
         &self,
         context: &Context,
         forward: &Bound,
@@ -152,7 +155,7 @@ impl PlacedBackward {
 }
 
 /// Runs both passes twice over fresh buffers and returns the gradients; two runs that differ in a bit are an error.
-pub(crate) fn run(
+pub fn run(
     context: &Context,
     backward: &Backward,
     problem: &Problem,
@@ -179,7 +182,7 @@ pub(crate) fn run(
 }
 
 /// The bits of all gradients.
-pub(crate) fn all_bits(gradients: &Gradients) -> Vec<Vec<u32>> {
+pub fn all_bits(gradients: &Gradients) -> Vec<Vec<u32>> {
     let optional = [&gradients.dtable, &gradients.dgate, &gradients.dbias];
     [&gradients.dq, &gradients.dk, &gradients.dv]
         .into_iter()

@@ -1,10 +1,41 @@
 //! Errors to plant: changes of a shader's text, and a case of the catalogue that must refuse each.
 
 /// The name of an error, the text that it replaces, what it puts there, and a case that must notice.
-pub(crate) type Planted = (&'static str, &'static str, &'static str, &'static str);
+pub type Planted = (&'static str, &'static str, &'static str, &'static str);
+
+/// A change of every kernel that has a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit {
+    from: &'static str,
+    to: &'static str,
+}
+
+impl Edit {
+    /// The planted error of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = [&SHARED[..], &FRAGMENTS, &BROADCAST, &DECODE]
+            .into_iter()
+            .flatten();
+        let &(_, from, to, _) = all.find(|(planted, ..)| *planted == name)?;
+        Some(Self { from, to })
+    }
+
+    /// Whether a kernel has the text.
+    #[must_use]
+    pub fn applies(&self, kernel: &str) -> bool {
+        kernel.contains(self.from)
+    }
+
+    /// The kernel with the error.
+    #[must_use]
+    pub fn of(&self, kernel: &str) -> String {
+        kernel.replace(self.from, self.to)
+    }
+}
 
 /// Errors in the parts that the kernels of many rows share.
-pub(crate) const SHARED: [Planted; 30] = [
+pub const SHARED: [Planted; 30] = [
     (
         "full tiles are never masked",
         "return KEY_MASK || PAIR_MASK || rows || hidden_offset(first_offset) || hidden_offset(last_offset) || last",
@@ -188,7 +219,7 @@ pub(crate) const SHARED: [Planted; 30] = [
 ];
 
 /// Errors in the kernel of fragments.
-pub(crate) const FRAGMENTS: [Planted; 14] = [
+pub const FRAGMENTS: [Planted; 14] = [
     (
         "constant tiles begin too early",
         "constant_tile = first_offset >= radius",
@@ -276,7 +307,7 @@ pub(crate) const FRAGMENTS: [Planted; 14] = [
 ];
 
 /// Errors in the kernel by subgroup.
-pub(crate) const BROADCAST: [Planted; 15] = [
+pub const BROADCAST: [Planted; 15] = [
     (
         "bias dropped",
         "params.scale, bias_of(row, e, own[r], tile))",
@@ -370,7 +401,7 @@ pub(crate) const BROADCAST: [Planted; 15] = [
 ];
 
 /// Errors in the kernel of few rows, which every device has.
-pub(crate) const DECODE: [Planted; 14] = [
+pub const DECODE: [Planted; 14] = [
     (
         "keys of the first part for all",
         "begin + split * part",

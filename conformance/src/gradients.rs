@@ -1,20 +1,23 @@
 //! The tolerance of gradients, from what a plain f32 backward pass gets wrong on the same data.
 
 use relattn::cpu::{ExactGradients, Gradients, Inputs, Oracle};
-use relattn::{Bias, Layout, Problem, Tensor};
+use relattn::{Problem, Tensor};
 
-use super::compare::{difference, largest};
+use super::compare::largest;
+use super::heat::{Heat, Strided, heat};
 use super::naive_gradients::{naive_gradients, spread};
+use super::worst::{Worst, difference};
 
 /// What gradients are compared with.
 #[derive(Clone, Debug)]
-pub(crate) struct GradientReference {
+pub struct GradientReference {
     tensors: Vec<Expected>,
 }
 
 /// One of the gradients.
 #[derive(Clone, Debug)]
 struct Expected {
+    tensor: Tensor,
     name: &'static str,
     exact: Vec<f64>,
     bound: f64,
@@ -25,7 +28,7 @@ struct Expected {
 impl GradientReference {
     /// The f64 gradients, and for each tensor the bound `2 · (|naive − exact| + ulp · |exact|)`, with its [`spread`] for the last where
     /// that is larger. The output that the naive pass reads is rounded to the type of the problem.
-    pub(crate) fn new(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32]) -> Self {
+    pub fn new(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32]) -> Self {
         let exact = Oracle.exact_gradients(problem, inputs, dout);
         let exact = named_exact(exact.expect("valid inputs"));
         let naive = naive_gradients(problem, inputs, dout);
@@ -41,6 +44,7 @@ impl GradientReference {
                         _ => f32::EPSILON,
                     };
                     Expected {
+                        tensor,
                         name,
                         bound: bound(&exact, naive, spread, epsilon),
                         exact,
@@ -52,60 +56,51 @@ impl GradientReference {
     }
 
     /// What is allowed for a gradient, by its name: `dq`, `dtable` and so on.
-    pub(crate) fn bound(&self, name: &str) -> f64 {
+    pub fn bound(&self, name: &str) -> f64 {
         let mut tensors = self.tensors.iter();
         let found = tensors.find(|expected| expected.name == name);
         found.expect("a gradient of this name").bound
     }
 
-    /// The error of gradients as a share of the bound, or where it is worst or not finite.
-    pub(crate) fn check(&self, found: &Gradients) -> Result<f64, String> {
+    /// The error of gradients as a share of the bound, or where it is worst.
+    pub fn check(&self, found: &Gradients) -> Result<f64, String> {
+        match self.worst(found)? {
+            Some(worst) if worst.share() > 1.0 => Err(worst.to_string()),
+            worst => Ok(worst.map_or(0.0, |worst| worst.share())),
+        }
+    }
+
+    /// Where gradients are worst, by their share of the bound; nothing where they have no elements.
+    pub fn worst(&self, found: &Gradients) -> Result<Option<Worst>, String> {
         let found = named(found);
-        let names = |names: &mut dyn Iterator<Item = &'static str>| names.collect::<Vec<_>>();
-        let expected = names(&mut self.tensors.iter().map(|expected| expected.name));
-        let given = names(&mut found.iter().map(|&(name, _)| name));
+        let lengths = |&(name, values): &(&'static str, &[f32])| (name, values.len());
+        let given: Vec<_> = found.iter().map(lengths).collect();
+        let expected = self.tensors.iter();
+        let expected: Vec<_> = expected.map(|one| (one.name, one.exact.len())).collect();
         if given != expected {
             return Err(format!("gradients are {given:?}; {expected:?} are right"));
         }
-        let mut share: f64 = 0.0;
-        for (expected, (_, values)) in self.tensors.iter().zip(found) {
-            share = share.max(expected.check(values)?);
-        }
-        Ok(share)
+        let all = self
+            .tensors
+            .iter()
+            .zip(found)
+            .filter_map(|(one, (_, found))| {
+                Worst::of(
+                    one.name,
+                    (found, one.bound),
+                    &one.exact,
+                    one.written.as_deref(),
+                )
+            });
+        Ok(all.reduce(Worst::or))
     }
-}
 
-impl Expected {
-    fn check(&self, found: &[f32]) -> Result<f64, String> {
-        let (name, bound) = (self.name, self.bound);
-        if found.len() != self.exact.len() {
-            return Err(format!(
-                "{name} has {} elements; {} are right",
-                found.len(),
-                self.exact.len()
-            ));
-        }
-        let mut worst = (0.0, 0);
-        for (n, (&found, &exact)) in found.iter().zip(&self.exact).enumerate() {
-            if self.written.as_ref().is_some_and(|written| !written[n]) {
-                continue;
-            }
-            let error = difference(found, exact);
-            if error.is_nan() {
-                return Err(format!("{name}[{n}] is {found}, {exact} is right"));
-            }
-            if error > worst.0 {
-                worst = (error, n);
-            }
-        }
-        let (error, n) = worst;
-        if error > bound {
-            let (found, exact) = (found[n], self.exact[n]);
-            return Err(format!(
-                "{name}[{n}] is {found}, {exact} is right: error {error:.2e}, allowed {bound:.2e}"
-            ));
-        }
-        Ok(if bound > 0.0 { error / bound } else { 0.0 })
+    /// The errors around the worst one.
+    #[must_use]
+    pub fn heat(&self, problem: &Problem, found: &Gradients, worst: &Worst) -> Option<Heat> {
+        let mut all = self.tensors.iter().zip(named(found));
+        let (one, (_, found)) = all.find(|(one, _)| one.name == worst.tensor)?;
+        heat(problem, one.tensor, worst, (found, &one.exact))
     }
 }
 
@@ -159,44 +154,6 @@ fn named_exact(exact: ExactGradients) -> Vec<(Tensor, Vec<f64>)> {
 
 /// Which elements of a gradient with a layout a pass writes.
 fn written(problem: &Problem, tensor: Tensor) -> Option<Vec<bool>> {
-    let shape = problem.shape();
-    let (layout, heads, rows, features) = match tensor {
-        Tensor::DQ => (
-            problem.layout(Tensor::Q),
-            shape.heads,
-            shape.q_len,
-            shape.head_dim,
-        ),
-        Tensor::DK => (
-            problem.layout(Tensor::K),
-            shape.kv_heads,
-            shape.k_len,
-            shape.head_dim,
-        ),
-        Tensor::DV => (
-            problem.layout(Tensor::V),
-            shape.kv_heads,
-            shape.k_len,
-            problem.value_dim(),
-        ),
-        Tensor::DBias => (dense(problem), shape.heads, shape.q_len, shape.k_len),
-        _ => return None,
-    };
-    let layout = layout?;
-    let mut written = vec![false; super::elements(problem, tensor)];
-    for b in 0..shape.batch as usize {
-        for head in 0..heads as usize {
-            for row in 0..rows as usize {
-                written[layout.start(b, head, row)..][..features as usize].fill(true);
-            }
-        }
-    }
-    Some(written)
-}
-
-fn dense(problem: &Problem) -> Option<Layout> {
-    problem.biases().find_map(|bias| match bias {
-        Bias::Dense(layout) => Some(layout),
-        _ => None,
-    })
+    let strided = Strided::of(problem, tensor)?;
+    Some(strided.written(problem.shape().batch, super::elements(problem, tensor)))
 }

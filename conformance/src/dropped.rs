@@ -175,7 +175,7 @@ fn numbers(case: &'static str) -> impl Iterator<Item = Planted> {
 }
 
 /// In the kernels of many rows.
-pub(crate) fn planted_shared() -> Vec<Planted> {
+pub fn planted_shared() -> Vec<Planted> {
     let own = [(
         "keys between eights taken for eights",
         "select(1u, 2u, shift != 0u)",
@@ -187,7 +187,8 @@ pub(crate) fn planted_shared() -> Vec<Planted> {
         .collect()
 }
 
-pub(crate) const FRAGMENTS: [Planted; 4] = [
+/// Errors in the kernel of fragments.
+pub const FRAGMENTS: [Planted; 4] = [
     (
         "the sum of kept weights alone",
         "p = kept_weights(p, row, half);",
@@ -214,7 +215,8 @@ pub(crate) const FRAGMENTS: [Planted; 4] = [
     ),
 ];
 
-pub(crate) const BROADCAST: [Planted; 3] = [
+/// Errors in the kernel by subgroup.
+pub const BROADCAST: [Planted; 3] = [
     (
         "the sum of kept weights alone",
         "score[r][e] = select(0.0, score[r][e], (kept_keys[r] >> e & 1u) != 0u);",
@@ -236,7 +238,7 @@ pub(crate) const BROADCAST: [Planted; 3] = [
 ];
 
 /// In the kernel of few rows.
-pub(crate) fn planted_decode() -> Vec<Planted> {
+pub fn planted_decode() -> Vec<Planted> {
     let own = [
         (
             "the sum of kept weights alone",

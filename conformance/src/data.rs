@@ -6,28 +6,44 @@ use relattn::{Bias, Dtype, Problem, Tensor};
 
 /// The tensors of a case.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Data {
-    pub(crate) q: Vec<f32>,
-    pub(crate) k: Vec<f32>,
-    pub(crate) v: Vec<f32>,
-    pub(crate) table: Option<Vec<f32>>,
-    pub(crate) gate: Option<Vec<f32>>,
-    pub(crate) indices: Option<Vec<u32>>,
-    pub(crate) bias: Option<Vec<f32>>,
-    pub(crate) key_mask: Option<Vec<u8>>,
-    pub(crate) key_lengths: Option<Vec<u32>>,
-    pub(crate) query_lengths: Option<Vec<u32>>,
-    pub(crate) query_documents: Option<Vec<u32>>,
-    pub(crate) key_documents: Option<Vec<u32>>,
-    pub(crate) mask_bits: Option<Vec<u32>>,
-    pub(crate) query_starts: Option<Vec<u32>>,
-    pub(crate) key_starts: Option<Vec<u32>>,
-    pub(crate) block_table: Option<Vec<u32>>,
+pub struct Data {
+    /// [`Tensor::Q`], numbers that the type of the problem holds exactly.
+    pub q: Vec<f32>,
+    /// [`Tensor::K`].
+    pub k: Vec<f32>,
+    /// [`Tensor::V`].
+    pub v: Vec<f32>,
+    /// [`Tensor::Table`].
+    pub table: Option<Vec<f32>>,
+    /// [`Tensor::Gate`].
+    pub gate: Option<Vec<f32>>,
+    /// [`Tensor::Indices`], one in an element whatever the format.
+    pub indices: Option<Vec<u32>>,
+    /// [`Tensor::Bias`].
+    pub bias: Option<Vec<f32>>,
+    /// [`Tensor::KeyMask`].
+    pub key_mask: Option<Vec<u8>>,
+    /// [`Tensor::KeyLengths`].
+    pub key_lengths: Option<Vec<u32>>,
+    /// [`Tensor::QueryLengths`].
+    pub query_lengths: Option<Vec<u32>>,
+    /// [`Tensor::QueryDocuments`].
+    pub query_documents: Option<Vec<u32>>,
+    /// [`Tensor::KeyDocuments`].
+    pub key_documents: Option<Vec<u32>>,
+    /// [`Tensor::MaskBits`].
+    pub mask_bits: Option<Vec<u32>>,
+    /// [`Tensor::QueryStarts`].
+    pub query_starts: Option<Vec<u32>>,
+    /// [`Tensor::KeyStarts`].
+    pub key_starts: Option<Vec<u32>>,
+    /// [`Tensor::BlockTable`].
+    pub block_table: Option<Vec<u32>>,
 }
 
 impl Data {
     /// Generated tensors for a problem.
-    pub(crate) fn generate(problem: &Problem, seed: u32) -> Self {
+    pub fn generate(problem: &Problem, seed: u32) -> Self {
         let floats = |tensor, seed| values(elements(problem, tensor), seed);
         let stored = |tensor, seed| round(problem.dtype(), floats(tensor, seed));
         let (mask, shape) = (problem.mask(), problem.shape());
@@ -97,7 +113,8 @@ impl Data {
         }
     }
 
-    pub(crate) fn inputs(&self) -> Inputs<'_> {
+    /// What the oracle reads.
+    pub fn inputs(&self) -> Inputs<'_> {
         Inputs {
             table: self.table.as_deref(),
             gate: self.gate.as_deref(),
@@ -166,7 +183,7 @@ fn runs(count: usize, length: usize) -> Vec<u32> {
 }
 
 /// Numbers that the type holds exactly.
-pub(crate) fn round(dtype: Dtype, values: Vec<f32>) -> Vec<f32> {
+pub fn round(dtype: Dtype, values: Vec<f32>) -> Vec<f32> {
     let with = |to: fn(f32) -> f32| values.iter().copied().map(to).collect();
     match dtype {
         Dtype::F32 => values,
@@ -176,12 +193,12 @@ pub(crate) fn round(dtype: Dtype, values: Vec<f32>) -> Vec<f32> {
 }
 
 /// The elements that a tensor of the problem takes.
-pub(crate) fn elements(problem: &Problem, tensor: Tensor) -> usize {
+pub fn elements(problem: &Problem, tensor: Tensor) -> usize {
     usize::try_from(problem.elements(tensor)).expect("a small tensor")
 }
 
 /// Values between −1 and 1.
-pub(crate) fn values(count: usize, seed: u32) -> Vec<f32> {
+pub fn values(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
     (0..count)
         .map(|_| {

@@ -13,14 +13,14 @@ use super::device::{
 
 /// Buffers with guards around each tensor.
 #[derive(Clone, Debug)]
-pub(crate) struct Placed {
+pub struct Placed {
     problem: Problem,
     tensors: Vec<(Tensor, wgpu::Buffer)>,
 }
 
 impl Placed {
     /// Uploads the data, and poisons the outputs.
-    pub(crate) fn new(context: &Context, problem: &Problem, data: &Data) -> Self {
+    pub fn new(context: &Context, problem: &Problem, data: &Data) -> Self {
         let dtype = problem.dtype();
         let floats = |values: &Option<Vec<f32>>| values.as_deref().map(bits);
         let stored_bias = data.bias.as_deref().map(|values| stored(dtype, values));
@@ -56,12 +56,12 @@ impl Placed {
     }
 
     /// Checks and binds every tensor.
-    pub(crate) fn bind(&self, forward: &Forward) -> Result<Bound, relattn::Error> {
+    pub fn bind(&self, forward: &Forward) -> Result<Bound, relattn::Error> {
         forward.bind(&self.operands())
     }
 
     /// Every tensor.
-    pub(crate) fn operands(&self) -> ForwardOperands<'_> {
+    pub fn operands(&self) -> ForwardOperands<'_> {
         let given = |tensor| self.find(tensor).map(operand);
         let always = |tensor| given(tensor).expect("a tensor of every problem");
         ForwardOperands {
@@ -89,13 +89,13 @@ impl Placed {
     }
 
     /// Puts other numbers where a tensor of floats lies, from the next submission on.
-    pub(crate) fn write(&self, context: &Context, tensor: Tensor, values: &[f32]) {
+    pub fn write(&self, context: &Context, tensor: Tensor, values: &[f32]) {
         let words = stored(self.problem.dtype(), values);
         self.write_words(context, tensor, &words);
     }
 
     /// Runs the pass over poisoned outputs; a guard or a gap that changed is an error.
-    pub(crate) fn run(&self, context: &Context, bound: &Bound) -> Result<Outputs, String> {
+    pub fn run(&self, context: &Context, bound: &Bound) -> Result<Outputs, String> {
         let dtype = self.problem.dtype();
         for tensor in [Tensor::Out, Tensor::Lse] {
             self.write_words(context, tensor, &poison(&self.problem, tensor));

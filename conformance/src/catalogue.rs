@@ -8,9 +8,11 @@ use relattn::{
 
 /// A named problem.
 #[derive(Clone, Debug)]
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) problem: Problem,
+pub struct Case {
+    /// What the case is about; no two have the same.
+    pub name: &'static str,
+    /// What is computed.
+    pub problem: Problem,
 }
 
 pub(super) const KEYS: Mask = Mask {
@@ -32,7 +34,7 @@ const WAVLM: Bias = Bias::Relative(RelativeBuckets {
 });
 
 /// Every case.
-pub(crate) fn catalogue() -> Vec<Case> {
+pub fn catalogue() -> Vec<Case> {
     let indexed = |each_sequence, format| Bias::Indexed {
         rows: 50,
         matrices: 1,

@@ -10,9 +10,9 @@ use super::data::Data;
 use super::placed::Placed;
 
 /// What every output and every guard is filled with: a NaN that no arithmetic makes.
-pub(crate) const POISON: u32 = 0x7fc0_dead;
+pub const POISON: u32 = 0x7fc0_dead;
 /// Bytes before a tensor, so that every tensor is bound at an offset.
-pub(crate) const LEAD: u64 = 256;
+pub const LEAD: u64 = 256;
 /// Guard words behind a tensor.
 const GUARDS: usize = 8;
 
@@ -23,7 +23,7 @@ const PART: u32 = 512;
 ///
 /// Every tensor lies between guard words, and outputs are poisoned; a guard or a gap that changed, or two runs that
 /// differ in a bit, are an error.
-pub(crate) fn run(
+pub fn run(
     context: &Context,
     forward: &Forward,
     problem: &Problem,
@@ -39,12 +39,13 @@ pub(crate) fn run(
     Ok(first)
 }
 
-pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
+/// The bits of each f32.
+pub fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
 /// Runs a pass once over fresh buffers.
-pub(crate) fn run_once(
+pub fn run_once(
     context: &Context,
     forward: &Forward,
     problem: &Problem,
@@ -56,7 +57,7 @@ pub(crate) fn run_once(
 }
 
 /// The tensor without its guards, if they are whole.
-pub(crate) fn unguarded(words: &[u32], count: usize) -> Result<&[u32], String> {
+pub fn unguarded(words: &[u32], count: usize) -> Result<&[u32], String> {
     let (values, guards) = words.split_at(count);
     if guards.iter().any(|&guard| guard != POISON) {
         return Err("the pass wrote behind an output".into());
@@ -65,7 +66,7 @@ pub(crate) fn unguarded(words: &[u32], count: usize) -> Result<&[u32], String> {
 }
 
 /// Words that numbers of a type take.
-pub(crate) fn words_of(dtype: Dtype, numbers: usize) -> usize {
+pub fn words_of(dtype: Dtype, numbers: usize) -> usize {
     match dtype {
         Dtype::F32 => numbers,
         Dtype::F16 | Dtype::Bf16 => numbers.div_ceil(2),
@@ -73,7 +74,7 @@ pub(crate) fn words_of(dtype: Dtype, numbers: usize) -> usize {
 }
 
 /// Numbers as they lie in memory.
-pub(crate) fn stored(dtype: Dtype, values: &[f32]) -> Vec<u32> {
+pub fn stored(dtype: Dtype, values: &[f32]) -> Vec<u32> {
     let halves = |bits: fn(f32) -> u16| {
         let pairs = values.chunks(2);
         pairs
@@ -91,7 +92,7 @@ pub(crate) fn stored(dtype: Dtype, values: &[f32]) -> Vec<u32> {
 }
 
 /// The bits of each number.
-pub(crate) fn elements(dtype: Dtype, words: &[u32]) -> Vec<u32> {
+pub fn elements(dtype: Dtype, words: &[u32]) -> Vec<u32> {
     match dtype {
         Dtype::F32 => words.to_vec(),
         Dtype::F16 | Dtype::Bf16 => words
@@ -101,7 +102,8 @@ pub(crate) fn elements(dtype: Dtype, words: &[u32]) -> Vec<u32> {
     }
 }
 
-pub(crate) fn number(dtype: Dtype, bits: u32) -> f32 {
+/// The number with these bits.
+pub fn number(dtype: Dtype, bits: u32) -> f32 {
     let half = || u16::try_from(bits).expect("half a word");
     match dtype {
         Dtype::F32 => f32::from_bits(bits),
@@ -111,7 +113,7 @@ pub(crate) fn number(dtype: Dtype, bits: u32) -> f32 {
 }
 
 /// A buffer with poison before and behind these words.
-pub(crate) fn placed(context: &Context, words: &[u32]) -> wgpu::Buffer {
+pub fn placed(context: &Context, words: &[u32]) -> wgpu::Buffer {
     let lead = usize::try_from(LEAD / 4).expect("a small number");
     let poison = std::iter::repeat_n(POISON, lead);
     let guards = std::iter::repeat_n(POISON, GUARDS);
@@ -131,7 +133,8 @@ pub(crate) fn placed(context: &Context, words: &[u32]) -> wgpu::Buffer {
         })
 }
 
-pub(crate) fn operand(buffer: &wgpu::Buffer) -> Operand<'_> {
+/// The tensor in a buffer that [`placed`] made.
+pub fn operand(buffer: &wgpu::Buffer) -> Operand<'_> {
     Operand {
         buffer,
         offset: LEAD,
@@ -140,7 +143,7 @@ pub(crate) fn operand(buffer: &wgpu::Buffer) -> Operand<'_> {
 }
 
 /// Indices in the format of the problem's bias.
-pub(crate) fn words(problem: &Problem, indices: &[u32]) -> Vec<u32> {
+pub fn words(problem: &Problem, indices: &[u32]) -> Vec<u32> {
     let format = problem.biases().find_map(|bias| match bias {
         Bias::Indexed { format, .. } => Some(format),
         _ => None,
@@ -157,7 +160,7 @@ pub(crate) fn words(problem: &Problem, indices: &[u32]) -> Vec<u32> {
 }
 
 /// Bytes in words, the first lowest.
-pub(crate) fn packed(bytes: &[u8]) -> Vec<u32> {
+pub fn packed(bytes: &[u8]) -> Vec<u32> {
     bytes
         .chunks(4)
         .map(|chunk| {
@@ -170,7 +173,7 @@ pub(crate) fn packed(bytes: &[u8]) -> Vec<u32> {
 }
 
 /// Submits, and reads what lies behind the lead of each buffer.
-pub(crate) fn read<const N: usize>(
+pub fn read<const N: usize>(
     context: &Context,
     mut encoder: wgpu::CommandEncoder,
     buffers: [&wgpu::Buffer; N],

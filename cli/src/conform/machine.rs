@@ -1,0 +1,31 @@
+//! What a record says about the machine.
+
+use sysinfo::{CpuRefreshKind, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
+
+/// The operating system with its version.
+pub(super) fn os() -> String {
+    let name = System::long_os_version();
+    let name = name.unwrap_or_else(|| std::env::consts::OS.into());
+    format!("{name}, {}", std::env::consts::ARCH)
+}
+
+/// The processor.
+pub(super) fn processor() -> String {
+    let kind = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
+    let system = System::new_with_specifics(kind);
+    let name = system
+        .cpus()
+        .first()
+        .map(|cpu| cpu.brand().trim().to_owned());
+    let name = name.filter(|name| !name.is_empty());
+    name.unwrap_or_else(|| "a processor without a name".into())
+}
+
+/// Bytes of this process that are in memory.
+pub(super) fn resident() -> Option<u64> {
+    let own = sysinfo::get_current_pid().ok()?;
+    let mut system = System::new();
+    let kind = ProcessRefreshKind::nothing().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[own]), false, kind);
+    system.process(own).map(sysinfo::Process::memory)
+}

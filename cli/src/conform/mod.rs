@@ -1,0 +1,166 @@
+//! `relattn conform`: every case on every adapter.
+
+mod checkpoint;
+mod machine;
+mod page;
+mod soak;
+mod supervisor;
+mod table;
+mod targets;
+mod worker;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use relattn_conformance::outcome::Outcome;
+use relattn_conformance::planted::Edit;
+use relattn_conformance::record::{Record, Summary};
+use relattn_conformance::suite::{Entry, Extent, suite};
+
+use crate::args::ConformArgs;
+use crate::fault::Fault;
+use crate::output;
+
+use checkpoint::Checkpoint;
+use targets::Target;
+
+pub(crate) fn run(args: &ConformArgs) -> Result<(), Fault> {
+    if let Some(minutes) = args.soak {
+        return soak::run(args, minutes);
+    }
+    let entries = entries(args)?;
+    if args.list {
+        let names: Vec<&str> = entries.iter().map(|entry| &entry.name[..]).collect();
+        output::print(&names.join("\n"));
+        return Ok(());
+    }
+    let edit = args.plant.as_deref().map(planted).transpose()?;
+    if let Some(number) = args.work.work_on {
+        return worker::run(args, number, &entries, edit);
+    }
+    let results = conduct(args, &entries)?;
+    report(args, &results)
+}
+
+/// What was found on a device.
+struct Found {
+    target: Target,
+    outcomes: Vec<Outcome>,
+}
+
+impl Found {
+    fn summary(&self) -> Summary {
+        let Target {
+            name,
+            backend,
+            driver,
+            unusable,
+            ..
+        } = &self.target;
+        let summary = Summary::of([name, backend, driver].map(Clone::clone), &self.outcomes);
+        Summary {
+            unusable: unusable.clone(),
+            ..summary
+        }
+    }
+}
+
+fn entries(args: &ConformArgs) -> Result<Vec<Entry>, Fault> {
+    let extent = if args.quick {
+        Extent::Quick
+    } else {
+        Extent::Full
+    };
+    let entries = suite(extent, args.case.as_deref());
+    match &args.case {
+        Some(text) if entries.is_empty() => Err(Fault::NoCase { text: text.clone() }),
+        _ => Ok(entries),
+    }
+}
+
+fn planted(name: &str) -> Result<Edit, Fault> {
+    Edit::named(name).ok_or_else(|| Fault::NotPlanted {
+        name: name.to_owned(),
+    })
+}
+
+/// All cases on all devices, as far as a run before has not got.
+fn conduct(args: &ConformArgs, entries: &[Entry]) -> Result<Vec<Found>, Fault> {
+    let targets = targets::of(args)?;
+    let mut checkpoint = Checkpoint::open(args)?;
+    let mut results = Vec::new();
+    for target in targets {
+        let mut outcomes = checkpoint.outcomes(&target.label());
+        if target.unusable.is_none() {
+            let bar = bar(&target, entries.len());
+            supervisor::run(args, &target, entries, &mut outcomes, |outcomes| {
+                bar.set_position(outcomes.len() as u64);
+                bar.set_message(
+                    outcomes
+                        .iter()
+                        .filter(|outcome| outcome.failed())
+                        .count()
+                        .to_string(),
+                );
+                checkpoint.keep(&target.label(), outcomes)
+            })?;
+            bar.finish_and_clear();
+        }
+        results.push(Found { target, outcomes });
+    }
+    Ok(results)
+}
+
+/// Nothing shows where stderr is not a terminal.
+fn bar(target: &Target, cases: usize) -> ProgressBar {
+    let bar = ProgressBar::new(cases as u64).with_prefix(target.label());
+    let style = ProgressStyle::with_template(
+        "  {prefix} {wide_bar} {pos} of {len}, {msg} failed, {elapsed}, {eta} left",
+    );
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+fn report(args: &ConformArgs, results: &[Found]) -> Result<(), Fault> {
+    let record = Record {
+        version: env!("CARGO_PKG_VERSION").into(),
+        commit: env!("RELATTN_COMMIT").into(),
+        os: machine::os(),
+        processor: machine::processor(),
+        extent: extent(args),
+        adapters: results.iter().map(Found::summary).collect(),
+    };
+    if let Some(path) = &args.html {
+        output::replace(path, page::of(&record, results).as_bytes())?;
+    }
+    if args.json {
+        output::print_json(&record);
+    } else {
+        output::print(&table::of(&record));
+    }
+    let failed = record.adapters.iter().map(|adapter| adapter.failed).sum();
+    if failed > 0 {
+        let cases = record.adapters.iter().map(Summary::cases).sum();
+        return Err(Fault::Nonconforming { failed, cases });
+    }
+    if record.is_clean() {
+        Ok(())
+    } else {
+        Err(Fault::NothingProved)
+    }
+}
+
+/// Which cases were asked for.
+fn extent(args: &ConformArgs) -> String {
+    let extent = if args.quick { "quick" } else { "full" };
+    let case = args
+        .case
+        .as_ref()
+        .map(|text| format!(", cases with {text:?}"));
+    let planted = args
+        .plant
+        .as_ref()
+        .map(|name| format!(", with the planted error {name:?}"));
+    [Some(extent.to_owned()), case, planted]
+        .into_iter()
+        .flatten()
+        .collect()
+}

@@ -1,0 +1,65 @@
+//! The process that runs the cases of a device, and what it tells.
+
+use std::io::{self, Write};
+
+use relattn_conformance::outcome::Outcome;
+use relattn_conformance::planted::Edit;
+use relattn_conformance::suite::Entry;
+use relattn_conformance::trial;
+use serde::{Deserialize, Serialize};
+
+use super::targets::devices_of;
+use crate::args::ConformArgs;
+use crate::fault::Fault;
+
+/// A line of the worker's stdout.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Message {
+    /// The device is there.
+    Ready,
+    /// A case begins.
+    Begun,
+    /// A case is over.
+    Done(Box<Outcome>),
+}
+
+/// Runs the cases from a number on, telling of each before and after.
+pub(super) fn run(
+    args: &ConformArgs,
+    number: usize,
+    entries: &[Entry],
+    edit: Option<Edit>,
+) -> Result<(), Fault> {
+    let unusable = |reason: &str| Fault::UnusableDevice {
+        name: format!("device {number}"),
+        reason: reason.to_owned(),
+    };
+    let backend = args.backend.ok_or_else(|| unusable("no backend"))?;
+    let adapter = devices_of(backend).into_iter().nth(number);
+    let adapter = adapter.ok_or_else(|| unusable("it is gone"))?;
+    let context = adapter.context.map_err(|reason| unusable(&reason))?;
+    tell(&Message::Ready)?;
+    for (number, entry) in entries.iter().enumerate().skip(args.work.work_from) {
+        tell(&Message::Begun)?;
+        if args.work.abort_at == Some(number) {
+            std::process::abort();
+        }
+        tell(&Message::Done(Box::new(trial::run(&context, entry, edit))))?;
+    }
+    Ok(())
+}
+
+fn tell(message: &Message) -> Result<(), Fault> {
+    let written = serde_json::to_string(message)
+        .map_err(io::Error::other)
+        .and_then(|line| {
+            let mut out = io::stdout().lock();
+            writeln!(out, "{line}")?;
+            out.flush()
+        });
+    written.map_err(|source| Fault::Write {
+        path: "stdout".into(),
+        source,
+    })
+}
