@@ -13,8 +13,8 @@ use harness::gradients::GradientReference;
 use relattn::plan::{Candidate, Reason, candidates, candidates_backward};
 use relattn::tune::{TuningFile, TuningFileError};
 use relattn::{
-    Bias, Context, Dtype, Error, Mask, Packed, Problem, ProblemBuilder, RelativeBuckets, Shape,
-    wgpu,
+    Bias, Context, Dtype, Error, InputError, Mask, Packed, Problem, ProblemBuilder,
+    RelativeBuckets, Shape, wgpu,
 };
 
 const T5: Bias = Bias::Relative(RelativeBuckets::t5_encoder());
@@ -176,14 +176,17 @@ fn a_backward_pass_is_tuned_apart() {
 fn every_problem_can_be_tuned() {
     let context = noop();
     for case in harness::catalogue::catalogue() {
-        match context.tune(&case.problem) {
-            // More buffers than WebGPU's default limits have.
-            Ok(_) | Err(Error::DeviceLimit { .. }) => {}
-            Err(error) => panic!("{}: {error}", case.name),
+        let problem = &case.problem;
+        let backward = context.tune_backward(problem).map(|_| ());
+        match (context.tune(problem), backward) {
+            // More buffers than WebGPU's default limits have; a paged cache has no backward pass.
+            (Ok(_) | Err(Error::DeviceLimit { .. }), Ok(()) | Err(Error::DeviceLimit { .. })) => {}
+            (Ok(_), Err(Error::Input(InputError::NoBackward { .. }))) => {}
+            (forward, backward) => panic!("{}: {forward:?}, {backward:?}", case.name),
         }
     }
-    let long = builder([64, 1 << 20, 1 << 20, 64]).mask(Mask::CAUSAL);
-    // q alone takes 16 GiB.
+    let long = builder([32, 1 << 20, 1 << 20, 64]).mask(Mask::CAUSAL);
+    // q alone takes 8 GiB.
     let report = context.tune(&long.build().expect("a valid problem"));
     assert!(report.expect("times").class.contains("q1048576"));
 }

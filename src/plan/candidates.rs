@@ -14,9 +14,10 @@ const FORWARD: [(Algorithm, &[u32]); 3] = [
     (Algorithm::Decode, &[4, 2, 1]),
 ];
 
-/// Those of the backward pass. Fragments have a thread for each diagonal of half a tile, which is enough for 4 rows.
+/// Those of the backward pass. Fragments have a thread for each diagonal of half a tile, which is enough for 4 rows, and sum the two
+/// ends of a table by offset in a number of each thread for each row, which needs 2.
 const BACKWARD: [(Algorithm, &[u32]); 2] = [
-    (Algorithm::Fragments, &[4, 2, 1]),
+    (Algorithm::Fragments, &[4, 2]),
     (Algorithm::Broadcast, &[4, 2, 1]),
 ];
 
