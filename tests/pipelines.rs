@@ -138,7 +138,15 @@ fn a_driver_cache_reaches_the_driver() {
         required_features: wgpu::Features::PIPELINE_CACHE,
         ..Default::default()
     };
-    let [own, other] = [(); 2].map(|()| wgpu::Device::noop(&descriptor));
+    let mut options = wgpu::InstanceDescriptor::new_without_display_handle();
+    options.backends = wgpu::Backends::NOOP;
+    options.backend_options.noop.enable = true;
+    let instance = wgpu::Instance::new(options);
+    let adapter =
+        pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
+    let adapter = adapter.expect("an adapter that executes nothing");
+    let device = || pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
+    let (own, other) = (device(), device());
     for (cached, refused) in [(&own, false), (&other, true)] {
         let cache = cache(&cached.0, None);
         let context = Context::new(&own.0, &own.1).with_driver_cache(&cache);
