@@ -11,10 +11,11 @@ use rig::rounds::Rounds;
 use unfused::contender::{Resident, contenders};
 
 /// What is divided by what.
-const PAIRS: [(&str, &str); 6] = [
+const PAIRS: [(&str, &str); 7] = [
     ("unfused", "fused, T5"),
     ("unfused, new bias", "fused, T5"),
     ("fused, T5", "fused, no bias"),
+    ("fused, T5, checked", "fused, T5"),
     ("fused, index matrix", "fused, T5"),
     ("fused, index matrix", "fused, no bias"),
     ("cpu::Tiled", "fused, T5"),

@@ -1,32 +1,73 @@
-//! Pipelines over the caller's device.
+//! The caller's device, and what is planned for it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 
+use crate::compile::compile;
+use crate::pipelines::Pipelines;
 use crate::plan::{
-    Algorithm, Backward, BackwardPipelines, BucketIndex, Budget, Family, Forward, GradientFamily,
-    Kernel, Merge, RopeVariant, RotaryEmbedding, TablePipelines, Wanted, choose,
-    choose_backward_of,
+    Algorithm, Backward, BackwardPipelines, BackwardVariant, BucketIndex, Budget, Candidate,
+    Family, Forward, GradientFamily, Kernel, Merge, Origin, RopeVariant, RotaryEmbedding,
+    TablePipelines, Variant, Wanted, choose, choose_backward_of,
 };
-use crate::{Capabilities, Error, IndexFormat, Problem, Rotation, Thresholds};
+use crate::tune::Tuning;
+use crate::{Capabilities, Checks, Error, IndexFormat, Problem, Rotation, Thresholds};
 
-/// The caller's device, and the kernels compiled for it so far.
+/// The caller's device, and the kernels compiled for it so far, which clones share.
 #[derive(Clone, Debug)]
 pub struct Context {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    pipelines: Arc<Mutex<HashMap<Kernel, wgpu::ComputePipeline>>>,
+    capabilities: Capabilities,
+    checks: Checks,
+    driver_cache: Option<wgpu::PipelineCache>,
+    pipelines: Arc<Pipelines>,
+    pub(crate) tuning: Arc<Tuning>,
 }
 
 impl Context {
     /// Clones the handles; creates nothing on the device.
     #[must_use]
     pub fn new(device: &wgpu::Device, queue: &wgpu::Queue) -> Self {
+        let capabilities = Capabilities::of(device);
         Self {
             device: device.clone(),
             queue: queue.clone(),
+            capabilities,
+            checks: Checks::None,
+            driver_cache: None,
             pipelines: Arc::default(),
+            tuning: Arc::new(Tuning::new(device, &capabilities)),
         }
+    }
+
+    /// Compiles with these run-time checks from now on; without this call with none.
+    #[must_use]
+    pub const fn with_checks(mut self, checks: Checks) -> Self {
+        self.checks = checks;
+        self
+    }
+
+    /// Lets the driver take what it has compiled before from this cache, and put there what it compiles from now on. It needs
+    /// [`wgpu::Features::PIPELINE_CACHE`]; the caller makes it, and keeps its data from one process to the next.
+    #[must_use]
+    pub fn with_driver_cache(mut self, cache: &wgpu::PipelineCache) -> Self {
+        self.driver_cache = Some(cache.clone());
+        self
+    }
+
+    /// Keeps at most so many pipelines, 256 without this call, here and in every clone; those go that were not asked for longest. Passes
+    /// that hold one keep it.
+    #[must_use]
+    pub fn with_pipeline_limit(self, limit: NonZeroUsize) -> Self {
+        self.pipelines.limit(limit);
+        self
+    }
+
+    /// How many pipelines are kept at present.
+    #[must_use]
+    pub fn kept_pipelines(&self) -> usize {
+        self.pipelines.count()
     }
 
     /// The device.
@@ -43,32 +84,59 @@ impl Context {
 
     /// What the device offers.
     #[must_use]
-    pub fn capabilities(&self) -> Capabilities {
-        Capabilities::of(&self.device)
+    pub const fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// What is checked while kernels run.
+    #[must_use]
+    pub const fn checks(&self) -> Checks {
+        self.checks
     }
 
     /// Compiles the forward pass of a problem, or reuses a kernel: another length, stride or offset compiles nothing.
     ///
+    /// The kernel is that of [`choose`], or the one that [`Self::tune`] found to be faster for problems of this class.
+    ///
     /// # Errors
     /// A device that offers less than every kernel needs.
     pub fn forward(&self, problem: &Problem) -> Result<Forward, Error> {
-        let capabilities = self.capabilities();
-        let variant = choose(problem, &capabilities)?;
+        if let Some((candidate, timing)) = self.tuned_forward(problem) {
+            return Ok(self.assemble_forward(problem, candidate, Origin::Tuned(timing)));
+        }
+        let variant = choose(problem, &self.capabilities)?;
+        let candidate = Candidate::chosen(problem, &variant, &self.capabilities);
+        Ok(self.assemble_forward(problem, candidate, Origin::Rules))
+    }
+
+    /// Compiles the forward pass of a problem by one of [`crate::plan::candidates`], whatever is the best.
+    ///
+    /// # Errors
+    /// A candidate that is none of this problem on this device.
+    pub fn forward_by(&self, problem: &Problem, candidate: Candidate) -> Result<Forward, Error> {
+        candidate.check(problem, &self.capabilities)?;
+        Ok(self.assemble_forward(problem, candidate, Origin::Caller))
+    }
+
+    fn assemble_forward(&self, problem: &Problem, candidate: Candidate, origin: Origin) -> Forward {
+        let variant = Variant::new(problem, candidate.algorithm, candidate.rows);
         let decodes = variant.algorithm == Algorithm::Decode;
         let merge = Kernel::DecodeMerge {
             dtype: variant.dtype,
             value_dim: variant.value_dim,
         };
-        Ok(Forward {
+        Forward {
             device: self.device.clone(),
             problem: problem.clone(),
+            capabilities: self.capabilities,
+            origin,
             variant,
             pipeline: self.pipeline(Kernel::Forward(variant)),
             tables: self.table_pipelines(problem),
             merge_pipeline: decodes.then(|| self.pipeline(merge)),
-            splits: Forward::splits_of(problem, &variant, &capabilities),
+            splits: candidate.splits,
             budget: Budget::default(),
-        })
+        }
     }
 
     /// Compiles the backward pass of a problem, with every gradient that it has.
@@ -81,57 +149,63 @@ impl Context {
 
     /// Compiles the backward pass of a problem, or reuses its kernels, with some gradients of the bias alone.
     ///
+    /// The kernels are those of [`crate::plan::choose_backward`], or those that [`Self::tune_backward`] found to be faster for problems of
+    /// this class.
+    ///
     /// # Errors
     /// A paged cache; a gradient that the problem does not have; a device that offers less than every kernel needs.
     pub fn backward_of(&self, problem: &Problem, wanted: Wanted) -> Result<Backward, Error> {
-        self.assemble_backward(problem, wanted, |kernel| self.pipeline(kernel))
+        self.plan_backward(problem, wanted, |kernel| self.pipeline(kernel))
     }
 
-    /// The backward pass with every kernel's text changed, for tests that plant errors: the bindings stay as they are.
+    /// Compiles the backward pass of a problem by one of [`crate::plan::candidates_backward`], whatever is the best, with every gradient
+    /// that the problem has.
     ///
     /// # Errors
-    /// As [`Self::backward`].
-    ///
-    /// # Safety
-    /// The texts are compiled without checks: their indices must stay in range, and their loops must end.
-    #[doc(hidden)]
-    #[expect(
-        unsafe_code,
-        reason = "only the caller knows the texts; ours are safe by the argument at the compilation"
-    )]
-    pub unsafe fn backward_with_texts(
-        &self,
-        problem: &Problem,
-        edit: impl Fn(String) -> String,
-    ) -> Result<Backward, Error> {
-        self.assemble_backward(problem, Wanted::all(problem), |kernel| {
-            let text = kernel.text();
-            let edited = edit(text.clone());
-            if edited == text {
-                self.pipeline(kernel)
-            } else {
-                self.compile(kernel, &edited)
-            }
-        })
+    /// As [`Self::backward_of`], and a candidate that is none of this problem on this device.
+    pub fn backward_by(&self, problem: &Problem, candidate: Candidate) -> Result<Backward, Error> {
+        let wanted = Wanted::all(problem);
+        let variants = candidate.backward(problem, wanted, &self.capabilities)?;
+        let pipeline = |kernel| self.pipeline(kernel);
+        Ok(self.assemble_backward(problem, wanted, variants, Origin::Caller, pipeline))
     }
 
-    fn assemble_backward(
+    pub(crate) fn plan_backward(
         &self,
         problem: &Problem,
         wanted: Wanted,
         pipeline: impl Fn(Kernel) -> wgpu::ComputePipeline,
     ) -> Result<Backward, Error> {
         wanted.check(problem)?;
-        let [queries, keys] = choose_backward_of(problem, wanted, &self.capabilities())?;
+        let (variants, origin) = match self.tuned_backward(problem, wanted) {
+            Some((variants, timing)) => (variants, Origin::Tuned(timing)),
+            None => {
+                let variants = choose_backward_of(problem, wanted, &self.capabilities)?;
+                (variants, Origin::Rules)
+            }
+        };
+        Ok(self.assemble_backward(problem, wanted, variants, origin, pipeline))
+    }
+
+    fn assemble_backward(
+        &self,
+        problem: &Problem,
+        wanted: Wanted,
+        [queries, keys]: [BackwardVariant; 2],
+        origin: Origin,
+        pipeline: impl Fn(Kernel) -> wgpu::ComputePipeline,
+    ) -> Backward {
         let statistics = Kernel::BackwardStatistics {
             dtype: problem.dtype(),
             value_dim: problem.value_dim(),
         };
         let families = problem.biases().filter_map(GradientFamily::of);
         let gradients = queries.gradients;
-        Ok(Backward {
+        Backward {
             device: self.device.clone(),
             problem: problem.clone(),
+            capabilities: self.capabilities,
+            origin,
             wanted,
             queries,
             keys,
@@ -150,33 +224,7 @@ impl Context {
                 copy_words: pipeline(Kernel::CopyWords),
             },
             budget: Budget::default(),
-        })
-    }
-
-    /// The forward pass of a problem with another shader text, which has the bindings of the linked one: for tests that
-    /// plant errors.
-    ///
-    /// # Errors
-    /// As [`Self::forward`].
-    ///
-    /// # Safety
-    /// The text is compiled without checks: its indices must stay in range, and its loops must end.
-    #[doc(hidden)]
-    #[expect(
-        unsafe_code,
-        reason = "only the caller knows the text; ours is safe by the argument at the compilation"
-    )]
-    pub unsafe fn forward_with_text(
-        &self,
-        problem: &Problem,
-        text: &str,
-    ) -> Result<Forward, Error> {
-        let forward = self.forward(problem)?;
-        let kernel = Kernel::Forward(*forward.variant());
-        Ok(Forward {
-            pipeline: self.compile(kernel, text),
-            ..forward
-        })
+        }
     }
 
     /// Compiles the bucket-index matrix `[q_len, k_len]`, or reuses its kernel.
@@ -235,78 +283,13 @@ impl Context {
     }
 
     pub(crate) fn pipeline(&self, kernel: Kernel) -> wgpu::ComputePipeline {
-        let mut pipelines = self
-            .pipelines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        pipelines
-            .entry(kernel)
-            .or_insert_with(|| self.compile(kernel, &kernel.text()))
-            .clone()
+        let compile = || self.compile(kernel, &kernel.text());
+        self.pipelines.get(kernel, self.checks, compile)
     }
 
-    fn layout(&self, label: &str, kernel: Kernel) -> wgpu::PipelineLayout {
-        let uniforms = kernel.uniforms().iter();
-        let uniforms = uniforms.map(|&number| (number, wgpu::BufferBindingType::Uniform));
-        let storage = kernel
-            .bindings()
-            .into_iter()
-            .map(|(number, read_only)| (number, wgpu::BufferBindingType::Storage { read_only }));
-        let entries: Vec<_> = uniforms
-            .chain(storage)
-            .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
-                binding,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty,
-                    has_dynamic_offset: false,
-                    min_binding_size: None,
-                },
-                count: None,
-            })
-            .collect();
-        let group = self
-            .device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label: Some(label),
-                entries: &entries,
-            });
-        self.device
-            .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label: Some(label),
-                bind_group_layouts: &[Some(&group)],
-                immediate_size: 0,
-            })
-    }
-
-    fn compile(&self, kernel: Kernel, text: &str) -> wgpu::ComputePipeline {
-        let label = kernel.label();
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(text.into()),
-        };
-        let checks = wgpu::ShaderRuntimeChecks::unchecked();
-        #[expect(
-            unsafe_code,
-            reason = "checks keep drivers from unrolling, and are not needed. Loops count to a constant, or to a length of at \
-                      most 2^30 in the uniforms. Private and workgroup arrays are indexed by such counters and by numbers \
-                      of an invocation, modulo their size. Buffers are indexed by rows within the lengths, features within \
-                      the head and clamped offsets, for which `bind` has checked that the bound range is large enough; an \
-                      index, a length, a start or a block that comes from a buffer is compared with what there is before \
-                      it is used"
-        )]
-        let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
-        self.device
-            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(&label),
-                layout: Some(&self.layout(&label, kernel)),
-                module: &module,
-                entry_point: None,
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    zero_initialize_workgroup_memory: false,
-                    ..Default::default()
-                },
-                cache: None,
-            })
+    /// Compiles another text with the bindings of a kernel; nothing keeps it.
+    pub(crate) fn compile(&self, kernel: Kernel, text: &str) -> wgpu::ComputePipeline {
+        let cache = self.driver_cache.as_ref();
+        compile(&self.device, cache, self.checks, kernel, text)
     }
 }

@@ -484,6 +484,16 @@ pub enum Error {
         /// What the kernel needs.
         needed: u32,
     },
+    /// A way to compute a pass that is none of the problem's on the device.
+    #[error("{found} does not run this problem on this device; plan::candidates lists what does")]
+    Candidate {
+        /// What was asked for.
+        found: crate::plan::Candidate,
+    },
+    /// A file of what was tuned cannot be used.
+    #[cfg(feature = "tuning-file")]
+    #[error(transparent)]
+    TuningFile(#[from] crate::tune::TuningFileError),
     /// The device was lost before the result came back.
     #[error("the device was lost; make a new one and try again")]
     DeviceLost,

@@ -30,11 +30,15 @@ pub mod plan;
 pub mod run;
 #[cfg(feature = "gpu")]
 pub mod shader;
+#[cfg(feature = "gpu")]
+pub mod tune;
 
 mod bias;
 mod buckets;
 mod builder;
 mod capability;
+#[cfg(feature = "gpu")]
+mod compile;
 #[cfg(feature = "gpu")]
 mod context;
 mod cost;
@@ -43,6 +47,10 @@ mod error;
 mod fire;
 mod layout;
 mod mask;
+#[cfg(feature = "gpu")]
+mod pipelines;
+#[cfg(feature = "gpu")]
+mod planted;
 mod problem;
 mod rope;
 mod rotation;
@@ -52,6 +60,8 @@ pub use bias::{Bias, IndexFormat, Kerple, alibi_slopes};
 pub use buckets::{Direction, RelativeBuckets, Thresholds};
 pub use builder::ProblemBuilder;
 pub use capability::Capabilities;
+#[cfg(feature = "gpu")]
+pub use compile::Checks;
 #[cfg(feature = "gpu")]
 pub use context::Context;
 pub use cost::Cost;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use relattn::cpu::{Attention, Tiled};
 use relattn::plan::{BucketIndex, ForwardOperands};
-use relattn::{Bias, IndexFormat, wgpu};
+use relattn::{Bias, Checks, Context, IndexFormat, wgpu};
 
 use super::{Operands, Sizes, TILES, Unfused};
 use crate::rig::case::{Case, HEAD_DIM, HEADS, SCALE, T5, assert_close};
@@ -66,7 +66,18 @@ impl<'a> Resident<'a> {
 
     /// The fused pass; it fills its table of offsets in every call.
     fn fused(&self, name: &'static str, bias: Bias, expected: &[f32]) -> Contender<'_> {
-        let forward = self.rig.context.forward(&self.case.problem(bias));
+        self.fused_in(&self.rig.context, name, bias, expected)
+    }
+
+    /// The same in another context of the device.
+    fn fused_in(
+        &self,
+        context: &Context,
+        name: &'static str,
+        bias: Bias,
+        expected: &[f32],
+    ) -> Contender<'_> {
+        let forward = context.forward(&self.case.problem(bias));
         let bound = forward
             .and_then(|forward| forward.bind(&self.operands(bias)))
             .expect("a bound pass");
@@ -158,9 +169,11 @@ pub(crate) fn contenders<'a>(resident: &'a Resident<'_>) -> Vec<Contender<'a>> {
     let case = resident.case;
     let (plain, t5) = (case.expected(Bias::None), case.expected(T5));
     let unfused = resident.baseline();
+    let checked = resident.rig.context.clone().with_checks(Checks::All);
     vec![
         resident.fused("fused, T5", T5, &t5),
         resident.fused("fused, no bias", Bias::None, &plain),
+        resident.fused_in(&checked, "fused, T5, checked", T5, &t5),
         resident.fused("fused, index matrix", INDEXED, &t5),
         resident.unfused(Rc::clone(&unfused), &t5),
         resident.unfused_rebuilding(unfused, &t5),

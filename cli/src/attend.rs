@@ -16,6 +16,8 @@ use crate::progress;
 struct Summary {
     device: String,
     kernel: String,
+    /// Why it is this kernel.
+    reasons: Vec<String>,
     bias: Vec<String>,
     batch: u32,
     heads: u32,
@@ -32,7 +34,11 @@ struct Summary {
 pub(crate) fn run(args: &AttendArgs) -> Result<(), Fault> {
     output::refuse_same(&args.input, &args.output)?;
     let job = Job::load(args)?;
-    let engine = Engine::choose(&args.device.choice)?;
+    let mut engine = Engine::choose(&args.device.choice)?;
+    if let Some(path) = &args.tune {
+        let backward = job.backward.is_some();
+        progress::during("tuning", || engine.tune(&job.problem, backward, path))?;
+    }
     let start = Instant::now();
     let tensors = progress::during("computing", || compute(&job, &engine))?;
     let elapsed = start.elapsed();
@@ -77,13 +83,22 @@ fn summary(
     tensors: &[Written],
 ) -> Result<Summary, Fault> {
     let shape = job.problem.shape();
-    let mut kernels = vec![engine.kernel(&job.problem)?];
+    let mut kernel = engine.kernel(&job.problem)?;
     if job.backward.is_some() {
-        kernels.extend(engine.backward_kernels(&job.problem)?);
+        let backward = engine.backward_kernels(&job.problem)?;
+        kernel.names.extend(backward.names);
+        kernel.reasons.extend(backward.reasons);
+        let mut seen = Vec::new();
+        kernel.reasons.retain(|reason| {
+            let new = !seen.contains(reason);
+            seen.push(reason.clone());
+            new
+        });
     }
     Ok(Summary {
         device: engine.label(),
-        kernel: kernels.join(", "),
+        kernel: kernel.names.join(", "),
+        reasons: kernel.reasons,
         bias: args.bias.names(),
         batch: shape.batch,
         heads: shape.heads,
@@ -114,15 +129,22 @@ fn text(summary: &Summary) -> String {
         [] => String::new(),
     };
     let time = figures::time(Duration::from_secs_f64(summary.seconds));
-    [
+    let mut lines = vec![
         ("device", summary.device.clone()),
         ("kernel", summary.kernel.clone()),
+    ];
+    let reasons = summary.reasons.iter();
+    lines.extend(reasons.map(|reason| ("", reason.clone())));
+    lines.extend([
         ("bias", summary.bias.join(" + ")),
         ("q", format!("[{batch}, {heads}, {queries}, {head_dim}]")),
         ("k, v", format!("[{batch}, {kv_heads}, {keys}, {head_dim}]")),
         ("time", format!("{time}, first run, transfers included")),
         ("wrote", format!("{tensors} to {}", summary.output)),
-    ]
-    .map(|(name, value)| format!("{name:<8}{value}"))
-    .join("\n")
+    ]);
+    let lines = lines.iter();
+    let lines: Vec<_> = lines
+        .map(|(name, value)| format!("{name:<8}{value}"))
+        .collect();
+    lines.join("\n")
 }

@@ -1,7 +1,11 @@
 //! What computes: an adapter, the CPU, or the definition.
 
+use std::path::Path;
+
 use relattn::Problem;
 use relattn::cpu::{Attention, AttentionGradient, Gradients, Inputs, Oracle, Outputs, Tiled};
+use relattn::plan::Reason;
+use relattn::tune::TuningFile;
 
 use crate::adapters;
 use crate::args::DeviceChoice;
@@ -19,6 +23,22 @@ pub(crate) enum Engine {
     Oracle,
 }
 
+/// Kernels of a pass, and why it is these.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    pub(crate) names: Vec<String>,
+    pub(crate) reasons: Vec<String>,
+}
+
+impl Kernel {
+    fn new(names: &[impl ToString], reasons: &[Reason]) -> Self {
+        Self {
+            names: names.iter().map(ToString::to_string).collect(),
+            reasons: reasons.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
 impl Engine {
     pub(crate) fn choose(choice: &DeviceChoice) -> Result<Self, Fault> {
         Ok(match choice {
@@ -29,6 +49,25 @@ impl Engine {
             DeviceChoice::Oracle => Self::Oracle,
             DeviceChoice::Named(name) => Self::Gpu(Box::new(adapters::named(name)?)),
         })
+    }
+
+    /// Takes the fastest kernels for a problem from now on, by the times in a file, or by such as it puts there.
+    pub(crate) fn tune(
+        &mut self,
+        problem: &Problem,
+        backward: bool,
+        path: &Path,
+    ) -> Result<(), Fault> {
+        match self {
+            Self::Gpu(gpu) => {
+                let file = TuningFile::open(path).map_err(relattn::Error::from)?;
+                gpu.tune(problem, backward, file)
+            }
+            Self::Cpu | Self::Oracle => Err(Fault::Unasked {
+                option: "--tune".into(),
+                needed: "a device with kernels to choose from; cpu and oracle have one each",
+            }),
+        }
     }
 
     pub(crate) fn gpu(&self) -> Option<&Gpu> {
@@ -47,26 +86,36 @@ impl Engine {
         }
     }
 
-    /// The kernel that a problem runs with.
-    pub(crate) fn kernel(&self, problem: &Problem) -> Result<String, Fault> {
+    /// The kernel that a problem runs with, and why.
+    pub(crate) fn kernel(&self, problem: &Problem) -> Result<Kernel, Fault> {
+        let without_choice = |name: &str| Kernel {
+            names: vec![name.into()],
+            reasons: Vec::new(),
+        };
         Ok(match self {
             Self::Gpu(gpu) => {
-                let variant = gpu.guard(|| gpu.context().forward(problem))?;
-                variant.variant().to_string()
+                let forward = gpu.guard(|| gpu.context().forward(problem))?;
+                Kernel::new(&[forward.variant()], &forward.reasons())
             }
-            Self::Cpu => "tiled f32".into(),
-            Self::Oracle => "by the formula f64".into(),
+            Self::Cpu => without_choice("tiled f32"),
+            Self::Oracle => without_choice("by the formula f64"),
         })
     }
 
-    /// The kernels that its gradients run with.
-    pub(crate) fn backward_kernels(&self, problem: &Problem) -> Result<Vec<String>, Fault> {
+    /// The kernels that its gradients run with, and why.
+    pub(crate) fn backward_kernels(&self, problem: &Problem) -> Result<Kernel, Fault> {
         match self {
             Self::Gpu(gpu) => {
                 let backward = gpu.guard(|| gpu.context().backward(problem))?;
-                Ok(backward.variants().map(ToString::to_string).into())
+                Ok(Kernel::new(&backward.variants(), &backward.reasons()))
             }
-            Self::Cpu | Self::Oracle => Ok(vec![format!("backward {}", self.kernel(problem)?)]),
+            Self::Cpu | Self::Oracle => {
+                let mut kernel = self.kernel(problem)?;
+                for name in &mut kernel.names {
+                    *name = format!("backward {name}");
+                }
+                Ok(kernel)
+            }
         }
     }
 

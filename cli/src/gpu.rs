@@ -4,7 +4,9 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use relattn::cpu::{Attention, AttentionGradient, Gradients, Inputs, Outputs};
+use relattn::plan::Reason;
 use relattn::run::OnDevice;
+use relattn::tune::TuningFile;
 use relattn::{Context, Error, IndexFormat, Problem, Tensor, Thresholds, wgpu};
 use wgpu::BufferUsages;
 
@@ -41,6 +43,28 @@ impl Gpu {
 
     pub(crate) const fn context(&self) -> &Context {
         self.on_device.context()
+    }
+
+    /// Takes the fastest kernels for a problem from now on; times them where the file does not say which those are.
+    pub(crate) fn tune(
+        &mut self,
+        problem: &Problem,
+        backward: bool,
+        file: TuningFile,
+    ) -> Result<(), Fault> {
+        self.fits(problem)?;
+        let context = self.context().clone().with_tuning(file);
+        self.on_device = OnDevice::new(context.clone());
+        let tuned = |reasons: Vec<Reason>| matches!(reasons[..], [Reason::Tuned(_)]);
+        self.guard(|| {
+            if !tuned(context.forward(problem)?.reasons()) {
+                context.tune(problem)?;
+            }
+            if backward && !tuned(context.backward(problem)?.reasons()) {
+                context.tune_backward(problem)?;
+            }
+            Ok(())
+        })
     }
 
     /// Uploads, computes and reads back.

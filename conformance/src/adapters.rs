@@ -1,9 +1,11 @@
 //! Every adapter that wgpu finds, each with a device of WebGPU's default limits and no features, and, where there are features
 //! that kernels make use of, another with those.
+//!
+//! Kernels run without checks, as a caller's do; with `RELATTN_CHECKS=all` in the environment with all of them.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use relattn::{Capabilities, Context, wgpu};
+use relattn::{Capabilities, Checks, Context, wgpu};
 
 /// An adapter, and the context on its device or the reason why there is none.
 #[derive(Clone, Debug)]
@@ -94,9 +96,18 @@ fn open(adapter: &wgpu::Adapter, name: String, descriptor: &wgpu::DeviceDescript
     Adapter {
         name,
         context: pollster::block_on(request)
-            .map(|(device, queue)| Context::new(&device, &queue))
+            .map(|(device, queue)| Context::new(&device, &queue).with_checks(checks()))
             .map_err(|error| error.to_string()),
         one_at_a_time: info.backend == wgpu::Backend::Gl,
         info,
+    }
+}
+
+/// What the environment asks for.
+pub(crate) fn checks() -> Checks {
+    match std::env::var("RELATTN_CHECKS").as_deref() {
+        Ok("all") => Checks::All,
+        Ok("none") | Err(_) => Checks::None,
+        Ok(other) => panic!("RELATTN_CHECKS is {other:?}; all and none are allowed"),
     }
 }

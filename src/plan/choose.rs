@@ -23,11 +23,15 @@ pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant,
     Ok(variant)
 }
 
+/// Whether [`Algorithm::Decode`] is right, and the better choice.
+pub(super) fn decodes(problem: &Problem) -> bool {
+    problem.shape().q_len <= Algorithm::DECODE_ROWS && problem.mask().packed.is_none()
+}
+
 fn algorithm(problem: &Problem, capabilities: &Capabilities) -> (Algorithm, u32) {
     let shape = problem.shape();
     let features = shape.head_dim.max(problem.value_dim());
-    let few = shape.q_len <= Algorithm::DECODE_ROWS && problem.mask().packed.is_none();
-    if few {
+    if decodes(problem) {
         let most = match features {
             0..=64 => 4,
             65..=128 => 2,

@@ -31,6 +31,11 @@ pub(super) fn splits(problem: &Problem, variant: &Variant, capabilities: &Capabi
     shape.k_len.div_ceil(KEYS).clamp(1, wanted.min(MOST))
 }
 
+/// The most parts that the keys of a problem may be split into.
+pub(super) fn most_splits(problem: &Problem) -> u32 {
+    problem.shape().k_len.clamp(1, MOST)
+}
+
 /// Bytes of what the parts leave behind: outputs and log-sum-exps.
 pub(super) fn part_bytes(problem: &Problem, splits: u32) -> [u64; 2] {
     let rows = (problem.shape().rows() as u64).saturating_mul(splits.into());

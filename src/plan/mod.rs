@@ -4,6 +4,7 @@ mod backward;
 mod bind;
 mod bound;
 mod budget;
+mod candidates;
 mod check;
 mod choose;
 mod decode;
@@ -14,6 +15,7 @@ mod merge;
 mod offset_table;
 mod operands;
 mod params;
+mod reasons;
 mod rope;
 mod slots;
 mod split;
@@ -29,10 +31,12 @@ pub use backward::{
 };
 pub use bound::Bound;
 pub use budget::Budget;
+pub use candidates::{Candidate, candidates, candidates_backward};
 pub use choose::choose;
 pub use index::BucketIndex;
 pub use merge::{Merge, MergeOperands};
 pub use operands::{ForwardOperands, Operand};
+pub use reasons::{Reason, Timing, reasons, reasons_backward};
 pub use rope::{RopeOperands, RotaryEmbedding};
 pub use slots::{BiasSlots, IndexSlot, Lengths, MaskSlots};
 pub use variant::{Algorithm, Variant};
@@ -41,6 +45,7 @@ pub(crate) use backward::sums::GradientFamily;
 pub(crate) use backward::{Pipelines as BackwardPipelines, choose as choose_backward_of};
 pub(crate) use kernel::Kernel;
 pub(crate) use offset_table::Family;
+pub(crate) use reasons::Origin;
 pub(crate) use rope::RopeVariant;
 pub(crate) use tables::TablePipelines;
 
@@ -51,6 +56,8 @@ use crate::{Capabilities, Error, Problem};
 pub struct Forward {
     pub(crate) device: wgpu::Device,
     pub(crate) problem: Problem,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) origin: Origin,
     pub(crate) variant: Variant,
     pub(crate) pipeline: wgpu::ComputePipeline,
     pub(crate) tables: TablePipelines,
@@ -62,21 +69,18 @@ pub struct Forward {
 }
 
 impl Forward {
-    pub(crate) fn splits_of(
-        problem: &Problem,
-        variant: &Variant,
-        capabilities: &Capabilities,
-    ) -> u32 {
-        match variant.algorithm {
-            Algorithm::Decode => decode::splits(problem, variant, capabilities),
-            Algorithm::Fragments | Algorithm::Broadcast => 1,
-        }
-    }
-
     /// Which kernel this is.
     #[must_use]
     pub const fn variant(&self) -> &Variant {
         &self.variant
+    }
+
+    /// Why it is this kernel.
+    #[must_use]
+    pub fn reasons(&self) -> Vec<Reason> {
+        reasons::by(self.origin, || {
+            reasons(&self.problem, &self.capabilities, &self.variant)
+        })
     }
 
     /// How many parts the keys are computed in, each by workgroups of its own; 1 unless the algorithm is [`Algorithm::Decode`].

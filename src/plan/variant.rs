@@ -200,13 +200,19 @@ pub(crate) fn dtype_prelude(dtype: Dtype) -> String {
     }
 }
 
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fragments => "fragments",
+            Self::Broadcast => "broadcast",
+            Self::Decode => "decode",
+        })
+    }
+}
+
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let algorithm = match self.algorithm {
-            Algorithm::Fragments => "fragments",
-            Algorithm::Broadcast => "broadcast",
-            Algorithm::Decode => "decode",
-        };
+        let algorithm = self.algorithm;
         let dtype = match self.dtype {
             Dtype::F32 => "f32",
             Dtype::F16 => "f16",

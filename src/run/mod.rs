@@ -1,16 +1,16 @@
 //! Host slices in, host vectors out.
 
+mod buffers;
 mod numbers;
 mod read;
 mod upload;
 
+pub(crate) use buffers::{BackwardBuffers, ForwardBuffers};
 use read::{Output, Pending, read};
-use upload::{Uploaded, output, upload, whole};
-use wgpu::BufferUsages;
 
 use crate::cpu::{Attention, AttentionGradient, Gradients, Inputs, Outputs, validate};
-use crate::plan::{BackwardOperands, Bound};
-use crate::{Context, Dtype, Error, Problem, Tensor};
+use crate::plan::Bound;
+use crate::{Context, Error, Problem, Tensor};
 
 /// Attention on a device, from host slices.
 #[derive(Clone, Debug)]
@@ -65,10 +65,9 @@ impl OnDevice {
         inputs.validate(problem)?;
         let forward = self.context.forward(problem)?;
         forward.check_limits()?;
-        let uploaded = Uploaded::new(self.context.device(), problem, inputs);
-        let [out, lse] = [Tensor::Out, Tensor::Lse].map(|tensor| self.output(problem, tensor));
-        let bound = forward.bind(&uploaded.operands(&out.buffer, &lse.buffer))?;
-        Ok(self.submit(&bound, vec![out, lse]))
+        let buffers = ForwardBuffers::new(self.context.device(), problem, inputs);
+        let bound = buffers.bind(&forward)?;
+        Ok(self.submit(&bound, buffers.into_outputs()))
     }
 
     fn start_backward(
@@ -82,52 +81,10 @@ impl OnDevice {
         let device = self.context.device();
         let backward = self.context.backward(problem)?;
         backward.check_limits()?;
-        let uploaded = Uploaded::new(device, problem, inputs);
-        let stored = |values: &[f32]| upload(device, &numbers::stored(problem.dtype(), values));
-        let (out, dout) = (stored(&results.out), stored(dout));
-        let lse = upload(device, bytemuck::cast_slice(&results.lse));
-        let workspace = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("relattn::OnDevice"),
-            size: backward.workspace_bytes().max(4),
-            usage: BufferUsages::STORAGE,
-            mapped_at_creation: false,
-        });
-        let output = |tensor| self.output(problem, tensor);
-        let always = [Tensor::DQ, Tensor::DK, Tensor::DV].map(output);
-        let of_bias = [Tensor::DTable, Tensor::DGate, Tensor::DBias];
-        let of_bias = of_bias.map(|tensor| problem.uses(tensor).then(|| output(tensor)));
-        let [dq, dk, dv] = always.each_ref().map(|output| whole(&output.buffer));
-        let [dtable, dgate, dbias] = of_bias
-            .each_ref()
-            .map(|output| output.as_ref().map(|output| whole(&output.buffer)));
-        let bound = backward.bind(&BackwardOperands {
-            forward: uploaded.operands(&out, &lse),
-            dout: whole(&dout),
-            dq,
-            dk,
-            dv,
-            dtable,
-            dgate,
-            dbias,
-            accumulate: false,
-            workspace: whole(&workspace),
-        })?;
-        let of_bias = of_bias.into_iter().flatten();
-        Ok(self.submit(&bound, always.into_iter().chain(of_bias).collect()))
-    }
-
-    /// A buffer for a tensor that a pass writes.
-    fn output(&self, problem: &Problem, tensor: Tensor) -> Output {
-        let dtype = match tensor {
-            Tensor::Out | Tensor::DQ | Tensor::DK | Tensor::DV => problem.dtype(),
-            _ => Dtype::F32,
-        };
-        let elements = usize::try_from(problem.elements(tensor)).unwrap_or(usize::MAX);
-        Output {
-            buffer: output(self.context.device(), dtype, elements),
-            dtype,
-            elements,
-        }
+        let bytes = backward.workspace_bytes();
+        let buffers = BackwardBuffers::new(device, problem, inputs, results, dout, bytes);
+        let bound = buffers.bind(&backward)?;
+        Ok(self.submit(&bound, buffers.into_outputs()))
     }
 
     fn submit(&self, bound: &Bound, outputs: Vec<Output>) -> Pending {

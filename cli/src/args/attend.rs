@@ -103,6 +103,10 @@ pub(crate) struct AttendArgs {
     pub(crate) rope: RopeArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArg,
+    /// Time the kernels that the device could take for such a problem, unless FILE has the times; take the fastest, and
+    /// keep the times in FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tune: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(crate) json: bool,

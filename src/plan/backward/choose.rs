@@ -21,6 +21,17 @@ pub(crate) fn choose(
     wanted: Wanted,
     capabilities: &Capabilities,
 ) -> Result<[BackwardVariant; 2], Error> {
+    let chosen = algorithm(problem, capabilities);
+    of_algorithm(problem, wanted, capabilities, chosen)
+}
+
+/// The same by an algorithm with its rows.
+pub(crate) fn of_algorithm(
+    problem: &Problem,
+    wanted: Wanted,
+    capabilities: &Capabilities,
+    chosen: (Algorithm, u32),
+) -> Result<[BackwardVariant; 2], Error> {
     problem.check_backward()?;
     if let Some(layout) = problem.dense().filter(|_| wanted.bias) {
         let shape = problem.shape();
@@ -30,7 +41,6 @@ pub(crate) fn choose(
             shape.k_len,
         )?;
     }
-    let chosen = algorithm(problem, capabilities);
     let sides = [Side::Queries, Side::Keys];
     let [queries, keys] = sides.map(|side| variant(problem, wanted, side, chosen));
     for variant in [&queries, &keys] {

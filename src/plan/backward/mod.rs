@@ -13,12 +13,13 @@ mod workspace;
 pub use operands::BackwardOperands;
 pub use variant::{BackwardVariant, GradientSlots, Side};
 
-pub(crate) use choose::choose;
 pub use choose::choose_backward;
+pub(crate) use choose::{choose, of_algorithm};
 pub(crate) use pass::{clear_bindings, statistics_bindings};
 
+use super::reasons::{Origin, Reason, by, reasons_backward};
 use super::{Bound, Budget, TablePipelines};
-use crate::{Error, InputError, Problem, Tensor};
+use crate::{Capabilities, Error, InputError, Problem, Tensor};
 
 /// Which gradients of the bias a backward pass is to compute; those of q, k and v it always does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -68,6 +69,8 @@ impl Wanted {
 pub struct Backward {
     pub(crate) device: wgpu::Device,
     pub(crate) problem: Problem,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) origin: Origin,
     pub(crate) wanted: Wanted,
     pub(crate) queries: BackwardVariant,
     pub(crate) keys: BackwardVariant,
@@ -96,6 +99,14 @@ impl Backward {
     #[must_use]
     pub const fn variants(&self) -> [&BackwardVariant; 2] {
         [&self.queries, &self.keys]
+    }
+
+    /// Why it is these kernels.
+    #[must_use]
+    pub fn reasons(&self) -> Vec<Reason> {
+        by(self.origin, || {
+            reasons_backward(&self.problem, &self.capabilities, self.variants())
+        })
     }
 
     /// Bytes that the pass needs between its dispatches: O(B · H · Nq) and, for each bias by offset, O(H · radius).

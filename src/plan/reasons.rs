@@ -1,0 +1,223 @@
+//! Why a kernel was chosen, as facts of the problem and the device.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::choose::decodes;
+use super::{Algorithm, BackwardVariant, Variant, decode};
+use crate::{Capabilities, Problem, Tensor};
+
+/// One reason for a choice. Where the fact in it were another, so would be the choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Decode: so few query rows would leave most of a tile idle.
+    FewRows {
+        /// Nq.
+        q_len: u32,
+        /// Nk.
+        k_len: u32,
+    },
+    /// Decode: how many parts the keys are computed in, and how many workgroups keep the device busy.
+    Parts {
+        /// Parts.
+        splits: u32,
+        /// Workgroups.
+        busy: u32,
+    },
+    /// No decode, though there are few query rows: sequences of a packed batch.
+    Packed,
+    /// Broadcast: a processor plays the GPU, and shares subgroups of a size that keys can be passed on in.
+    Processor {
+        /// The fewest and the most invocations of a subgroup.
+        subgroup: [u32; 2],
+    },
+    /// Fragments: no processor plays the GPU, so that workgroup memory is fast and registers are few.
+    Gpu,
+    /// Fragments: the device was requested without subgroup operations.
+    NoSubgroups,
+    /// Fragments: subgroups are too small or too large to pass keys on in.
+    Subgroups {
+        /// The fewest and the most invocations of a subgroup.
+        found: [u32; 2],
+    },
+    /// Rows of an invocation, which follow from the features that it holds of each.
+    Rows {
+        /// Rows.
+        rows: u32,
+        /// The larger of D and Dv.
+        features: u32,
+    },
+    /// Rows of an invocation, which are all that there are.
+    AllRows {
+        /// Rows.
+        rows: u32,
+    },
+    /// Backward: masks, gates and tables are read from the workspace, so that eight buffers are enough.
+    InWorkspace,
+    /// `Context::tune` found it to be the fastest.
+    Tuned(Timing),
+    /// The caller asked for it.
+    Asked,
+}
+
+/// What `Context::tune` measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Of what was the fastest.
+    pub fastest: Duration,
+    /// Of what the rules choose.
+    pub ruled: Duration,
+}
+
+/// Who chose a kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin {
+    Rules,
+    Tuned(Timing),
+    Caller,
+}
+
+/// Why [`super::choose`] takes this forward kernel.
+#[must_use]
+pub fn reasons(problem: &Problem, capabilities: &Capabilities, variant: &Variant) -> Vec<Reason> {
+    let mut reasons = of_scores(problem, capabilities, variant);
+    if variant.algorithm == Algorithm::Decode {
+        reasons.push(Reason::Parts {
+            splits: decode::splits(problem, variant, capabilities),
+            busy: capabilities.busy_workgroups,
+        });
+    } else if problem.shape().q_len <= Algorithm::DECODE_ROWS {
+        reasons.push(Reason::Packed);
+    }
+    reasons
+}
+
+/// Why [`super::choose_backward`] takes these backward kernels.
+#[must_use]
+pub fn reasons_backward(
+    problem: &Problem,
+    capabilities: &Capabilities,
+    [queries, _]: [&BackwardVariant; 2],
+) -> Vec<Reason> {
+    let mut reasons = of_scores(problem, capabilities, &queries.scores);
+    let small = [
+        Tensor::KeyMask,
+        Tensor::KeyLengths,
+        Tensor::QueryLengths,
+        Tensor::QueryDocuments,
+        Tensor::KeyStarts,
+        Tensor::Gate,
+        Tensor::Table,
+        Tensor::OffsetTable,
+    ];
+    if small.into_iter().any(|tensor| problem.uses(tensor)) {
+        reasons.push(Reason::InWorkspace);
+    }
+    reasons
+}
+
+/// The same of a kernel that somebody else chose.
+pub(crate) fn by(origin: Origin, rules: impl FnOnce() -> Vec<Reason>) -> Vec<Reason> {
+    match origin {
+        Origin::Rules => rules(),
+        Origin::Tuned(timing) => vec![Reason::Tuned(timing)],
+        Origin::Caller => vec![Reason::Asked],
+    }
+}
+
+fn of_scores(problem: &Problem, capabilities: &Capabilities, variant: &Variant) -> Vec<Reason> {
+    vec![
+        of_algorithm(problem, capabilities, variant.algorithm),
+        of_rows(problem, variant),
+    ]
+}
+
+fn of_algorithm(problem: &Problem, capabilities: &Capabilities, algorithm: Algorithm) -> Reason {
+    let shape = problem.shape();
+    let subgroup = [capabilities.subgroup_size, capabilities.largest_subgroup];
+    match algorithm {
+        Algorithm::Decode => Reason::FewRows {
+            q_len: shape.q_len,
+            k_len: shape.k_len,
+        },
+        Algorithm::Broadcast => Reason::Processor { subgroup },
+        Algorithm::Fragments if !capabilities.cpu => Reason::Gpu,
+        Algorithm::Fragments if subgroup == [0, 0] => Reason::NoSubgroups,
+        Algorithm::Fragments => Reason::Subgroups { found: subgroup },
+    }
+}
+
+fn of_rows(problem: &Problem, variant: &Variant) -> Reason {
+    let rows = variant.rows;
+    let every = decodes(problem) && rows == problem.shape().q_len.next_power_of_two();
+    if variant.algorithm == Algorithm::Decode && every {
+        return Reason::AllRows { rows };
+    }
+    Reason::Rows {
+        rows,
+        features: variant.head_dim.max(variant.value_dim),
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::FewRows { q_len, k_len } => write!(
+                f,
+                "decode: {q_len} query rows, of at most {}, against {k_len} keys",
+                Algorithm::DECODE_ROWS
+            ),
+            Self::Parts { splits, busy } => write!(
+                f,
+                "keys in {splits} parts: {busy} workgroups keep the device busy"
+            ),
+            Self::Packed => write!(f, "no decode: the few rows are those of a packed batch"),
+            Self::Processor { subgroup: [a, b] } => write!(
+                f,
+                "broadcast: a processor plays the GPU, with subgroups of {a} to {b}"
+            ),
+            Self::Gpu => write!(f, "fragments: a GPU, or what passes for one"),
+            Self::NoSubgroups => write!(
+                f,
+                "fragments: the device was requested without subgroup operations"
+            ),
+            Self::Subgroups { found: [a, b] } => write!(
+                f,
+                "fragments: subgroups of {a} to {b}, and broadcast takes {} to {}",
+                Algorithm::LANES,
+                Algorithm::MOST_LANES
+            ),
+            Self::Rows { rows, features } => {
+                write!(
+                    f,
+                    "rows {rows}: an invocation holds {features} features of each"
+                )
+            }
+            Self::AllRows { rows } => write!(f, "rows {rows}: all that there are"),
+            Self::InWorkspace => write!(
+                f,
+                "masks, gates and tables in the workspace, for eight buffers to be enough"
+            ),
+            Self::Tuned(Timing { fastest, ruled }) => write!(
+                f,
+                "tuned: {} ms, and what the rules choose {}",
+                milliseconds(fastest),
+                milliseconds(ruled)
+            ),
+            Self::Asked => write!(f, "asked for"),
+        }
+    }
+}
+
+/// To three digits.
+fn milliseconds(time: Duration) -> String {
+    let ms = 1e3 * time.as_secs_f64();
+    let digits = match ms {
+        100.0.. => 0,
+        10.0..100.0 => 1,
+        1.0..10.0 => 2,
+        _ => 3,
+    };
+    format!("{ms:.digits$}")
+}

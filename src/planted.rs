@@ -1,0 +1,53 @@
+//! Passes with other shader texts, for tests that plant errors.
+
+use crate::plan::{Backward, Forward, Kernel, Wanted};
+use crate::{Context, Error, Problem};
+
+impl Context {
+    /// The forward pass of a problem with another shader text, which has the bindings of the linked one.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    ///
+    /// # Safety
+    /// The text may be compiled without checks: its indices must stay in range, and its loops must end.
+    #[doc(hidden)]
+    #[expect(unsafe_code, reason = "only the caller knows the text")]
+    pub unsafe fn forward_with_text(
+        &self,
+        problem: &Problem,
+        text: &str,
+    ) -> Result<Forward, Error> {
+        let forward = self.forward(problem)?;
+        let kernel = Kernel::Forward(*forward.variant());
+        Ok(Forward {
+            pipeline: self.compile(kernel, text),
+            ..forward
+        })
+    }
+
+    /// The backward pass with every kernel's text changed; the bindings stay as they are.
+    ///
+    /// # Errors
+    /// As [`Self::backward`].
+    ///
+    /// # Safety
+    /// The texts may be compiled without checks: their indices must stay in range, and their loops must end.
+    #[doc(hidden)]
+    #[expect(unsafe_code, reason = "only the caller knows the texts")]
+    pub unsafe fn backward_with_texts(
+        &self,
+        problem: &Problem,
+        edit: impl Fn(String) -> String,
+    ) -> Result<Backward, Error> {
+        self.plan_backward(problem, Wanted::all(problem), |kernel| {
+            let text = kernel.text();
+            let edited = edit(text.clone());
+            if edited == text {
+                self.pipeline(kernel)
+            } else {
+                self.compile(kernel, &edited)
+            }
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! What times are remembered for: a class of problems on a device.
+
+use crate::plan::{BiasSlots, MaskSlots};
+use crate::{Capabilities, Checks, Problem};
+
+/// What a time depends on beside the class of the problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "tuning-file", derive(serde::Deserialize, serde::Serialize))]
+pub(crate) struct DeviceKey {
+    /// `backend/name`.
+    pub(crate) adapter: String,
+    /// Its name and its version.
+    pub(crate) driver: String,
+    /// The fewest and the most invocations of a subgroup, 0 without subgroup operations.
+    pub(crate) subgroup: [u32; 2],
+    /// Of this crate, whose shaders change.
+    pub(crate) version: String,
+}
+
+/// Which pass is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    Forward,
+    Backward,
+}
+
+impl DeviceKey {
+    pub(crate) fn new(device: &wgpu::Device, capabilities: &Capabilities) -> Self {
+        let info = device.adapter_info();
+        Self {
+            adapter: format!("{}/{}", info.backend, info.name),
+            driver: format!("{} {}", info.driver, info.driver_info),
+            subgroup: [capabilities.subgroup_size, capabilities.largest_subgroup],
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+}
+
+/// The class of a problem: all that is fixed when a kernel is compiled but for the algorithm and its rows, and lengths and heads to the
+/// next power of two.
+pub(crate) fn class(pass: Pass, problem: &Problem, checks: Checks) -> String {
+    let shape = problem.shape();
+    let bias = BiasSlots::of(problem);
+    let pass = match pass {
+        Pass::Forward => "forward",
+        Pass::Backward => "backward",
+    };
+    let index = bias.index.map(|index| {
+        let bits = 32 / index.format.per_word();
+        format!(" {} matrices of {bits} bits", index.matrices)
+    });
+    let fire = bias.fire_width.map(|width| format!(" {width} units"));
+    let paged = problem.paged();
+    let paged = paged.map(|paged| format!(" paged{}", paged.block_size));
+    let heads = u64::from(shape.batch) * u64::from(shape.heads);
+    format!(
+        "{pass} {:?} d{}/{}{bias}{}{}{}{}{}{} q{} k{} heads{}",
+        problem.dtype(),
+        shape.head_dim,
+        problem.value_dim(),
+        index.unwrap_or_default(),
+        fire.unwrap_or_default(),
+        MaskSlots::of(problem.mask()),
+        if problem.dropout().is_some() {
+            " dropout"
+        } else {
+            ""
+        },
+        paged.unwrap_or_default(),
+        if checks == Checks::All {
+            " checked"
+        } else {
+            ""
+        },
+        u64::from(shape.q_len).next_power_of_two(),
+        u64::from(shape.k_len).next_power_of_two(),
+        heads.next_power_of_two(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pass, class};
+    use crate::{Bias, Checks, Dtype, Mask, Problem, ProblemBuilder, Shape};
+
+    fn builder(q_len: u32, k_len: u32) -> ProblemBuilder {
+        Problem::builder(Shape {
+            batch: 1,
+            heads: 8,
+            kv_heads: 8,
+            q_len,
+            k_len,
+            head_dim: 64,
+        })
+    }
+
+    fn of(builder: ProblemBuilder) -> String {
+        let problem = builder.build().expect("a valid problem");
+        class(Pass::Forward, &problem, Checks::None)
+    }
+
+    #[test]
+    fn lengths_of_one_class_differ_by_less_than_two() {
+        assert_eq!(of(builder(1000, 600)), of(builder(513, 1024)));
+        assert_ne!(of(builder(512, 600)), of(builder(513, 600)));
+        assert_ne!(of(builder(1000, 600)), of(builder(1000, 1025)));
+    }
+
+    #[test]
+    fn whatever_makes_another_kernel_makes_another_class() {
+        let plain = || builder(100, 100);
+        let fire = |width| plain().bias(Bias::Fire { width });
+        let all = [
+            of(plain()),
+            of(plain().dtype(Dtype::F16)),
+            of(plain().value_dim(32)),
+            of(plain().bias(Bias::Alibi)),
+            of(plain().mask(Mask::CAUSAL)),
+            of(fire(16)),
+            of(fire(32)),
+        ];
+        for (n, first) in all.iter().enumerate() {
+            assert!(!all[n + 1..].contains(first), "{first}");
+        }
+        let problem = plain().build().expect("a valid problem");
+        let passes =
+            [Pass::Forward, Pass::Backward].map(|pass| class(pass, &problem, Checks::None));
+        assert_ne!(passes[0], passes[1]);
+        assert_ne!(passes[0], class(Pass::Forward, &problem, Checks::All));
+    }
+}
