@@ -5,6 +5,7 @@
 mod adapters;
 mod args;
 mod attend;
+mod bench;
 mod demo;
 mod devices;
 mod engine;
@@ -48,6 +49,7 @@ fn run(cli: Cli) -> Result<(), Fault> {
     match cli.command.unwrap_or_default() {
         Command::Demo(args) => demo::run(&args),
         Command::Attend(args) => attend::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     }
