@@ -158,7 +158,7 @@ fn whole(buffer: &wgpu::Buffer) -> Operand<'_> {
 }
 
 fn output(rig: &Rig, dtype: Dtype, elements: u64) -> wgpu::Buffer {
-    rig.output((elements * u64::from(dtype.bytes())).next_multiple_of(4))
+    rig.output((elements * dtype.bytes()).next_multiple_of(4))
 }
 
 fn whole_words(mut bytes: Vec<u8>) -> Vec<u8> {

@@ -260,11 +260,9 @@ impl<'a> Chart<'a> {
 
 /// The first words of a case.
 fn kind_of(case: &str) -> &str {
-    let kinds = KINDS.iter().map(|(kind, _)| *kind);
-    kinds
-        .into_iter()
-        .find(|kind| case.starts_with(kind))
-        .unwrap_or(case)
+    let mut kinds = KINDS.iter().map(|(kind, _)| *kind);
+    let found = kinds.find(|kind| case.starts_with(kind));
+    found.unwrap_or(case)
 }
 
 /// Whether two cases differ in the bias alone.
