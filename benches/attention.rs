@@ -1,16 +1,14 @@
 //! `cargo bench --bench attention`: each operation by itself. Compare figures of one run only; `ratios` interleaves.
 
-mod rig;
-mod unfused;
-
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use relattn::{IndexFormat, wgpu};
-use rig::case::{Case, T5};
-use rig::device::Rig;
-use unfused::contender::{Resident, contenders, index};
+use relattn_bench::rig;
+use relattn_bench::rig::case::{Case, T5};
+use relattn_bench::rig::device::Rig;
+use relattn_bench::unfused::contender::{Resident, contenders, index};
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();

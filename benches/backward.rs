@@ -1,22 +1,20 @@
 //! `cargo bench --bench backward`: both directions of attention with T5's bias, in turn, round after round; medians of the
 //! times and of the ratios within a round.
 
-mod rig;
-mod unfused;
-
 use std::rc::Rc;
 use std::time::Duration;
 
 use relattn::plan::{BackwardOperands, Bound, ForwardOperands, Wanted};
 use relattn::{Bias, wgpu};
-use rig::case::{Case, HEADS, T5};
-use rig::device::Rig;
-use rig::gradients::{Gradients, assert_gradient, assert_slopes, dout, gradients};
-use rig::report::{heading, load};
-use rig::rounds::{Contender, Rounds};
-use unfused::TILES;
-use unfused::backward::{self, Training};
-use unfused::contender::Resident;
+use relattn_bench::rig;
+use relattn_bench::rig::case::{Case, HEADS, T5};
+use relattn_bench::rig::device::Rig;
+use relattn_bench::rig::gradients::{Gradients, assert_gradient, assert_slopes, dout, gradients};
+use relattn_bench::rig::report::{heading, load};
+use relattn_bench::rig::rounds::{Contender, Rounds};
+use relattn_bench::unfused::TILES;
+use relattn_bench::unfused::backward::{self, Training};
+use relattn_bench::unfused::contender::Resident;
 
 /// What is divided by what.
 const PAIRS: [(&str, &str); 5] = [
@@ -37,7 +35,7 @@ fn main() {
     for n in rig::lengths() {
         let case = Case::new(n);
         let learner = Learner::new(&rig, &case);
-        let rounds = Rounds::run(&contenders(&learner));
+        let rounds = Rounds::run(rig::rounds(), &contenders(&learner));
         print!("{}", rounds.table(n, &PAIRS));
     }
     println!("load afterwards: {}", load());

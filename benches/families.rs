@@ -1,17 +1,17 @@
 //! `cargo bench --bench families`: every bias beside none, windows and documents beside the full pass, a decoding step split over
 //! its keys beside the same unsplit; in turn, round after round, as medians of ratios within a round.
 
-mod rig;
-
-use relattn::cpu::{Attention, Tiled};
-use relattn::plan::{Bound, Forward, ForwardOperands};
+use relattn::cpu::{Attention, Inputs, Tiled};
+use relattn::plan::{Bound, Forward};
 use relattn::{
-    Bias, IndexFormat, Kerple, Layout, Mask, Problem, ProblemBuilder, Scale, Shape, Window, wgpu,
+    Bias, IndexFormat, Kerple, Layout, Mask, Problem, ProblemBuilder, Scale, Shape, Window,
 };
-use rig::case::{HEAD_DIM, HEADS, SCALE, T5, assert_within};
-use rig::device::Rig;
-use rig::generator::Data;
-use rig::report::{heading, load, median};
+use relattn_bench::rig;
+use relattn_bench::rig::case::{HEAD_DIM, HEADS, SCALE, T5, assert_within};
+use relattn_bench::rig::device::Rig;
+use relattn_bench::rig::report::{heading, load, median};
+use relattn_bench::rig::tensors::Tensors;
+use relattn_bench::rig::uploaded::Uploaded;
 
 /// Something to time, and what its time is divided by.
 struct Contender {
@@ -135,21 +135,26 @@ fn ready(
     plan: impl Fn(Forward) -> Forward,
 ) -> Contender {
     let problem = problem.clone().build().expect("a valid problem");
-    let mut data = Data::generate(&problem, 1);
+    let tensors = Tensors::generate(&problem);
     // Documents that lie one behind the other, as those of a packed batch do.
     let n = problem.shape().k_len;
-    let blocks = || (0..n).map(|row| row * 16 / n).collect();
-    data.query_documents = data.query_documents.map(|_| blocks());
-    data.key_documents = data.key_documents.map(|_| blocks());
+    let blocks: Vec<u32> = (0..n).map(|row| row * 16 / n).collect();
+    let documents = problem.mask().documents.then_some(&blocks[..]);
+    let inputs = Inputs {
+        query_documents: documents,
+        key_documents: documents,
+        ..tensors.inputs()
+    };
     let forward = plan(rig.context.forward(&problem).expect("a kernel"));
-    let out = rig.output(4 * problem.elements(relattn::Tensor::Out));
-    let bound = bind(rig, &forward, &problem, &data, &out);
+    let uploaded = Uploaded::new(rig, &problem, &inputs);
+    let bound = forward.bind(&uploaded.operands(false));
+    let bound = bound.unwrap_or_else(|error| panic!("{:?}: {error}", problem.shape()));
     rig.time(|encoder| bound.encode(encoder));
-    let expected = Tiled.forward(&problem, &data.inputs());
+    let expected = Tiled.forward(&problem, &inputs);
     // Sandwich adds up to 64 to a score, of which f32 keeps 4e-6.
     let tolerance = 2e-5;
     let expected = expected.expect("valid inputs").out;
-    assert_within(tolerance, name, &rig.read(&out), &expected);
+    assert_within(tolerance, name, &uploaded.out(rig), &expected);
     println!(
         "{name:<20} {} · {} dispatches, {} bytes of its own",
         forward.variant(),
@@ -163,49 +168,9 @@ fn ready(
     }
 }
 
-fn bind(rig: &Rig, forward: &Forward, problem: &Problem, data: &Data, out: &wgpu::Buffer) -> Bound {
-    let whole = wgpu::Buffer::as_entire_buffer_binding;
-    let floats = |values: &Option<Vec<f32>>| values.as_deref().map(|values| rig.upload(values));
-    let words = |words: &Option<Vec<u32>>| {
-        let bits = |words: &[u32]| {
-            words
-                .iter()
-                .copied()
-                .map(f32::from_bits)
-                .collect::<Vec<_>>()
-        };
-        words.as_deref().map(|words| rig.upload(&bits(words)))
-    };
-    let (table, gate, dense) = (floats(&data.table), floats(&data.gate), floats(&data.bias));
-    let bytes = data.indices.as_deref().map(|indices| {
-        let each = indices.chunks(4);
-        let packed = each.map(|four| {
-            let placed = (0..).step_by(8).zip(four);
-            f32::from_bits(placed.fold(0, |word, (shift, &index)| word | index << shift))
-        });
-        rig.upload(&packed.collect::<Vec<_>>())
-    });
-    let (queries, keys) = (words(&data.query_documents), words(&data.key_documents));
-    let (q, k, v) = (
-        rig.upload(&data.q),
-        rig.upload(&data.k),
-        rig.upload(&data.v),
-    );
-    let bound = forward.bind(&ForwardOperands {
-        table: table.as_ref().map(whole),
-        gate: gate.as_ref().map(whole),
-        bias: dense.as_ref().map(whole),
-        indices: bytes.as_ref().map(whole),
-        query_documents: queries.as_ref().map(whole),
-        key_documents: keys.as_ref().map(whole),
-        ..ForwardOperands::new(whole(&q), whole(&k), whole(&v), whole(out))
-    });
-    bound.unwrap_or_else(|error| panic!("{:?}: {error}", problem.shape()))
-}
-
 /// Times the contenders in turn, and prints medians.
 fn compare(rig: &Rig, title: &str, contenders: &[Contender]) {
-    let rounds = if rig::quick() { 1 } else { 11 };
+    let rounds = rig::rounds();
     let time = |one: &Contender| {
         let took = rig.time(|encoder| one.bound.encode(encoder));
         1e3 * took.as_secs_f64()

@@ -1,14 +1,12 @@
 //! `cargo bench --bench ratios`: contenders in turn, round after round, so that whatever else the machine does hits all
 //! of them; medians of the times and of the ratios within a round.
 
-mod rig;
-mod unfused;
-
-use rig::case::Case;
-use rig::device::Rig;
-use rig::report::{heading, load};
-use rig::rounds::Rounds;
-use unfused::contender::{Resident, contenders};
+use relattn_bench::rig;
+use relattn_bench::rig::case::Case;
+use relattn_bench::rig::device::Rig;
+use relattn_bench::rig::report::{heading, load};
+use relattn_bench::rig::rounds::Rounds;
+use relattn_bench::unfused::contender::{Resident, contenders};
 
 /// What is divided by what.
 const PAIRS: [(&str, &str); 7] = [
@@ -27,7 +25,7 @@ fn main() {
     for n in rig::lengths() {
         let case = Case::new(n);
         let resident = Resident::new(&rig, &case);
-        let rounds = Rounds::run(&contenders(&resident));
+        let rounds = Rounds::run(rig::rounds(), &contenders(&resident));
         print!("{}", rounds.table(n, &PAIRS));
     }
     println!("load afterwards: {}", load());

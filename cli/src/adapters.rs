@@ -3,6 +3,7 @@
 use pollster::block_on;
 use relattn::plan::choose;
 use relattn::{Bias, Capabilities, Mask, Problem, RelativeBuckets, Shape, wgpu};
+use relattn_bench::rig::stopwatch::Stopwatch;
 use wgpu::{Backends, DeviceType};
 
 use crate::fault::Fault;
@@ -67,12 +68,14 @@ pub(crate) fn named(text: &str) -> Result<Gpu, Fault> {
     })
 }
 
-/// Requests a device with WebGPU's default limits, and checks that every kernel fits it.
+/// Requests a device with WebGPU's default limits, and with timestamps where there are any, and checks that every kernel fits it.
 pub(crate) fn open(adapter: &wgpu::Adapter) -> Result<Gpu, String> {
-    let request = adapter.request_device(&Capabilities::descriptor(adapter));
+    let mut descriptor = Capabilities::descriptor(adapter);
+    descriptor.required_features |= adapter.features() & Stopwatch::FEATURES;
+    let request = adapter.request_device(&descriptor);
     let (device, queue) = block_on(request).map_err(|error| error.to_string())?;
     runs_baseline(&Capabilities::of(&device))?;
-    Ok(Gpu::new(adapter.get_info(), &device, &queue))
+    Ok(Gpu::new(adapter.clone(), &device, &queue))
 }
 
 /// The largest kernels: every slot in use, at both numbers of rows.

@@ -138,6 +138,18 @@ pub(crate) enum Fault {
         "the bias has {numbers} numbers; at most {maximum} are shown: lower --queries, --keys or --heads"
     )]
     TooManyNumbers { numbers: u128, maximum: u64 },
+    #[error("bench needs an adapter, with which it compares the CPU; wgpu finds none here")]
+    NothingToMeasure,
+    #[error(
+        "--device {choice} is not for this command: bench compares an adapter with the CPU anyway"
+    )]
+    NotAnAdapter { choice: &'static str },
+    #[error("--query-len is {found}; multiples of {unit} up to 16384 are allowed")]
+    QueryLength { found: u32, unit: u32 },
+    #[error("{path}: a chart is written as .png or .svg")]
+    ChartKind { path: PathBuf },
+    #[error("the chart cannot be drawn: {reason}")]
+    Chart { reason: String },
     #[error("{name} failed: {message}")]
     Gpu { name: String, message: String },
     #[error("the picture cannot be encoded: {0}")]
@@ -176,6 +188,7 @@ impl Fault {
         match self {
             Self::Gpu { .. }
             | Self::Picture(_)
+            | Self::Chart { .. }
             | Self::Disagreement { .. }
             | Self::Worker { .. }
             | Self::Nonconforming { .. }

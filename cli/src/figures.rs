@@ -28,7 +28,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{} TiB", three_digits(value))
 }
 
-fn three_digits(value: f64) -> String {
+pub(crate) fn three_digits(value: f64) -> String {
     let decimals = match value {
         _ if value.fract() == 0.0 || value >= 100.0 => 0,
         _ if value >= 10.0 => 1,

@@ -16,6 +16,7 @@ use crate::fault::Fault;
 /// A device with relattn on it.
 #[derive(Debug)]
 pub(crate) struct Gpu {
+    adapter: wgpu::Adapter,
     info: wgpu::AdapterInfo,
     on_device: OnDevice,
     /// The first error that wgpu reported outside of a call's result, such as memory running out.
@@ -23,7 +24,7 @@ pub(crate) struct Gpu {
 }
 
 impl Gpu {
-    pub(crate) fn new(info: wgpu::AdapterInfo, device: &wgpu::Device, queue: &wgpu::Queue) -> Self {
+    pub(crate) fn new(adapter: wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Self {
         let reported = Arc::new(Mutex::new(None));
         let store = Arc::clone(&reported);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
@@ -31,10 +32,16 @@ impl Gpu {
             slot.get_or_insert_with(|| error.to_string());
         }));
         Self {
-            info,
+            info: adapter.get_info(),
+            adapter,
             on_device: OnDevice::new(Context::new(device, queue)),
             reported,
         }
+    }
+
+    /// For another device on it.
+    pub(crate) const fn adapter(&self) -> &wgpu::Adapter {
+        &self.adapter
     }
 
     pub(crate) const fn info(&self) -> &wgpu::AdapterInfo {

@@ -5,6 +5,7 @@
 mod adapters;
 mod args;
 mod attend;
+mod bench;
 mod conform;
 mod demo;
 mod devices;
@@ -50,6 +51,7 @@ fn run(cli: Cli) -> Result<(), Fault> {
         Command::Demo(args) => demo::run(&args),
         Command::Attend(args) => attend::run(&args),
         Command::Conform(args) => conform::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     }

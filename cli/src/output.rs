@@ -114,6 +114,16 @@ pub(crate) fn print_json(value: &impl serde::Serialize) {
     }
 }
 
+/// Writes a value as JSON.
+pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Fault> {
+    let written = |source| Fault::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let text = serde_json::to_string_pretty(value).map_err(|error| written(error.into()))?;
+    replace(path, (text + "\n").as_bytes())
+}
+
 /// Prints a line; a reader that has gone away is no error of ours.
 pub(crate) fn print(text: &str) {
     let mut out = io::stdout().lock();

@@ -27,6 +27,15 @@ pub(crate) fn during<T>(message: &str, work: impl FnOnce() -> T) -> T {
     })
 }
 
+/// A bar of so many steps; nothing shows where stderr is not a terminal.
+pub(crate) fn steps(count: usize) -> ProgressBar {
+    let bar = ProgressBar::new(u64::try_from(count).unwrap_or(u64::MAX));
+    let style = ProgressStyle::with_template("  {bar:24} {pos}/{len} {msg}, {elapsed}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
 fn spinner(message: &str) -> ProgressBar {
     let bar = ProgressBar::new_spinner();
     let style = ProgressStyle::with_template("  {spinner} {msg}, {elapsed}");

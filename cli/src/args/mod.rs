@@ -1,6 +1,7 @@
 //! What may be written on the command line.
 
 mod attend;
+mod bench;
 mod bias;
 mod conform;
 mod inspect;
@@ -12,6 +13,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, value_parser};
 
 pub(crate) use attend::AttendArgs;
+pub(crate) use bench::{BenchArgs, Pass};
 pub(crate) use bias::{BiasArgs, BiasKind};
 pub(crate) use conform::{BackendKind, ConformArgs};
 pub(crate) use inspect::InspectArgs;
@@ -38,6 +40,8 @@ pub(crate) enum Command {
     Conform(ConformArgs),
     /// List every adapter that wgpu finds
     Devices(DevicesArgs),
+    /// Measure what the device can do at best, and how much of it each pass reaches
+    Bench(BenchArgs),
     /// Show the buckets of T5 or the numbers of another bias, as text and as a picture
     Inspect(InspectArgs),
 }

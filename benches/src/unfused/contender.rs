@@ -21,7 +21,7 @@ const INDEXED: Bias = Bias::Indexed {
 
 /// The buffers of a case.
 #[derive(Debug)]
-pub(crate) struct Resident<'a> {
+pub struct Resident<'a> {
     rig: &'a Rig,
     case: &'a Case,
     q: wgpu::Buffer,
@@ -35,7 +35,8 @@ pub(crate) struct Resident<'a> {
 
 impl<'a> Resident<'a> {
     /// Uploads, and builds the bucket-index matrices.
-    pub(crate) fn new(rig: &'a Rig, case: &'a Case) -> Self {
+    #[must_use]
+    pub fn new(rig: &'a Rig, case: &'a Case) -> Self {
         Self {
             rig,
             case,
@@ -50,7 +51,8 @@ impl<'a> Resident<'a> {
     }
 
     /// The fused pass's operands under this bias.
-    pub(crate) fn operands(&self, bias: Bias) -> ForwardOperands<'_> {
+    #[must_use]
+    pub fn operands(&self, bias: Bias) -> ForwardOperands<'_> {
         let whole = wgpu::Buffer::as_entire_buffer_binding;
         ForwardOperands {
             table: (bias != Bias::None).then(|| whole(&self.table)),
@@ -87,7 +89,8 @@ impl<'a> Resident<'a> {
     }
 
     /// The baseline's sizes.
-    pub(crate) fn sizes(&self) -> Sizes {
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
         Sizes {
             heads: HEADS,
             n: self.case.n,
@@ -98,7 +101,8 @@ impl<'a> Resident<'a> {
     }
 
     /// The baseline's operands.
-    pub(crate) fn unfused_operands(&self) -> Operands<'_> {
+    #[must_use]
+    pub fn unfused_operands(&self) -> Operands<'_> {
         Operands {
             q: &self.q,
             k: &self.k,
@@ -148,7 +152,8 @@ impl<'a> Resident<'a> {
 }
 
 /// The bucket-index matrix of a case.
-pub(crate) fn index(rig: &Rig, case: &Case, format: IndexFormat) -> BucketIndex {
+#[must_use]
+pub fn index(rig: &Rig, case: &Case, format: IndexFormat) -> BucketIndex {
     let problem = case.problem(T5);
     let thresholds = problem.thresholds().expect("buckets");
     rig.context.bucket_index(thresholds, [case.n; 2], 0, format)
@@ -165,7 +170,8 @@ fn buckets(rig: &Rig, case: &Case, format: IndexFormat) -> wgpu::Buffer {
 }
 
 /// Every contender, checked.
-pub(crate) fn contenders<'a>(resident: &'a Resident<'_>) -> Vec<Contender<'a>> {
+#[must_use]
+pub fn contenders<'a>(resident: &'a Resident<'_>) -> Vec<Contender<'a>> {
     let case = resident.case;
     let (plain, t5) = (case.expected(Bias::None), case.expected(T5));
     let unfused = resident.baseline();

@@ -14,21 +14,26 @@ const TOLERANCE: f64 = 1e-5;
 
 /// The gradients of `Σ out ∘ dout`, each laid out as what it is the gradient of.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Gradients {
-    pub(crate) dq: Vec<f64>,
-    pub(crate) dk: Vec<f64>,
-    pub(crate) dv: Vec<f64>,
+pub struct Gradients {
+    /// `[H, N, D]`.
+    pub dq: Vec<f64>,
+    /// `[H, N, D]`.
+    pub dk: Vec<f64>,
+    /// `[H, N, D]`.
+    pub dv: Vec<f64>,
     /// `[buckets, H]`; without a bias zeros.
-    pub(crate) dtable: Vec<f64>,
+    pub dtable: Vec<f64>,
 }
 
 /// The gradient of the output that goes with a case.
-pub(crate) fn dout(case: &Case) -> Vec<f32> {
+#[must_use]
+pub fn dout(case: &Case) -> Vec<f32> {
     values(case.q.len(), 5)
 }
 
 /// The gradients of a case with T5's bias or none.
-pub(crate) fn gradients(case: &Case, bias: Bias, dout: &[f32]) -> Gradients {
+#[must_use]
+pub fn gradients(case: &Case, bias: Bias, dout: &[f32]) -> Gradients {
     let heads: Vec<Gradients> = (0..HEADS as usize)
         .into_par_iter()
         .map(|head| Head::new(case, bias, dout, head).gradients())
@@ -161,7 +166,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Panics where gradients in f32 differ from these by more than f32 explains.
-pub(crate) fn assert_gradient(name: &str, found: &[f32], expected: &[f64]) {
+pub fn assert_gradient(name: &str, found: &[f32], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{name}");
     let greater = |most: f64, x: f64| if x <= most { most } else { x };
     let most = expected.iter().map(|x| x.abs()).fold(0.0, greater);
@@ -175,7 +180,7 @@ pub(crate) fn assert_gradient(name: &str, found: &[f32], expected: &[f64]) {
 }
 
 /// Panics where these gradients do not say how the oracle's output changes with each input.
-pub(crate) fn assert_slopes(case: &Case, bias: Bias, dout: &[f32], gradients: &Gradients) {
+pub fn assert_slopes(case: &Case, bias: Bias, dout: &[f32], gradients: &Gradients) {
     type Field = fn(&mut Case) -> &mut Vec<f32>;
     let inputs: [(&str, Field, &[f64]); 4] = [
         ("dq", |case| &mut case.q, &gradients.dq),

@@ -5,26 +5,37 @@ use relattn::{Bias, Problem, RelativeBuckets, Scale, Shape};
 
 use super::generator::values;
 
-pub(crate) const HEADS: u32 = 8;
-pub(crate) const HEAD_DIM: u32 = 64;
-pub(crate) const SCALE: f32 = 0.125;
-pub(crate) const T5: Bias = Bias::Relative(RelativeBuckets::t5_encoder());
+/// Of queries, keys and values.
+pub const HEADS: u32 = 8;
+/// Of queries, keys and values.
+pub const HEAD_DIM: u32 = 64;
+/// 1 / √D.
+pub const SCALE: f32 = 0.125;
+/// 32 buckets to distance 128, both directions.
+pub const T5: Bias = Bias::Relative(RelativeBuckets::t5_encoder());
 
 /// The greatest difference between two f32 results of these sizes.
 const TOLERANCE: f32 = 5e-6;
 
 /// The data of one length.
 #[derive(Clone, Debug)]
-pub(crate) struct Case {
-    pub(crate) n: u32,
-    pub(crate) q: Vec<f32>,
-    pub(crate) k: Vec<f32>,
-    pub(crate) v: Vec<f32>,
-    pub(crate) table: Vec<f32>,
+pub struct Case {
+    /// Queries, and keys.
+    pub n: u32,
+    /// `[H, N, D]`.
+    pub q: Vec<f32>,
+    /// `[H, N, D]`.
+    pub k: Vec<f32>,
+    /// `[H, N, D]`.
+    pub v: Vec<f32>,
+    /// `[32, H]`.
+    pub table: Vec<f32>,
 }
 
 impl Case {
-    pub(crate) fn new(n: u32) -> Self {
+    /// Numbers that are neither symmetric nor zero.
+    #[must_use]
+    pub fn new(n: u32) -> Self {
         let count = (HEADS * n * HEAD_DIM) as usize;
         Self {
             n,
@@ -35,11 +46,15 @@ impl Case {
         }
     }
 
-    pub(crate) fn problem(&self, bias: Bias) -> Problem {
+    /// The problem with this bias.
+    #[must_use]
+    pub fn problem(&self, bias: Bias) -> Problem {
         problem(self.n, self.n, 0, bias)
     }
 
-    pub(crate) fn inputs(&self, bias: Bias) -> Inputs<'_> {
+    /// The tensors under this bias.
+    #[must_use]
+    pub fn inputs(&self, bias: Bias) -> Inputs<'_> {
         Inputs {
             table: (bias != Bias::None).then_some(&self.table),
             ..Inputs::new(&self.q, &self.k, &self.v)
@@ -47,7 +62,8 @@ impl Case {
     }
 
     /// `cpu::Tiled`'s output, itself compared with the oracle in a few rows of each head.
-    pub(crate) fn expected(&self, bias: Bias) -> Vec<f32> {
+    #[must_use]
+    pub fn expected(&self, bias: Bias) -> Vec<f32> {
         let out = Tiled
             .forward(&self.problem(bias), &self.inputs(bias))
             .expect("valid inputs")
@@ -85,7 +101,9 @@ impl Case {
     }
 }
 
-pub(crate) fn problem(q_len: u32, k_len: u32, query_offset: i32, bias: Bias) -> Problem {
+/// A problem of the benchmarks' shape.
+#[must_use]
+pub fn problem(q_len: u32, k_len: u32, query_offset: i32, bias: Bias) -> Problem {
     let shape = Shape {
         batch: 1,
         heads: HEADS,
@@ -103,12 +121,12 @@ pub(crate) fn problem(q_len: u32, k_len: u32, query_offset: i32, bias: Bias) -> 
 }
 
 /// Panics where two results differ by more than f32 explains at these sizes.
-pub(crate) fn assert_close(name: &str, found: &[f32], expected: &[f32]) {
+pub fn assert_close(name: &str, found: &[f32], expected: &[f32]) {
     assert_within(TOLERANCE, name, found, expected);
 }
 
 /// Panics where two results differ by more than this.
-pub(crate) fn assert_within(tolerance: f32, name: &str, found: &[f32], expected: &[f32]) {
+pub fn assert_within(tolerance: f32, name: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{name}");
     let worst = found
         .iter()

@@ -3,8 +3,8 @@
 use relattn::wgpu;
 
 use super::kernels::{Kernels, Square};
-use super::step::{Step, encode};
 use super::{Operands, Sizes, Tiles, Unfused};
+use crate::step::{Step, encode};
 
 const DELTA: &str = include_str!("delta.wgsl");
 const SCORE_GRADIENTS: &str = include_str!("score_gradients.wgsl");
@@ -16,24 +16,30 @@ const PART: u32 = 32;
 
 /// The gradient of the output, and where those of the inputs go.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Gradients<'a> {
-    pub(crate) dout: &'a wgpu::Buffer,
-    pub(crate) dq: &'a wgpu::Buffer,
-    pub(crate) dk: &'a wgpu::Buffer,
-    pub(crate) dv: &'a wgpu::Buffer,
-    pub(crate) dtable: &'a wgpu::Buffer,
+pub struct Gradients<'a> {
+    /// `[H, N, D]`.
+    pub dout: &'a wgpu::Buffer,
+    /// `[H, N, D]`, written.
+    pub dq: &'a wgpu::Buffer,
+    /// `[H, N, D]`, written.
+    pub dk: &'a wgpu::Buffer,
+    /// `[H, N, D]`, written.
+    pub dv: &'a wgpu::Buffer,
+    /// `[buckets, H]`, written.
+    pub dtable: &'a wgpu::Buffer,
 }
 
 /// The bound passes of both directions.
 #[derive(Debug)]
-pub(crate) struct Training {
+pub struct Training {
     forward: Unfused,
     passes: [Step; 7],
 }
 
 impl Training {
     /// Compiles and binds; submits nothing.
-    pub(crate) fn new(
+    #[must_use]
+    pub fn new(
         device: &wgpu::Device,
         sizes: Sizes,
         tiles: &Tiles,
@@ -51,22 +57,22 @@ impl Training {
     }
 
     /// Records the gathering of the bias matrix.
-    pub(crate) fn encode_bias(&self, encoder: &mut wgpu::CommandEncoder) {
+    pub fn encode_bias(&self, encoder: &mut wgpu::CommandEncoder) {
         self.forward.encode_bias(encoder);
     }
 
     /// Records the forward pass alone; the bias matrix is there already.
-    pub(crate) fn encode_forward(&self, encoder: &mut wgpu::CommandEncoder) {
+    pub fn encode_forward(&self, encoder: &mut wgpu::CommandEncoder) {
         self.forward.encode(encoder);
     }
 
     /// Records the gradients; the weights and the output are there already, and stay.
-    pub(crate) fn encode_backward(&self, encoder: &mut wgpu::CommandEncoder) {
+    pub fn encode_backward(&self, encoder: &mut wgpu::CommandEncoder) {
         encode(encoder, &self.passes);
     }
 
     /// Records both directions; the bias matrix is there already.
-    pub(crate) fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
+    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
         self.encode_forward(encoder);
         self.encode_backward(encoder);
     }

@@ -4,8 +4,8 @@ use relattn::wgpu;
 use wgpu::util::DeviceExt;
 
 use super::Sizes;
-use super::step::Step;
 use super::tile::{Tile, Tiles};
+use crate::step::Step;
 
 const FEATURES: &str = include_str!("features.wgsl");
 const VALUES: &str = include_str!("values.wgsl");

@@ -4,24 +4,32 @@ const PRODUCT: &str = include_str!("product.wgsl");
 
 /// The tile of a matrix product; rows and columns of a thread in fours.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tile {
-    pub(crate) tx: u32,
-    pub(crate) ty: u32,
-    pub(crate) rows4: u32,
-    pub(crate) columns4: u32,
-    pub(crate) chunk: u32,
+pub struct Tile {
+    /// Threads across.
+    pub tx: u32,
+    /// Threads down.
+    pub ty: u32,
+    /// Fours of rows of a thread.
+    pub rows4: u32,
+    /// Fours of columns of a thread.
+    pub columns4: u32,
+    /// Of the inner dimension, staged at a time.
+    pub chunk: u32,
 }
 
 /// The tiles of the products over the features and of those with a square matrix, and the most threads of a row of the softmax.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tiles {
-    pub(crate) scores: Tile,
-    pub(crate) values: Tile,
-    pub(crate) softmax: u32,
+pub struct Tiles {
+    /// Over the features.
+    pub scores: Tile,
+    /// With a square matrix.
+    pub values: Tile,
+    /// The most threads of a row.
+    pub softmax: u32,
 }
 
 /// The fastest on Mesa's software Vulkan of those tried; the README lists them.
-pub(crate) const TILES: Tiles = Tiles {
+pub const TILES: Tiles = Tiles {
     scores: Tile {
         tx: 8,
         ty: 8,

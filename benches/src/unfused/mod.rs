@@ -3,22 +3,16 @@
 //! Lengths are multiples of the tiles and constants of the kernels where that is faster, so that it has no bounds to
 //! check. The scores become the weights in place.
 
-#![allow(
-    dead_code,
-    reason = "each benchmark uses a part, and each is a crate of its own"
-)]
-
-pub(crate) mod backward;
-pub(crate) mod contender;
+pub mod backward;
+pub mod contender;
 mod kernels;
-mod step;
 mod tile;
 
 use relattn::wgpu;
 
+use crate::step::{Step, encode};
 use kernels::{Kernels, Square};
-use step::{Step, encode};
-pub(crate) use tile::{TILES, Tiles};
+pub use tile::{TILES, Tiles};
 
 const SCORES: &str = include_str!("scores.wgsl");
 const SOFTMAX: &str = include_str!("softmax.wgsl");
@@ -26,30 +20,39 @@ const BIAS_MATRIX: &str = include_str!("bias_matrix.wgsl");
 
 /// The sizes of a run: one sequence, as many keys as queries.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sizes {
-    pub(crate) heads: u32,
-    pub(crate) n: u32,
-    pub(crate) head_dim: u32,
+pub struct Sizes {
+    /// Of queries, keys and values.
+    pub heads: u32,
+    /// Queries, and keys; a multiple of the tiles.
+    pub n: u32,
+    /// Of queries, keys and values.
+    pub head_dim: u32,
     /// Rows of the table.
-    pub(crate) buckets: u32,
-    pub(crate) scale: f32,
+    pub buckets: u32,
+    /// Of the scores.
+    pub scale: f32,
 }
 
 /// The caller's buffers; the baseline allocates scores and bias itself.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Operands<'a> {
-    pub(crate) q: &'a wgpu::Buffer,
-    pub(crate) k: &'a wgpu::Buffer,
-    pub(crate) v: &'a wgpu::Buffer,
+pub struct Operands<'a> {
+    /// `[H, N, D]`.
+    pub q: &'a wgpu::Buffer,
+    /// `[H, N, D]`.
+    pub k: &'a wgpu::Buffer,
+    /// `[H, N, D]`.
+    pub v: &'a wgpu::Buffer,
     /// `[N, N]`, a word each.
-    pub(crate) buckets: &'a wgpu::Buffer,
-    pub(crate) table: &'a wgpu::Buffer,
-    pub(crate) out: &'a wgpu::Buffer,
+    pub buckets: &'a wgpu::Buffer,
+    /// `[buckets, H]`.
+    pub table: &'a wgpu::Buffer,
+    /// `[H, N, D]`, written.
+    pub out: &'a wgpu::Buffer,
 }
 
 /// The bound passes of the forward direction.
 #[derive(Debug)]
-pub(crate) struct Unfused {
+pub struct Unfused {
     bias: Step,
     passes: [Step; 3],
     /// `[H, N, N]`, what the softmax leaves.
@@ -58,7 +61,8 @@ pub(crate) struct Unfused {
 
 impl Unfused {
     /// Compiles and binds; submits nothing.
-    pub(crate) fn new(
+    #[must_use]
+    pub fn new(
         device: &wgpu::Device,
         sizes: Sizes,
         tiles: &Tiles,
@@ -84,12 +88,12 @@ impl Unfused {
     }
 
     /// Records the gathering of the bias matrix.
-    pub(crate) fn encode_bias(&self, encoder: &mut wgpu::CommandEncoder) {
+    pub fn encode_bias(&self, encoder: &mut wgpu::CommandEncoder) {
         encode(encoder, std::slice::from_ref(&self.bias));
     }
 
     /// Records scores, softmax and output; the bias matrix is there already.
-    pub(crate) fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
+    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
         encode(encoder, &self.passes);
     }
 }

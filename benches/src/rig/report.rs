@@ -6,15 +6,16 @@ use std::time::SystemTime;
 use super::device::{Rig, name};
 
 /// What the figures depend on.
-pub(crate) fn heading(rig: &Rig) -> String {
+#[must_use]
+pub fn heading(rig: &Rig) -> String {
     let info = &rig.info;
-    let now = humantime::format_rfc3339_seconds(SystemTime::now());
     format!(
-        "adapter: {}\ndriver: {} {}\nkernel: {}\ndate: {now}\nCPU: {}\n{}\nrevision: {}\nload before: {}\nB = 1, H = 8, D = 64, f32, T5 32/128 bidirectional, scale 1/8; times in ms",
+        "adapter: {}\ndriver: {} {}\nkernel: {}\ndate: {}\nCPU: {}\n{}\nrevision: {}\nload before: {}\nB = 1, H = 8, D = 64, f32, T5 32/128 bidirectional, scale 1/8; times in ms",
         name(info),
         info.driver,
         info.driver_info,
         rig.kernel(),
+        now(),
         cpu(),
         says("rustc", &["--version"]),
         says("git", &["describe", "--always", "--dirty"]),
@@ -22,14 +23,22 @@ pub(crate) fn heading(rig: &Rig) -> String {
     )
 }
 
+/// The time, in UTC.
+#[must_use]
+pub fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
 /// The middle one.
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+#[must_use]
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
 /// The load averages of 1, 5 and 15 minutes, where the system tells: other work slows what is measured here.
-pub(crate) fn load() -> String {
+#[must_use]
+pub fn load() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let averages: Vec<_> = text.split_whitespace().take(3).collect();
     if averages.is_empty() {
@@ -38,7 +47,9 @@ pub(crate) fn load() -> String {
     averages.join(" ")
 }
 
-fn cpu() -> String {
+/// The processor and its threads, where the system tells.
+#[must_use]
+pub fn cpu() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text

@@ -1,20 +1,19 @@
 //! What the benchmarks share: a device, the data, and contenders that are checked before they are timed.
 
-#![allow(
-    dead_code,
-    reason = "each benchmark uses a part, and each is a crate of its own"
-)]
+pub mod case;
+pub mod device;
+pub mod gradients;
+pub mod report;
+pub mod rounds;
+pub mod stopwatch;
+pub mod tensors;
+pub mod uploaded;
 
-pub(crate) mod case;
-pub(crate) mod device;
-pub(crate) mod gradients;
-pub(crate) mod report;
-pub(crate) mod rounds;
-
-pub(crate) use relattn_conformance::data as generator;
+use relattn_conformance::data as generator;
 
 /// Whether to run everything once at a small size: always but under `cargo bench`.
-pub(crate) fn quick() -> bool {
+#[must_use]
+pub fn quick() -> bool {
     let mut bench = false;
     let mut test = false;
     for argument in std::env::args() {
@@ -24,13 +23,21 @@ pub(crate) fn quick() -> bool {
     test || !bench
 }
 
+/// How often each contender is timed.
+#[must_use]
+pub fn rounds() -> usize {
+    if quick() { 1 } else { 11 }
+}
+
 /// The sequence lengths to measure: the numbers among the arguments, or the usual ones.
-pub(crate) fn lengths() -> Vec<u32> {
+#[must_use]
+pub fn lengths() -> Vec<u32> {
     lengths_or(&[512, 1024, 2048])
 }
 
 /// The numbers among the arguments, or else these.
-pub(crate) fn lengths_or(usual: &[u32]) -> Vec<u32> {
+#[must_use]
+pub fn lengths_or(usual: &[u32]) -> Vec<u32> {
     let asked: Vec<u32> = std::env::args()
         .filter_map(|argument| argument.parse().ok())
         .collect();

@@ -3,20 +3,25 @@
 use std::time::{Duration, Instant};
 
 use super::case::{T5, problem};
+use super::stopwatch::Stopwatch;
 use relattn::{Capabilities, Context, wgpu};
 use wgpu::BufferUsages;
 use wgpu::util::DeviceExt;
 
 /// A context and the adapter it is on.
 #[derive(Debug)]
-pub(crate) struct Rig {
-    pub(crate) context: Context,
-    pub(crate) info: wgpu::AdapterInfo,
+pub struct Rig {
+    /// What makes the passes.
+    pub context: Context,
+    /// The adapter that they run on.
+    pub info: wgpu::AdapterInfo,
+    stopwatch: Option<Stopwatch>,
 }
 
 impl Rig {
     /// Opens the adapter whose "backend/name" contains `RELATTN_DEVICE`, else the one that wgpu prefers.
-    pub(crate) fn open() -> Self {
+    #[must_use]
+    pub fn open() -> Self {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
         let adapter = match std::env::var("RELATTN_DEVICE") {
             Ok(wanted) => named(&instance, &wanted),
@@ -27,21 +32,44 @@ impl Rig {
         };
         let request = adapter.request_device(&Capabilities::descriptor(&adapter));
         let (device, queue) = pollster::block_on(request).expect("a device with default limits");
+        Self::new(Context::new(&device, &queue), adapter.get_info())
+    }
+
+    /// Measures on this context's device, by timestamps where it was requested with [`Stopwatch::FEATURES`].
+    #[must_use]
+    pub fn new(context: Context, info: wgpu::AdapterInfo) -> Self {
+        let stopwatch = Stopwatch::new(context.device(), context.queue());
         Self {
-            context: Context::new(&device, &queue),
-            info: adapter.get_info(),
+            context,
+            info,
+            stopwatch,
         }
     }
 
+    /// Whether times are the device's own, and not those of the wall clock.
+    #[must_use]
+    pub const fn has_timestamps(&self) -> bool {
+        self.stopwatch.is_some()
+    }
+
     /// Which kernel the fused pass with T5's bias is.
-    pub(crate) fn kernel(&self) -> String {
+    #[must_use]
+    pub fn kernel(&self) -> String {
         let forward = self.context.forward(&problem(64, 64, 0, T5));
         forward.expect("a kernel").variant().to_string()
     }
 
-    /// Wall-clock time from submitting the work until the device is idle; recording it is not counted.
-    pub(crate) fn time(&self, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Duration {
+    /// The time of the recorded work between two timestamps where the device offers them, else the wall-clock time from
+    /// submitting it until the device is idle; recording is not counted.
+    pub fn time(&self, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Duration {
         let mut encoder = self.encoder();
+        if let Some(stopwatch) = &self.stopwatch {
+            stopwatch.start(&mut encoder);
+            record(&mut encoder);
+            stopwatch.stop(&mut encoder);
+            self.context.queue().submit([encoder.finish()]);
+            return stopwatch.elapsed(&self.read(stopwatch.ticks()));
+        }
         record(&mut encoder);
         let commands = encoder.finish();
         let start = Instant::now();
@@ -50,7 +78,9 @@ impl Rig {
         start.elapsed()
     }
 
-    pub(crate) fn encoder(&self) -> wgpu::CommandEncoder {
+    /// An empty encoder.
+    #[must_use]
+    pub fn encoder(&self) -> wgpu::CommandEncoder {
         let descriptor = wgpu::CommandEncoderDescriptor::default();
         self.context.device().create_command_encoder(&descriptor)
     }
@@ -63,7 +93,9 @@ impl Rig {
         idle.expect("the device is lost");
     }
 
-    pub(crate) fn upload(&self, contents: &[f32]) -> wgpu::Buffer {
+    /// A buffer to be read by passes.
+    #[must_use]
+    pub fn upload<T: bytemuck::Pod>(&self, contents: &[T]) -> wgpu::Buffer {
         let descriptor = wgpu::util::BufferInitDescriptor {
             label: None,
             contents: bytemuck::cast_slice(contents),
@@ -73,7 +105,8 @@ impl Rig {
     }
 
     /// A buffer to compute into and to read back.
-    pub(crate) fn output(&self, bytes: u64) -> wgpu::Buffer {
+    #[must_use]
+    pub fn output(&self, bytes: u64) -> wgpu::Buffer {
         self.context
             .device()
             .create_buffer(&wgpu::BufferDescriptor {
@@ -85,13 +118,15 @@ impl Rig {
     }
 
     /// Zeroes a buffer, so that an old result does not pass for a new one.
-    pub(crate) fn clear(&self, buffer: &wgpu::Buffer) {
+    pub fn clear(&self, buffer: &wgpu::Buffer) {
         let mut encoder = self.encoder();
         encoder.clear_buffer(buffer, 0, None);
         self.context.queue().submit([encoder.finish()]);
     }
 
-    pub(crate) fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer) -> Vec<T> {
+    /// What a buffer holds.
+    #[must_use]
+    pub fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer) -> Vec<T> {
         let staging = self
             .context
             .device()
@@ -127,6 +162,7 @@ fn named(instance: &wgpu::Instance, wanted: &str) -> wgpu::Adapter {
 }
 
 /// Backend and name.
-pub(crate) fn name(info: &wgpu::AdapterInfo) -> String {
+#[must_use]
+pub fn name(info: &wgpu::AdapterInfo) -> String {
     format!("{}/{}", info.backend, info.name)
 }

@@ -4,14 +4,14 @@ use relattn::wgpu;
 
 /// A compiled kernel with its buffers.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(crate) struct Step {
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
     workgroups: [u32; 3],
 }
 
 impl Step {
-    pub(super) fn new(
+    pub(crate) fn new(
         device: &wgpu::Device,
         label: &str,
         text: &str,
@@ -25,7 +25,7 @@ impl Step {
         let checks = wgpu::ShaderRuntimeChecks::unchecked();
         #[expect(
             unsafe_code,
-            reason = "the fused pass runs without checks too; whole tiles only, whose rows and columns lie in the buffers"
+            reason = "the fused pass runs without checks too; the baseline has whole tiles only, and a probe as many threads as numbers"
         )]
         let module = unsafe { device.create_shader_module_trusted(descriptor, checks) };
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -60,7 +60,7 @@ impl Step {
 }
 
 /// Records steps in one pass.
-pub(super) fn encode(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) {
+pub(crate) fn encode(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) {
     let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
     for step in steps {
         let [x, y, z] = step.workgroups;

@@ -1,36 +1,47 @@
 //! Contenders in turn, round after round, so that whatever else the machine does hits all of them.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::report::median;
 
 /// A name and what runs it once and says how long that took.
-pub(crate) struct Contender<'a> {
-    pub(crate) name: &'static str,
+pub struct Contender<'a> {
+    /// What it is called.
+    pub name: &'static str,
     run: Box<dyn Fn() -> Duration + 'a>,
 }
 
+impl fmt::Debug for Contender<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 impl<'a> Contender<'a> {
-    pub(crate) fn new(name: &'static str, run: impl Fn() -> Duration + 'a) -> Self {
+    /// A name and what runs it once.
+    pub fn new(name: &'static str, run: impl Fn() -> Duration + 'a) -> Self {
         let run = Box::new(run);
         Self { name, run }
     }
 
-    pub(crate) fn time(&self) -> Duration {
+    /// Runs it once.
+    pub fn time(&self) -> Duration {
         (self.run)()
     }
 }
 
 /// The milliseconds of each contender in each round.
 #[derive(Debug)]
-pub(crate) struct Rounds {
+pub struct Rounds {
     names: Vec<&'static str>,
     times: Vec<Vec<f64>>,
 }
 
 impl Rounds {
-    pub(crate) fn run(contenders: &[Contender<'_>]) -> Self {
-        let rounds = if super::quick() { 1 } else { 11 };
+    /// Times each contender once a round.
+    #[must_use]
+    pub fn run(rounds: usize, contenders: &[Contender<'_>]) -> Self {
         let round = |_| {
             let times = contenders.iter().map(Contender::time);
             times.map(|time| 1e3 * time.as_secs_f64()).collect()
@@ -41,8 +52,23 @@ impl Rounds {
         }
     }
 
+    /// The median time of a contender in milliseconds.
+    #[must_use]
+    pub fn milliseconds(&self, name: &str) -> f64 {
+        let column = self.column(name);
+        self.median(|round| round[column])
+    }
+
+    /// The median, over the rounds, of one time as a part of another within the round.
+    #[must_use]
+    pub fn ratio(&self, name: &str, of: &str) -> f64 {
+        let (x, y) = (self.column(name), self.column(of));
+        self.median(|round| round[x] / round[y])
+    }
+
     /// Medians of the times and of the ratios within a round, a line for each pair.
-    pub(crate) fn table(&self, n: u32, pairs: &[(&str, &str)]) -> String {
+    #[must_use]
+    pub fn table(&self, n: u32, pairs: &[(&str, &str)]) -> String {
         let names = pairs.iter().flat_map(|&(a, b)| [a, b]);
         let width = names.map(str::len).max().unwrap_or(0).max(20);
         let mut text = format!(
@@ -55,12 +81,11 @@ impl Rounds {
             "A / B"
         );
         for &(a, b) in pairs {
-            let (x, y) = (self.column(a), self.column(b));
             text += &format!(
                 "{a:<width$} {:>9.2}   {b:<width$} {:>9.2} {:>8.3}\n",
-                self.median(|round| round[x]),
-                self.median(|round| round[y]),
-                self.median(|round| round[x] / round[y])
+                self.milliseconds(a),
+                self.milliseconds(b),
+                self.ratio(a, b)
             );
         }
         text
