@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask test` runs every test.
+//! Development tasks: `cargo xtask test` runs every test, `cargo xtask shader-stats` compiles every kernel for GPUs that need not be there.
 
 mod driver;
 
@@ -8,9 +8,10 @@ fn main() -> ExitCode {
     let task = std::env::args().nth(1);
     match task.as_deref() {
         Some("test") => test(),
+        Some("shader-stats") => shader_stats(),
         other => {
             eprintln!(
-                "unknown task {:?}; allowed: test",
+                "unknown task {:?}; allowed: test, shader-stats",
                 other.unwrap_or("(none)")
             );
             ExitCode::from(2)
@@ -23,10 +24,16 @@ fn test() -> ExitCode {
         eprintln!("{advice}");
         return ExitCode::FAILURE;
     }
-    cargo(&["test", "--workspace"])
+    cargo(["test", "--workspace"].map(String::from))
 }
 
-fn cargo(arguments: &[&str]) -> ExitCode {
+/// A program of its own, because it links the kernels, and tests should not wait for its dependencies.
+fn shader_stats() -> ExitCode {
+    let program = ["run", "--quiet", "--package", "shader-stats", "--"].map(String::from);
+    cargo(program.into_iter().chain(std::env::args().skip(2)))
+}
+
+fn cargo(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     match Command::new(cargo).args(arguments).status() {
         Ok(status) if status.success() => ExitCode::SUCCESS,
