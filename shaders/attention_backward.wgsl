@@ -11,7 +11,7 @@
 //    half of a tile, and of 32 features 4x … 4x + 3.
 // 3. P comes from the log-sum-exp of the forward pass, not from sums of its own: every score once, in any order.
 const COLUMNS = 8u;
-const WORKGROUP = 64u;
+const WORKGROUP = min(COLUMNS * (64u / ROWS), 256u);
 const OWN = WORKGROUP / COLUMNS * ROWS;
 const HALF = 4u * COLUMNS;
 const OTHER = 2u * HALF;
@@ -94,24 +94,25 @@ fn stage_slice(which: u32, slice: u32, local: u32) {
     }
 }
 
-// One vec4 of features of the four rows that this thread has of half a tile.
-fn staged_others(half: u32, c: u32) -> mat4x4<f32> {
-    let at = OTHERS_AT + (half * HALF + column) * SLICE_STRIDE + c;
-    return mat4x4<f32>(
-        tile[at], tile[at + COLUMNS * SLICE_STRIDE],
-        tile[at + 2u * COLUMNS * SLICE_STRIDE], tile[at + 3u * COLUMNS * SLICE_STRIDE]);
-}
-
 fn add_slice(which: u32) {
     for (var c = 0u; c < SLICE; c++) {
-        let first = staged_others(0u, c);
-        let second = staged_others(1u, c);
+        var own: array<vec4<f32>, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
-            let own = tile[own_row(r) * SLICE_STRIDE + c];
-            product[which][r][0] += own * first;
-            product[which][r][1] += own * second;
+            own[r] = tile[own_row(r) * SLICE_STRIDE + c];
+        }
+        for (var half = 0u; half < 2u; half++) {
+            for (var n = 0u; n < 4u; n++) {
+                let other = tile[OTHERS_AT + (half * HALF + n * COLUMNS + column) * SLICE_STRIDE + c];
+                for (var r = 0u; r < ROWS; r++) {
+                    product[which][r][half][n] = add_product(own[r], other, product[which][r][half][n]);
+                }
+            }
         }
     }
+}
+
+fn add_product(a: vec4<f32>, b: vec4<f32>, sum: f32) -> f32 {
+    return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
 
 // product = own otherᵀ
@@ -246,21 +247,18 @@ fn stage_piece(which: u32, span: u32, half: u32, piece: u32, hides: bool, local:
     }
 }
 
-fn staged_piece(slot: u32, f: u32) -> mat4x4<f32> {
-    let at = PIECES_AT + slot * SPAN + f * COLUMNS + column;
-    return mat4x4<f32>(
-        tile[at], tile[at + PIECE * SPAN], tile[at + 2u * PIECE * SPAN], tile[at + 3u * PIECE * SPAN]);
-}
-
 fn add_piece(which: u32, span: u32, piece: u32) {
     for (var c = 0u; c < PIECE; c++) {
-        let first = staged_piece(c, 0u);
-        let second = staged_piece(c, FEATURES - 1u);
+        var weights: array<vec4<f32>, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
-            let weight = tile[own_row(r) * W_STRIDE + piece * PIECE + c];
-            sums[which][span * ROWS + r][0] += first * weight;
-            if FEATURES > 1u {
-                sums[which][span * ROWS + r][FEATURES - 1u] += second * weight;
+            weights[r] = tile[own_row(r) * W_STRIDE + piece * PIECE + c];
+        }
+        for (var f = 0u; f < FEATURES; f++) {
+            for (var n = 0u; n < 4u; n++) {
+                let other = tile[PIECES_AT + (n * PIECE + c) * SPAN + f * COLUMNS + column];
+                for (var r = 0u; r < ROWS; r++) {
+                    sums[which][span * ROWS + r][f] = fma(vec4(weights[r][n]), other, sums[which][span * ROWS + r][f]);
+                }
             }
         }
     }

@@ -177,6 +177,18 @@ fn part_row(split: u32, r: u32) -> u32 {
     return (sequence * params.heads + place.head) * params.q_len + place.q_first + r;
 }
 
+// PIECE vec4 of a row, from the c-th on. Walks all of `sums`, so that the loops unroll and no index is unknown, which would move it from
+// registers to memory.
+fn stage_piece(local: u32, c: u32, row: u32) {
+    for (var n = 0u; n < VALUE_VECTORS; n++) {
+        for (var r = 0u; r < ROWS; r++) {
+            if n / PIECE == c / PIECE && r == row {
+                pieces[local * PIECE + n % PIECE] = sums[n][r];
+            }
+        }
+    }
+}
+
 // Adds up PIECE vec4 of a row over the workgroup, by halves.
 fn gather_piece(local: u32) {
     for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
@@ -220,11 +232,7 @@ fn attention_decode(
     gather_softmax(local);
     for (var r = 0u; r < ROWS; r++) {
         for (var c = 0u; c < VALUE_VECTORS; c += PIECE) {
-            for (var n = 0u; n < PIECE; n++) {
-                if c + n < VALUE_VECTORS {
-                    pieces[local * PIECE + n] = sums[c + n][r];
-                }
-            }
+            stage_piece(local, c, r);
             gather_piece(local);
             if place.q_first + r < row_limit() {
                 write_piece(local, part_row(split, r) * VALUE_DIM, 4u * c, sum[r]);

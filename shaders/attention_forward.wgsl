@@ -14,7 +14,7 @@
 // 6. `sums` is only ever indexed by constants once the loops over rows are unrolled; hence the calls by pass.
 
 const COLUMNS = 8u;
-const WORKGROUP = 64u;
+const WORKGROUP = min(COLUMNS * (64u / ROWS), 256u);
 const Q_TILE = WORKGROUP / COLUMNS * ROWS;
 const HALF = 4u * COLUMNS;                // keys of half a tile
 const K_TILE = 2u * HALF;

@@ -10,8 +10,8 @@ use crate::{Capabilities, Error, Limit, Problem};
 ///
 /// Where a processor plays the GPU, every access to workgroup memory is a gather and every barrier a switch of contexts,
 /// but registers lie in its first cache, in any number: there keys go round by subgroup, with as many rows an invocation as
-/// the cache holds. On a GPU rows of a thread are few, so that fragments share what is staged; eight rows reuse each key
-/// most, but their sums of more than 64 features no longer fit its registers.
+/// the cache holds. On a GPU rows of a thread are few, so that fragments share what is staged: with four rows eight waves of AMD's RDNA3
+/// fit an execution unit, with eight rows half as many. In a decoding step an invocation has 128 sums there; with 256 registers spill.
 ///
 /// # Errors
 /// A device below WebGPU's default limits.
@@ -32,18 +32,15 @@ fn algorithm(problem: &Problem, capabilities: &Capabilities) -> (Algorithm, u32)
     let shape = problem.shape();
     let features = shape.head_dim.max(problem.value_dim());
     if decodes(problem) {
-        let most = match features {
-            0..=64 => 4,
-            65..=128 => 2,
-            _ => 1,
-        };
+        let sums = if capabilities.cpu { 256 } else { 128 };
+        let most = (sums / features.next_power_of_two()).clamp(1, 4);
         return (Algorithm::Decode, shape.q_len.next_power_of_two().min(most));
     }
     match (capabilities.broadcasts(), features) {
         (true, 0..=64) => (Algorithm::Broadcast, 4),
         (true, 65..=128) => (Algorithm::Broadcast, 2),
         (true, _) => (Algorithm::Broadcast, 1),
-        (false, 0..=64) => (Algorithm::Fragments, 8),
+        (false, 0..=64) if capabilities.cpu => (Algorithm::Fragments, 8),
         (false, _) => (Algorithm::Fragments, 4),
     }
 }

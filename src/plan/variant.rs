@@ -69,7 +69,10 @@ impl Variant {
     #[must_use]
     pub const fn workgroup(&self) -> u32 {
         match self.algorithm {
-            Algorithm::Fragments | Algorithm::Decode => 64,
+            // Eight a row, and 64 rows, which share what is staged.
+            Algorithm::Fragments if self.rows == 1 => 256,
+            Algorithm::Fragments => 8 * (64 / self.rows),
+            Algorithm::Decode => 64,
             Algorithm::Broadcast => 32,
         }
     }

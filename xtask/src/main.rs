@@ -1,4 +1,5 @@
-//! Development tasks: `cargo xtask test` runs every test, and `cargo xtask conformance` writes `CONFORMANCE.md` from its records.
+//! Development tasks: `cargo xtask test` runs every test, `cargo xtask conformance` writes `CONFORMANCE.md` from its records, and
+//! `cargo xtask shader-stats` compiles every kernel for GPUs that need not be there.
 
 mod driver;
 
@@ -8,10 +9,11 @@ fn main() -> ExitCode {
     let task = std::env::args().nth(1);
     match task.as_deref() {
         Some("test") => test(),
-        Some("conformance") => cargo(&["run", "--package", "relattn-conformance"]),
+        Some("conformance") => cargo(["run", "--package", "relattn-conformance"].map(String::from)),
+        Some("shader-stats") => shader_stats(),
         other => {
             eprintln!(
-                "unknown task {:?}; allowed: test, conformance",
+                "unknown task {:?}; allowed: test, conformance, shader-stats",
                 other.unwrap_or("(none)")
             );
             ExitCode::from(2)
@@ -24,10 +26,16 @@ fn test() -> ExitCode {
         eprintln!("{advice}");
         return ExitCode::FAILURE;
     }
-    cargo(&["test", "--workspace"])
+    cargo(["test", "--workspace"].map(String::from))
 }
 
-fn cargo(arguments: &[&str]) -> ExitCode {
+/// A program of its own, because it links the kernels, and tests should not wait for its dependencies.
+fn shader_stats() -> ExitCode {
+    let program = ["run", "--quiet", "--package", "shader-stats", "--"].map(String::from);
+    cargo(program.into_iter().chain(std::env::args().skip(2)))
+}
+
+fn cargo(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     match Command::new(cargo).args(arguments).status() {
         Ok(status) if status.success() => ExitCode::SUCCESS,

@@ -1,0 +1,125 @@
+//! `cargo xtask shader-stats`: what AMD's shader compiler makes of every kernel, on a machine without the GPU.
+//!
+//! Mesa's driver RADV compiles for a GPU that is not there when it is told which, and reports registers, spills, workgroup memory, waves
+//! and the code. Nothing is executed. The tables in `tables/` are what it said last; what has become worse since fails.
+
+mod driver;
+mod hot_loop;
+mod kept;
+mod kernels;
+mod null_hardware;
+mod spirv;
+mod table;
+mod verdict;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::null_hardware::NullHardware;
+use crate::table::Table;
+
+#[derive(Parser)]
+#[command(
+    about = "Compiles every kernel that a GPU gets by default with RADV, and compares with the kept tables"
+)]
+struct Arguments {
+    /// Keep what is found as the tables to compare with.
+    #[arg(long)]
+    bless: bool,
+    /// Fail where RADV is not installed.
+    #[arg(long)]
+    require: bool,
+    /// Compile the kernels whose name contains this alone.
+    #[arg(long, default_value = "", conflicts_with = "bless")]
+    only: String,
+    /// Compile for the one family in the environment and print its table.
+    #[arg(long, hide = true)]
+    compile: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = if arguments.compile {
+        compile(&arguments.only)
+            .map(|table| print!("{}", table.to_csv()))
+            .map(|()| true)
+    } else {
+        match driver::manifest() {
+            Some(manifest) => every_family(&arguments, &manifest),
+            None => {
+                println!(
+                    "unsupported: no RADV; install mesa-vulkan-drivers, or name its manifest in VK_DRIVER_FILES"
+                );
+                Ok(!arguments.require)
+            }
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The table of the one family in the environment.
+fn compile(only: &str) -> Result<Table, String> {
+    let hardware = NullHardware::open()?;
+    let kernels = kernels::all().map_err(|error| error.to_string())?;
+    let rows = kernels
+        .iter()
+        .filter(|kernel| kernel.name.contains(only))
+        .map(|kernel| {
+            let spirv = spirv::compile(&kernel.wgsl)?;
+            hardware.compile(&kernel.name, &spirv)
+        });
+    Ok(Table {
+        rows: rows.collect::<Result<_, String>>()?,
+        version: hardware.version,
+    })
+}
+
+/// Whether nothing is worse.
+fn every_family(arguments: &Arguments, manifest: &Path) -> Result<bool, String> {
+    let found = std::thread::scope(|scope| {
+        let compile =
+            |family| scope.spawn(move || driver::compile(manifest, family, &arguments.only));
+        let threads = driver::FAMILIES.map(compile);
+        threads.map(|thread| {
+            thread
+                .join()
+                .unwrap_or_else(|_| Err("a thread panicked".into()))
+        })
+    });
+    let mut fine = true;
+    for (family, found) in driver::FAMILIES.into_iter().zip(found) {
+        let family = family[0];
+        match found? {
+            Some(table) => fine &= report(arguments, family, &table)?,
+            None => println!("{family}: unsupported: this version of RADV does not know it"),
+        }
+    }
+    Ok(fine)
+}
+
+fn report(arguments: &Arguments, family: &str, found: &Table) -> Result<bool, String> {
+    println!("{family}, Mesa {}", found.version);
+    println!("{}", found.to_text());
+    if arguments.bless {
+        kept::write(family, found)?;
+    }
+    let kept = kept::read(family, &found.version)?.map(|table| table.only(&arguments.only));
+    let verdict = verdict::judge(found, kept.as_ref());
+    for difference in &verdict.differences {
+        let of = kept.as_ref().map_or("none", |table| table.version.as_str());
+        println!("{family}: other than by Mesa {of}: {difference}");
+    }
+    for failure in &verdict.failures {
+        println!("{family}: FAILED: {failure}");
+    }
+    Ok(verdict.failures.is_empty())
+}
