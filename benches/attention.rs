@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, Throughput};
+use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput};
 use relattn::{IndexFormat, wgpu};
 use relattn_bench::rig;
 use relattn_bench::rig::case::{Case, T5};
@@ -36,6 +36,16 @@ fn host(criterion: &mut Criterion, rig: &Rig) {
     });
     group.bench_function("bind", |bencher| bencher.iter(|| forward.bind(&operands)));
     group.bench_function("encode", |bencher| {
+        let record = |mut encoder: wgpu::CommandEncoder| {
+            bound.encode(&mut encoder);
+            encoder
+        };
+        bencher.iter_batched(|| rig.encoder(), record, BatchSize::PerIteration);
+    });
+    group.bench_function("encoder", |bencher| {
+        bencher.iter(|| rig.encoder().finish());
+    });
+    group.bench_function("encoder, encode and finish", |bencher| {
         bencher.iter(|| {
             let mut encoder = rig.encoder();
             bound.encode(&mut encoder);

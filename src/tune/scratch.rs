@@ -1,7 +1,8 @@
 //! A problem that stands for its class, and numbers for it.
 
 use crate::cpu::Inputs;
-use crate::{Bias, Capabilities, Problem, Shape, Tensor};
+use crate::problem::{STRIDED, features};
+use crate::{Bias, Capabilities, Layout, Problem, Shape, Tensor};
 
 /// The most operations of a pass that is timed, on a GPU and where a processor plays one.
 const FLOPS: [u64; 2] = [1 << 36, 1 << 31];
@@ -37,6 +38,15 @@ fn keep_last_rows(problem: &mut Problem, rows: u32) {
     // `Problem::build` keeps the last row's position within 32 bits.
     problem.query_offset = problem.query_offset.saturating_add_unsigned(left_out);
     problem.shape.q_len = rows;
+    // Strides of the whole would leave gaps as large as what is left out.
+    for (position, &tensor) in STRIDED.iter().enumerate() {
+        let features = features(tensor, problem.shape.head_dim, problem.value_dim);
+        let sizes = problem.rows_of(tensor);
+        let contiguous = sizes.map(|sizes| Layout::contiguous(tensor, sizes, features));
+        if let (Tensor::Q | Tensor::Out, Some(Ok(layout))) = (tensor, contiguous) {
+            problem.layouts[position] = layout;
+        }
+    }
 }
 
 /// The tensors of a problem. Nothing is hidden by lengths, documents, bits or a key mask: a class has to be fast at its largest.
