@@ -66,9 +66,26 @@ fn main() -> ExitCode {
     }
 }
 
-/// The table of the one family in the environment.
+/// The first version of Mesa that is judged. Before it RADV had only begun with RDNA3, and spills what later ones keep in registers.
+const FIRST_JUDGED: u32 = 25;
+
+/// Whether a version of Mesa, of which the first number is compared, is judged.
+fn is_judged(version: &str) -> bool {
+    let first = version.split('.').next();
+    first
+        .and_then(|first| first.parse().ok())
+        .is_some_and(|first: u32| first >= FIRST_JUDGED)
+}
+
+/// The table of the one family in the environment; empty where the driver is not judged.
 fn compile(only: &str) -> Result<Table, String> {
     let hardware = NullHardware::open()?;
+    if !is_judged(&hardware.version) {
+        return Ok(Table {
+            rows: Vec::new(),
+            version: hardware.version,
+        });
+    }
     let kernels = kernels::all().map_err(|error| error.to_string())?;
     let rows = kernels
         .iter()
@@ -99,6 +116,13 @@ fn every_family(arguments: &Arguments, manifest: &Path) -> Result<bool, String> 
     for (family, found) in driver::FAMILIES.into_iter().zip(found) {
         let family = family[0];
         match found? {
+            Some(table) if !is_judged(&table.version) => {
+                let version = table.version;
+                println!(
+                    "{family}: unsupported: Mesa {version}; {FIRST_JUDGED} or later is judged"
+                );
+                fine &= !arguments.require;
+            }
             Some(table) => fine &= report(arguments, family, &table)?,
             None => println!("{family}: unsupported: this version of RADV does not know it"),
         }
