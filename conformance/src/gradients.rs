@@ -26,7 +26,7 @@ struct Expected {
 }
 
 impl GradientReference {
-    /// The f64 gradients, and for each tensor the bound `2 · (|naive − exact| + ulp · |exact|)`, with its [`spread`] for the last where
+    /// The f64 gradients, and for each tensor the bound `2 · (|naive − exact| + ulp · |exact|)`, with its spread for the last where
     /// that is larger. The output that the naive pass reads is rounded to the type of the problem.
     pub fn new(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32]) -> Self {
         let exact = Oracle.exact_gradients(problem, inputs, dout);
