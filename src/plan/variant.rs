@@ -91,8 +91,9 @@ impl Variant {
     #[must_use]
     pub const fn k_tile(&self) -> u32 {
         match self.algorithm {
-            Algorithm::Fragments | Algorithm::Decode => 64,
-            Algorithm::Broadcast => Algorithm::LANES,
+            Algorithm::Fragments => 64,
+            // Of decoding the keys that a strand takes at a time.
+            Algorithm::Broadcast | Algorithm::Decode => Algorithm::LANES,
         }
     }
 

@@ -50,7 +50,7 @@ const fn look(algorithm: Algorithm) -> &'static str {
             "!hides || subgroupAny(look(local, visible_key(k_first + lane % LANES), key_document(k_first + lane % LANES)))"
         }
         Algorithm::Decode => {
-            "!hides || (k_first + local < end && rows_that_see(k_first + local) != 0u)"
+            "!hides || (k_first + local % K_TILE < end && rows_that_see(k_first + local % K_TILE) != 0u)"
         }
     }
 }
