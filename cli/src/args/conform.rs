@@ -22,7 +22,7 @@ pub(crate) struct ConformArgs {
     /// Only adapters whose `backend/name` contains NAME, whatever the case (see `relattn devices`)
     #[arg(long, value_name = "NAME")]
     pub(crate) device: Option<String>,
-    /// A sample of the cases, which takes a minute
+    /// A sample of the cases; where shaders compile slowly and are not cached, still minutes
     #[arg(long)]
     pub(crate) quick: bool,
     /// Only cases whose name contains NAME
