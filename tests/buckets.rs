@@ -2,7 +2,7 @@
 
 mod harness;
 
-use harness::{bucket_configurations, integers, read};
+use harness::{bucket_configurations, read, recorded};
 use relattn::cpu::Oracle;
 use relattn::{Direction, ProblemError, RelativeBuckets};
 use safetensors::SafeTensors;
@@ -11,10 +11,10 @@ use safetensors::SafeTensors;
 fn equal_the_recorded_exact_values() {
     let bytes = read("buckets.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).expect("a safetensors file");
-    let offsets = integers(&tensors, "offsets");
+    let offsets = recorded::offsets(&tensors);
     for (name, buckets) in bucket_configurations() {
         let thresholds = buckets.thresholds().expect("valid buckets");
-        let exact = integers(&tensors, &format!("{name}.exact"));
+        let exact = recorded::buckets(&tensors, &format!("{name}.exact"));
         assert_eq!(offsets.len(), exact.len());
         for (&offset, &exact) in offsets.iter().zip(&exact) {
             let bucket = thresholds.bucket(i64::from(offset));
@@ -27,10 +27,10 @@ fn equal_the_recorded_exact_values() {
 fn differ_from_hugging_face_only_where_its_logarithm_rounds() {
     let bytes = read("buckets.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).expect("a safetensors file");
-    let offsets = integers(&tensors, "offsets");
+    let offsets = recorded::offsets(&tensors);
     for (name, buckets) in bucket_configurations() {
         let thresholds = buckets.thresholds().expect("valid buckets");
-        let recorded = integers(&tensors, &format!("{name}.hf"));
+        let recorded = recorded::buckets(&tensors, &format!("{name}.hf"));
         let different: Vec<i32> = offsets
             .iter()
             .zip(&recorded)

@@ -154,27 +154,34 @@ impl RecordedGradients {
 }
 
 fn floats(tensors: &SafeTensors<'_>, name: &str) -> Vec<f32> {
-    words(tensors, name, Dtype::F32)
+    chunks(tensors, name, Dtype::F32)
         .map(f32::from_le_bytes)
         .collect()
 }
 
-/// An i32 tensor of a file.
-pub(crate) fn integers(tensors: &SafeTensors<'_>, name: &str) -> Vec<i32> {
-    words(tensors, name, Dtype::I32)
+/// The offsets, an i32 tensor of a file.
+pub(crate) fn offsets(tensors: &SafeTensors<'_>) -> Vec<i32> {
+    chunks(tensors, "offsets", Dtype::I32)
         .map(i32::from_le_bytes)
         .collect()
 }
 
-fn words<'a>(
+/// The buckets of the offsets, an i16 tensor of a file.
+pub(crate) fn buckets(tensors: &SafeTensors<'_>, name: &str) -> Vec<i16> {
+    chunks(tensors, name, Dtype::I16)
+        .map(i16::from_le_bytes)
+        .collect()
+}
+
+fn chunks<'a, const BYTES: usize>(
     tensors: &SafeTensors<'a>,
     name: &str,
     dtype: Dtype,
-) -> impl Iterator<Item = [u8; 4]> + use<'a> {
+) -> impl Iterator<Item = [u8; BYTES]> + use<'a, BYTES> {
     let tensor = tensors.tensor(name).expect(name);
     assert_eq!(tensor.dtype(), dtype, "{name}");
-    let words = tensor.data().chunks_exact(4);
-    words.map(|word| word.try_into().expect("four bytes"))
+    let chunks = tensor.data().chunks_exact(BYTES);
+    chunks.map(|chunk| chunk.try_into().expect("a whole chunk"))
 }
 
 /// The names of the configurations in `buckets.safetensors` with their parameters.
