@@ -11,14 +11,22 @@ use crate::choices::{Choice, Lengths, Storage, Terms};
 /// One of the problems of a [`Choice`].
 #[derive(Clone, Copy, Debug)]
 pub struct Drawn {
-    batch: u32,
-    kv_heads: u32,
-    q_len: u32,
-    k_len: u32,
-    query_offset: i32,
-    window: [u32; 2],
-    family: u32,
-    seed: u64,
+    /// Sequences; 1 of a packed batch.
+    pub batch: u32,
+    /// Heads of keys.
+    pub kv_heads: u32,
+    /// Nq.
+    pub q_len: u32,
+    /// Nk.
+    pub k_len: u32,
+    /// The position of query row 0.
+    pub query_offset: i32,
+    /// How far a window reaches before and behind the query.
+    pub window: [u32; 2],
+    /// Which bias by offset, and what masks and indices share; below 9.
+    pub family: u32,
+    /// Of dropout.
+    pub seed: u64,
 }
 
 impl Drawn {
