@@ -17,21 +17,28 @@ use relattn_bench::rig::uploaded::Uploaded;
 struct Contender {
     name: &'static str,
     bound: Bound,
+    uploaded: Uploaded,
     /// The position of the contender that it is compared with.
     against: usize,
+}
+
+/// Contenders of one shape, which read the same queries, keys and values.
+struct Contest<'a> {
+    rig: &'a Rig,
+    contenders: Vec<Contender>,
 }
 
 fn main() {
     let rig = Rig::open();
     println!("{}", heading(&rig));
     for n in rig::lengths_or(&[1024, 4096]) {
-        compare(&rig, &format!("biases, N = {n}"), &biases(&rig, n));
+        biases(&rig, n).compare(&format!("biases, N = {n}"));
     }
     let n = if rig::quick() { 512 } else { 8192 };
-    compare(&rig, &format!("masks, N = {n}"), &masks(&rig, n));
+    masks(&rig, n).compare(&format!("masks, N = {n}"));
     for heads in [1, HEADS] {
         let title = format!("a row of {heads} heads against {n} keys");
-        compare(&rig, &title, &decoding(&rig, heads, n));
+        decoding(&rig, heads, n).compare(&title);
     }
     println!("load afterwards: {}", load());
 }
@@ -51,7 +58,7 @@ fn builder(shape: Shape) -> ProblemBuilder {
     Problem::builder(shape).scale(Scale::Value(SCALE))
 }
 
-fn biases(rig: &Rig, n: u32) -> Vec<Contender> {
+fn biases(rig: &Rig, n: u32) -> Contest<'_> {
     let indexed = Bias::Indexed {
         rows: 32,
         matrices: 1,
@@ -71,20 +78,16 @@ fn biases(rig: &Rig, n: u32) -> Vec<Contender> {
         ("index matrix, u8", indexed),
         ("dense, one for all", Bias::Dense(dense)),
     ];
-    let mut contenders: Vec<_> = all
-        .into_iter()
-        .map(|(name, bias)| {
-            ready(rig, name, &builder(shape(n)).bias(bias), 0, |forward| {
-                forward
-            })
-        })
-        .collect();
+    let mut contest = Contest::new(rig);
+    for (name, bias) in all {
+        contest.add(name, &builder(shape(n)).bias(bias), 0, |forward| forward);
+    }
     let gated = builder(shape(n)).bias(T5).gated(true);
-    contenders.push(ready(rig, "T5, gated", &gated, 0, |forward| forward));
-    contenders
+    contest.add("T5, gated", &gated, 0, |forward| forward);
+    contest
 }
 
-fn masks(rig: &Rig, n: u32) -> Vec<Contender> {
+fn masks(rig: &Rig, n: u32) -> Contest<'_> {
     let window = Mask {
         window: Some(Window {
             left: 128,
@@ -102,16 +105,14 @@ fn masks(rig: &Rig, n: u32) -> Vec<Contender> {
         ("16 documents", documents),
         ("causal", Mask::CAUSAL),
     ];
-    all.into_iter()
-        .map(|(name, mask)| {
-            ready(rig, name, &builder(shape(n)).mask(mask), 0, |forward| {
-                forward
-            })
-        })
-        .collect()
+    let mut contest = Contest::new(rig);
+    for (name, mask) in all {
+        contest.add(name, &builder(shape(n)).mask(mask), 0, |forward| forward);
+    }
+    contest
 }
 
-fn decoding(rig: &Rig, heads: u32, n: u32) -> Vec<Contender> {
+fn decoding(rig: &Rig, heads: u32, n: u32) -> Contest<'_> {
     let shape = Shape {
         heads,
         kv_heads: heads,
@@ -120,75 +121,87 @@ fn decoding(rig: &Rig, heads: u32, n: u32) -> Vec<Contender> {
     };
     let offset = i32::try_from(n - 1).expect("a small length");
     let step = builder(shape).bias(T5).query_offset(offset);
-    vec![
-        ready(rig, "split", &step, 1, |forward| forward),
-        ready(rig, "unsplit", &step, 0, |forward| forward.with_splits(1)),
-    ]
+    let mut contest = Contest::new(rig);
+    contest.add("split", &step, 1, |forward| forward);
+    contest.add("unsplit", &step, 0, |forward| forward.with_splits(1));
+    contest
 }
 
-/// Binds a pass, and compares its result with `cpu::Tiled`.
-fn ready(
-    rig: &Rig,
-    name: &'static str,
-    problem: &ProblemBuilder,
-    against: usize,
-    plan: impl Fn(Forward) -> Forward,
-) -> Contender {
-    let problem = problem.clone().build().expect("a valid problem");
-    let tensors = Tensors::generate(&problem);
-    // Documents that lie one behind the other, as those of a packed batch do.
-    let n = problem.shape().k_len;
-    let blocks: Vec<u32> = (0..n).map(|row| row * 16 / n).collect();
-    let documents = problem.mask().documents.then_some(&blocks[..]);
-    let inputs = Inputs {
-        query_documents: documents,
-        key_documents: documents,
-        ..tensors.inputs()
-    };
-    let forward = plan(rig.context.forward(&problem).expect("a kernel"));
-    let uploaded = Uploaded::new(rig, &problem, &inputs);
-    let bound = forward.bind(&uploaded.operands(false));
-    let bound = bound.unwrap_or_else(|error| panic!("{:?}: {error}", problem.shape()));
-    rig.time(|encoder| bound.encode(encoder));
-    let expected = Tiled.forward(&problem, &inputs);
-    // Sandwich adds up to 64 to a score, of which f32 keeps 4e-6.
-    let tolerance = 2e-5;
-    let expected = expected.expect("valid inputs").out;
-    assert_within(tolerance, name, &uploaded.out(rig), &expected);
-    println!(
-        "{name:<20} {} · {} dispatches, {} bytes of its own",
-        forward.variant(),
-        bound.dispatches(),
-        bound.workspace_bytes()
-    );
-    Contender {
-        name,
-        bound,
-        against,
+impl<'a> Contest<'a> {
+    const fn new(rig: &'a Rig) -> Self {
+        let contenders = Vec::new();
+        Self { rig, contenders }
     }
-}
 
-/// Times the contenders in turn, and prints medians.
-fn compare(rig: &Rig, title: &str, contenders: &[Contender]) {
-    let rounds = rig::rounds();
-    let time = |one: &Contender| {
-        let took = rig.time(|encoder| one.bound.encode(encoder));
-        1e3 * took.as_secs_f64()
-    };
-    let times: Vec<Vec<f64>> = (0..rounds)
-        .map(|_| contenders.iter().map(time).collect())
-        .collect();
-    println!("\n{title}, rounds: {rounds}");
-    for (n, one) in contenders.iter().enumerate() {
-        let of = |n: usize| median(times.iter().map(|round| round[n]).collect());
-        let ratios = times.iter().map(|round| round[n] / round[one.against]);
+    /// Binds a pass, and compares its result with `cpu::Tiled`.
+    fn add(
+        &mut self,
+        name: &'static str,
+        problem: &ProblemBuilder,
+        against: usize,
+        plan: impl Fn(Forward) -> Forward,
+    ) {
+        let rig = self.rig;
+        let problem = problem.clone().build().expect("a valid problem");
+        let tensors = Tensors::generate(&problem);
+        // Documents that lie one behind the other, as those of a packed batch do.
+        let n = problem.shape().k_len;
+        let blocks: Vec<u32> = (0..n).map(|row| row * 16 / n).collect();
+        let documents = problem.mask().documents.then_some(&blocks[..]);
+        let inputs = Inputs {
+            query_documents: documents,
+            key_documents: documents,
+            ..tensors.inputs()
+        };
+        let forward = plan(rig.context.forward(&problem).expect("a kernel"));
+        let mut uploaded = Uploaded::new(rig, &problem, &inputs);
+        if let Some(first) = self.contenders.first() {
+            uploaded = uploaded.reading(&first.uploaded);
+        }
+        let bound = forward.bind(&uploaded.operands(false));
+        let bound = bound.unwrap_or_else(|error| panic!("{:?}: {error}", problem.shape()));
+        rig.time(|encoder| bound.encode(encoder));
+        let expected = Tiled.forward(&problem, &inputs);
+        // Sandwich adds up to 64 to a score, of which f32 keeps 4e-6.
+        let tolerance = 2e-5;
+        let expected = expected.expect("valid inputs").out;
+        assert_within(tolerance, name, &uploaded.out(rig), &expected);
         println!(
-            "{:<20} {:>9.2} ms {:>8.3} of {}",
-            one.name,
-            of(n),
-            median(ratios.collect()),
-            contenders[one.against].name
+            "{name:<20} {} · {} dispatches, {} bytes of its own",
+            forward.variant(),
+            bound.dispatches(),
+            bound.workspace_bytes()
         );
+        self.contenders.push(Contender {
+            name,
+            bound,
+            uploaded,
+            against,
+        });
     }
-    println!();
+
+    /// Times the contenders in turn, and prints medians.
+    fn compare(&self, title: &str) {
+        let rounds = rig::rounds();
+        let time = |one: &Contender| {
+            let took = self.rig.time(|encoder| one.bound.encode(encoder));
+            1e3 * took.as_secs_f64()
+        };
+        let times: Vec<Vec<f64>> = (0..rounds)
+            .map(|_| self.contenders.iter().map(time).collect())
+            .collect();
+        println!("\n{title}, rounds: {rounds}");
+        for (n, one) in self.contenders.iter().enumerate() {
+            let of = |n: usize| median(times.iter().map(|round| round[n]).collect());
+            let ratios = times.iter().map(|round| round[n] / round[one.against]);
+            println!(
+                "{:<20} {:>9.2} ms {:>8.3} of {}",
+                one.name,
+                of(n),
+                median(ratios.collect()),
+                self.contenders[one.against].name
+            );
+        }
+        println!();
+    }
 }
