@@ -1,5 +1,5 @@
 //! `cargo bench --bench families`: every bias beside none, windows and documents beside the full pass, a decoding step split over
-//! its keys beside the same unsplit; in turn, round after round, as medians of ratios within a round.
+//! its keys beside the same unsplit; in turn, round after round, on several devices, as medians of ratios within a round.
 
 use relattn::cpu::{Attention, Inputs, Tiled};
 use relattn::plan::{Bound, Forward};
@@ -16,6 +16,7 @@ use relattn_bench::rig::uploaded::Uploaded;
 /// Something to time, and what its time is divided by.
 struct Contender {
     name: &'static str,
+    kernel: String,
     bound: Bound,
     uploaded: Uploaded,
     /// The position of the contender that it is compared with.
@@ -28,19 +29,58 @@ struct Contest<'a> {
     contenders: Vec<Contender>,
 }
 
+/// How often all is made anew. The same code takes a tenth more or less time as it lies in memory.
+const PLACEMENTS: usize = 5;
+
 fn main() {
-    let rig = Rig::open();
-    println!("{}", heading(&rig));
+    println!("{}", heading(&Rig::open()));
     for n in rig::lengths_or(&[1024, 4096]) {
-        biases(&rig, n).compare(&format!("biases, N = {n}"));
+        compare(&format!("biases, N = {n}"), 3, |rig| biases(rig, n));
     }
     let n = if rig::quick() { 512 } else { 8192 };
-    masks(&rig, n).compare(&format!("masks, N = {n}"));
+    compare(&format!("masks, N = {n}"), 3, |rig| masks(rig, n));
     for heads in [1, HEADS] {
         let title = format!("a row of {heads} heads against {n} keys");
-        decoding(&rig, heads, n).compare(&title);
+        compare(&title, 15, |rig| decoding(rig, heads, n));
     }
     println!("load afterwards: {}", load());
+}
+
+/// Times the contenders in turn, on one device after the other, and prints medians.
+fn compare(title: &str, rounds: usize, make: impl for<'a> Fn(&'a Rig) -> Contest<'a>) {
+    let (placements, rounds) = if rig::quick() {
+        (1, 1)
+    } else {
+        (PLACEMENTS, 3)
+    };
+    let mut names = Vec::new();
+    let mut times = Vec::new();
+    for placement in 0..placements {
+        let rig = Rig::open();
+        let contest = make(&rig);
+        if placement == 0 {
+            contest.describe();
+        }
+        names = contest.names();
+        times.extend((0..rounds).map(|_| contest.round()));
+    }
+    println!("\n{title}, {placements} times {rounds} rounds");
+    report(&names, &times);
+}
+
+/// Each contender by its name and what it is compared with, and its times in each round, in milliseconds.
+fn report(names: &[(&str, usize)], times: &[Vec<f64>]) {
+    for (n, &(name, against)) in names.iter().enumerate() {
+        let of = times.iter().map(|round| round[n]);
+        let ratios = times.iter().map(|round| round[n] / round[against]);
+        println!(
+            "{name:<20} {:>9.2} ms {:>8.3} of {}",
+            median(of.collect()),
+            median(ratios.collect()),
+            names[against].0
+        );
+    }
+    println!();
 }
 
 fn shape(n: u32) -> Shape {
@@ -129,8 +169,10 @@ fn decoding(rig: &Rig, heads: u32, n: u32) -> Contest<'_> {
 
 impl<'a> Contest<'a> {
     const fn new(rig: &'a Rig) -> Self {
-        let contenders = Vec::new();
-        Self { rig, contenders }
+        Self {
+            rig,
+            contenders: Vec::new(),
+        }
     }
 
     /// Binds a pass, and compares its result with `cpu::Tiled`.
@@ -166,42 +208,39 @@ impl<'a> Contest<'a> {
         let tolerance = 2e-5;
         let expected = expected.expect("valid inputs").out;
         assert_within(tolerance, name, &uploaded.out(rig), &expected);
-        println!(
-            "{name:<20} {} · {} dispatches, {} bytes of its own",
-            forward.variant(),
-            bound.dispatches(),
-            bound.workspace_bytes()
-        );
         self.contenders.push(Contender {
             name,
+            kernel: forward.variant().to_string(),
             bound,
             uploaded,
             against,
         });
     }
 
-    /// Times the contenders in turn, and prints medians.
-    fn compare(&self, title: &str) {
-        let rounds = rig::rounds();
+    /// Which kernels they are, and what they made for themselves.
+    fn describe(&self) {
+        for one in &self.contenders {
+            println!(
+                "{:<20} {} · {} dispatches, {} bytes of its own",
+                one.name,
+                one.kernel,
+                one.bound.dispatches(),
+                one.bound.workspace_bytes()
+            );
+        }
+    }
+
+    fn names(&self) -> Vec<(&'static str, usize)> {
+        let all = self.contenders.iter();
+        all.map(|one| (one.name, one.against)).collect()
+    }
+
+    /// The time of each, in milliseconds.
+    fn round(&self) -> Vec<f64> {
         let time = |one: &Contender| {
             let took = self.rig.time(|encoder| one.bound.encode(encoder));
             1e3 * took.as_secs_f64()
         };
-        let times: Vec<Vec<f64>> = (0..rounds)
-            .map(|_| self.contenders.iter().map(time).collect())
-            .collect();
-        println!("\n{title}, rounds: {rounds}");
-        for (n, one) in self.contenders.iter().enumerate() {
-            let of = |n: usize| median(times.iter().map(|round| round[n]).collect());
-            let ratios = times.iter().map(|round| round[n] / round[one.against]);
-            println!(
-                "{:<20} {:>9.2} ms {:>8.3} of {}",
-                one.name,
-                of(n),
-                median(ratios.collect()),
-                self.contenders[one.against].name
-            );
-        }
-        println!();
+        self.contenders.iter().map(time).collect()
     }
 }
