@@ -77,7 +77,7 @@ fn read_others(hides: bool) {
         for (var c = 0u; c < BLOCK; c++) {
             let d = 4u * (b * BLOCK + c);
             if d < HEAD_DIM {
-                others[b][c] = without_infinity(load_other(0u, lane, d), hides);
+                others[b][c] = without_infinity_or_branch(load_other(0u, lane, d), hides);
             }
         }
     }
@@ -85,7 +85,7 @@ fn read_others(hides: bool) {
         for (var c = 0u; c < VALUE_BLOCK; c++) {
             let d = 4u * (b * VALUE_BLOCK + c);
             if d < VALUE_DIM {
-                other_values[b][c] = without_infinity(load_other(1u, lane, d), hides);
+                other_values[b][c] = without_infinity_or_branch(load_other(1u, lane, d), hides);
             }
         }
     }
@@ -192,16 +192,17 @@ fn tile_bias_of(r: u32) -> TileBias {
 }
 
 fn add_bias(r: u32) {
-    if bias_constant() {
-        for (var e = 0u; e < LANES; e++) {
-            score[r][e] = fma(score[r][e], params.scale, constant_bias(query_of(r, e)));
-        }
-    } else {
-        let tile = tile_bias_of(r);
-        for (var e = 0u; e < LANES; e++) {
-            let at = tile_pair(own_row(r), e);
-            score[r][e] = fma(score[r][e], params.scale, bias_of(at.x, at.y, query_of(r, e), tile));
-        }
+    let tile = tile_bias_of(r);
+    for (var e = 0u; e < LANES; e++) {
+        let at = tile_pair(own_row(r), e);
+        score[r][e] = fma(score[r][e], params.scale, bias_of(at.x, at.y, query_of(r, e), tile));
+    }
+}
+
+// The same in a tile of one bias.
+fn add_constant(r: u32) {
+    for (var e = 0u; e < LANES; e++) {
+        score[r][e] = fma(score[r][e], params.scale, constant_bias(query_of(r, e)));
     }
 }
 
@@ -251,27 +252,28 @@ fn differentiate(r: u32, hides: bool) {
     }
 }
 
-// As in the forward pass, one loop where rows have nothing to wait for; and what is kept has a loop of its own, because the generator has
-// one inside, which would keep the others from being unrolled.
+// As in the forward pass, one branch for all rows; and what is kept has a loop of its own, because the generator has one inside, which
+// would keep the others from being unrolled.
 fn finish_scores(hides: bool) {
     if DROPOUT {
         for (var r = 0u; r < ROWS; r++) {
             find_kept(r);
         }
     }
-    if !FIRE {
+    if bias_constant() {
         for (var r = 0u; r < ROWS; r++) {
-            add_bias(r);
-            differentiate(r, hides);
+            add_constant(r);
         }
     } else {
         for (var r = 0u; r < ROWS; r++) {
             add_bias(r);
         }
+    }
+    if FIRE {
         add_bends();
-        for (var r = 0u; r < ROWS; r++) {
-            differentiate(r, hides);
-        }
+    }
+    for (var r = 0u; r < ROWS; r++) {
+        differentiate(r, hides);
     }
 }
 

@@ -10,7 +10,9 @@
 //    have neighbouring numbers in the workgroup, in whatever order: WGSL does not say so, but processors that play a GPU do it.
 // 3. Private arrays are indexed by constants once the loops are unrolled; drivers unroll a loop whose count is the size of the
 //    array that it walks, up to 32, hence the blocks.
-// 4. Rows past the last are computed like it and not written: a lane that returned early could not pass keys on.
+// 4. From the softmax of a tile to its end nothing branches: compilers move a sum behind a branch to where it is next used, and until
+//    then keep all of its products. Sums are passed as arrays, so that drivers see the index of the loop that they stand in.
+// 5. Rows past the last are computed like it and not written: a lane that returned early could not pass keys on.
 const LANES = 8u;
 const WORKGROUP = 32u;
 const Q_TILE = WORKGROUP * ROWS;
@@ -30,6 +32,7 @@ var<private> query: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
 var<private> sums: array<array<array<vec4<f32>, ROWS>, VALUE_BLOCK>, VALUE_BLOCKS>;
 var<private> score: array<array<f32, LANES>, ROWS>; // then the weights
 var<private> maximum: array<f32, ROWS>;
+var<private> corrections: array<f32, ROWS>;
 var<private> sum: array<f32, ROWS>;
 var<private> own: array<RowBias, ROWS>;
 var<private> documents: array<u32, ROWS>; // of the queries
@@ -125,15 +128,16 @@ fn next_tile(local: u32, first: u32, end: u32) -> bool {
 
 // Scales and biases the scores of a row.
 fn add_bias(r: u32, row: u32) {
-    if bias_constant() {
-        for (var e = 0u; e < LANES; e++) {
-            score[r][e] = fma(score[r][e], params.scale, constant_bias(own[r]));
-        }
-    } else {
-        let tile = tile_bias(r, row);
-        for (var e = 0u; e < LANES; e++) {
-            score[r][e] = fma(score[r][e], params.scale, bias_of(row, e, own[r], tile));
-        }
+    let tile = tile_bias(r, row);
+    for (var e = 0u; e < LANES; e++) {
+        score[r][e] = fma(score[r][e], params.scale, bias_of(row, e, own[r], tile));
+    }
+}
+
+// The same in a tile of one bias.
+fn add_constant(r: u32) {
+    for (var e = 0u; e < LANES; e++) {
+        score[r][e] = fma(score[r][e], params.scale, constant_bias(own[r]));
     }
 }
 
@@ -147,9 +151,10 @@ fn add_bends(local: u32) {
     }
 }
 
-fn hide(r: u32) {
+fn hide(r: u32, hides: bool) {
+    let seen = select(~0u, visible[r], hides);
     for (var e = 0u; e < LANES; e++) {
-        score[r][e] = select(MASKED, score[r][e], (visible[r] >> e & 1u) != 0u);
+        score[r][e] = select(MASKED, score[r][e], (seen >> e & 1u) != 0u);
     }
 }
 
@@ -168,11 +173,7 @@ fn update_softmax(r: u32) {
     }
     maximum[r] = top;
     sum[r] = total;
-    for (var b = 0u; b < VALUE_BLOCKS; b++) {
-        for (var c = 0u; c < VALUE_BLOCK; c++) {
-            sums[b][c][r] *= correction;
-        }
-    }
+    corrections[r] = correction;
 }
 
 // Finds which weights of a tile are kept; apart from the loops that walk scores, which a loop within would keep from being unrolled.
@@ -189,37 +190,43 @@ fn drop_weights(r: u32) {
     }
 }
 
-// Turns scores into weights. Where rows have nothing to wait for, one loop does it all: scores that go from a loop over rows to
-// another stay in memory on some drivers.
+// Turns scores into weights. One branch is for all rows: what lies between two, drivers neither order well nor keep in registers.
 fn weigh(local: u32, hides: bool) {
-    if !FIRE {
+    if bias_constant() && !hides {
         for (var r = 0u; r < ROWS; r++) {
-            add_bias(r, r * WORKGROUP + local);
-            if hides { hide(r); }
-            update_softmax(r);
-            if DROPOUT { drop_weights(r); }
+            add_constant(r);
         }
     } else {
         for (var r = 0u; r < ROWS; r++) {
             add_bias(r, r * WORKGROUP + local);
+            if !FIRE { hide(r, hides); }
         }
+    }
+    if FIRE {
         add_bends(local);
         for (var r = 0u; r < ROWS; r++) {
-            if hides { hide(r); }
-            update_softmax(r);
-            if DROPOUT { drop_weights(r); }
+            hide(r, hides);
         }
+    }
+    for (var r = 0u; r < ROWS; r++) {
+        update_softmax(r);
+        if DROPOUT { drop_weights(r); }
     }
 }
 
-// sums += P V for four features of each key.
-fn add_products(value: vec4<f32>, b: u32, c: u32) {
+// sums · correction + P V, for four features of each key.
+fn add_products(before: array<vec4<f32>, ROWS>, value: vec4<f32>) -> array<vec4<f32>, ROWS> {
+    var total = before;
+    for (var r = 0u; r < ROWS; r++) {
+        total[r] *= corrections[r];
+    }
     for (var e = 0u; e < LANES; e++) {
         let y = subgroupShuffle(value, e);
         for (var r = 0u; r < ROWS; r++) {
-            sums[b][c][r] = fma(vec4(score[r][e]), y, sums[b][c][r]);
+            total[r] = fma(vec4(score[r][e]), y, total[r]);
         }
     }
+    return total;
 }
 
 fn add_values(j: u32, hides: bool) {
@@ -228,7 +235,7 @@ fn add_values(j: u32, hides: bool) {
         for (var c = 0u; c < VALUE_BLOCK; c++) {
             let d = 4u * (b * VALUE_BLOCK + c);
             if d < VALUE_DIM {
-                add_products(without_infinity(load_v(row, d), hides), b, c);
+                sums[b][c] = add_products(sums[b][c], without_infinity_or_branch(load_v(row, d), hides));
             }
         }
     }

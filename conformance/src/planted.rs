@@ -164,8 +164,8 @@ pub const SHARED: [Planted; 30] = [
     ),
     (
         "table of the first index matrix for all",
-        "params.table_first + m * TABLE_ROWS + row",
-        "params.table_first + row",
+        "params.table_first + m * TABLE_ROWS + min(row",
+        "params.table_first + min(row",
         "three tables by three indices",
     ),
     (
@@ -307,7 +307,7 @@ pub const FRAGMENTS: [Planted; 14] = [
 ];
 
 /// Errors in the kernel by subgroup.
-pub const BROADCAST: [Planted; 15] = [
+pub const BROADCAST: [Planted; 19] = [
     (
         "bias dropped",
         "params.scale, bias_of(row, e, own[r], tile))",
@@ -363,8 +363,32 @@ pub const BROADCAST: [Planted; 15] = [
         "constant tiles on both sides",
     ),
     (
+        "constant tiles begin too early",
+        "(first_offset >= radius",
+        "(first_offset >= radius / 2",
+        "constant tiles on both sides",
+    ),
+    (
+        "query offset ignored by constant tiles",
+        "- place.shift;\n    let last_offset = first_offset",
+        ";\n    let last_offset = first_offset",
+        "constant tiles, query offset",
+    ),
+    (
+        "constant tiles hide nothing",
+        "if bias_constant() && !hides {",
+        "if bias_constant() {",
+        "several tiles, grouped heads, padding",
+    ),
+    (
+        "what is hidden is seen",
+        "select(~0u, visible[r], hides)",
+        "~0u",
+        "decoder past saturation",
+    ),
+    (
         "output not rescaled",
-        "sums[b][c][r] *= correction;",
+        "total[r] *= corrections[r];",
         "",
         "constant tiles on both sides",
     ),

@@ -33,10 +33,8 @@ fn table_row(at: u32) -> u32 {
 }
 
 fn table_bias(m: u32, row: u32) -> f32 {
-    if row >= TABLE_ROWS {
-        return 0.0;
-    }
-    return table_number((params.table_first + m * TABLE_ROWS + row) * params.heads + place.head);
+    let within = params.table_first + m * TABLE_ROWS + min(row, TABLE_ROWS - 1u);
+    return select(0.0, table_number(within * params.heads + place.head), row < TABLE_ROWS);
 }
 
 fn index_of(i: u32, j: u32, slot: u32, run: vec2<u32>) -> f32 {

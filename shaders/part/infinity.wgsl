@@ -10,11 +10,15 @@ fn finite(value: vec4<f32>) -> vec4<bool> {
 
 // What a tile makes of four values, where it hides something.
 fn without_infinity(value: vec4<f32>, hides: bool) -> vec4<f32> {
-    if !(hides || DROPOUT) {
-        return value;
+    if hides || DROPOUT {
+        return without_infinity_or_branch(value, true);
     }
-    let ordinary = finite(value);
-    infinity_met = infinity_met || !all(ordinary);
+    return value;
+}
+
+fn without_infinity_or_branch(value: vec4<f32>, hides: bool) -> vec4<f32> {
+    let ordinary = finite(value) | vec4(!(hides || DROPOUT));
+    infinity_met = infinity_met | !all(ordinary);
     return select(vec4(0.0), value, ordinary);
 }
 

@@ -2,19 +2,25 @@
 // In a pass that lets eight lanes, and no more, pass them on, `lanes` is 8 and `octet_first` their first.
 //   row i of the subgroup's rows i₀, i₀ + 1, … needs offsets o − (i − i₀) + e for its keys e, o being that of i₀ and key 0: the
 //   lanes + LANES − 1 numbers that all of them need are read by two loads a lane, and passed on by shuffles
-// Tiles of one number are no exception: a branch costs a processor that plays the GPU more than it saves.
-const constant_offset = 0.0;
+//   constant tile: all offsets past the radius on one side: one number for the whole tile
+var<private> constant_tile: bool;
+var<private> constant_offset: f32;
 var<private> strip_next: array<f32, ROWS>;
 var<private> strip_follows: bool; // whether this tile follows the one that `strip_next` is of
 var<private> strip_at: u32;       // where the tile behind that one begins
 
 fn offset_prepare(local: u32) {
+    let radius = i32(params.radius);
+    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
+    let last_offset = first_offset + i32(Q_TILE + K_TILE) - 2;
+    constant_tile = !PAIR_BIAS && (first_offset >= radius || last_offset <= -radius);
+    constant_offset = offset_bias(first_offset);
     strip_follows = strip_at == place.k_first && place.k_first != key_begin();
-    strip_at = place.k_first + K_TILE;
+    strip_at = select(place.k_first + K_TILE, place.k_first, constant_tile);
 }
 
 fn offset_constant() -> bool {
-    return false;
+    return constant_tile;
 }
 
 // This lane's share of what the subgroup needs for a row: of offsets o − (lanes − 1) + l and o + 1 + l. With LANES lanes the latter
