@@ -47,7 +47,7 @@ pub(crate) struct ConformArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// The program that runs the cases, where this one cannot start itself by its name [default: this program]
-    #[arg(long, value_name = "PROGRAM", hide_short_help = true)]
+    #[arg(long, value_name = "PROGRAM", env = "RELATTN_WORKER", hide_short_help = true)]
     pub(crate) worker: Option<PathBuf>,
     /// Plant an error of the test suite in the kernels
     #[arg(long, value_name = "NAME", hide = true)]
