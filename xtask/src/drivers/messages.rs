@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::accepted;
+
 /// How a message begins that is no complaint.
 const INFORMATION: &str = "Validation Information:";
 /// What the layer says of every instance where synchronisation is validated: versions of 2025, and later ones.
@@ -20,6 +22,8 @@ pub(super) struct Messages {
     pub(super) instances: usize,
     /// Complaints, and how often each was made.
     pub(super) complaints: BTreeMap<String, usize>,
+    /// Why complaints were accepted, and how many.
+    pub(super) accepted: BTreeMap<&'static str, usize>,
 }
 
 impl Messages {
@@ -29,6 +33,8 @@ impl Messages {
             let says = |texts: &[&str; 2]| texts.iter().all(|text| message.contains(text));
             if ACTIVE.iter().any(says) {
                 messages.instances += 1;
+            } else if let Some(reason) = accepted::reason(&message) {
+                *messages.accepted.entry(reason).or_default() += 1;
             } else if !message.contains(INFORMATION) {
                 *messages.complaints.entry(message).or_default() += 1;
             }
@@ -41,6 +47,9 @@ impl Messages {
         let complaints: usize = self.complaints.values().sum();
         for (message, count) in &self.complaints {
             eprintln!("{count} times: {message}\n");
+        }
+        for (reason, count) in &self.accepted {
+            eprintln!("{name}: {count} validation messages are accepted: {reason}");
         }
         if self.instances == 0 {
             eprintln!(

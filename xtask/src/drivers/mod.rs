@@ -1,5 +1,6 @@
 //! `cargo xtask drivers`: software drivers out of Debian's packages, and programs that run on exactly one of them.
 
+mod accepted;
 mod launch;
 mod messages;
 mod mirrors;

@@ -40,7 +40,9 @@ pub(crate) fn obstacle(stack: &Stack) -> Option<String> {
 
 /// Downloads and unpacks what a stack is made of. The folder is there in the end or not at all.
 pub(crate) fn unpack(stack: &Stack, places: &Places) -> Result<(), String> {
-    let (apt, partial) = (places.file("apt"), places.file("root.partial"));
+    // Another process may do the same at the same time.
+    let own = |name: &str| places.file(&format!("{name}.{}", std::process::id()));
+    let (apt, partial) = (own("apt"), own("root"));
     clear(&apt)?;
     clear(&partial)?;
     for folder in [
@@ -127,6 +129,7 @@ fn apt_get(folder: &Path) -> Command {
         "APT::Update::Error-Mode=any",
         "Acquire::Languages=none",
         "Acquire::Retries=1",
+        "Acquire::http::Timeout=20",
         "Debug::NoLocking=true",
     ] {
         command.args(["-o", option]);

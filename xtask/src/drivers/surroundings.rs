@@ -66,7 +66,7 @@ pub(super) fn variables(
     settings: &Path,
 ) -> Vec<(&'static str, OsString)> {
     let manifest = places.file(MANIFEST).into_os_string();
-    let mut variables: Vec<(&'static str, OsString)> = match stack.driver {
+    match stack.driver {
         Driver::Vulkan { .. } => vec![
             ("WGPU_BACKEND", "vulkan".into()),
             ("VK_DRIVER_FILES", manifest),
@@ -86,10 +86,7 @@ pub(super) fn variables(
             // Wayland's library complains where it is not set.
             ("XDG_RUNTIME_DIR", places.folder.clone().into()),
         ],
-    };
-    // Compiled shaders stay with the driver.
-    variables.push(("XDG_CACHE_HOME", places.file("cache").into()));
-    variables
+    }
 }
 
 fn dri(places: &Places) -> OsString {
