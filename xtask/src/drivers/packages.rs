@@ -43,40 +43,48 @@ pub(crate) fn unpack(stack: &Stack, places: &Places) -> Result<(), String> {
     // Another process may do the same at the same time.
     let own = |name: &str| places.file(&format!("{name}.{}", std::process::id()));
     let (apt, partial) = (own("apt"), own("root"));
-    clear(&apt)?;
-    clear(&partial)?;
-    for folder in [
-        apt.join("lists/partial"),
-        apt.join("archives/partial"),
-        partial.clone(),
-    ] {
-        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    }
-    write(&apt.join("status"), "")?;
-    write(
-        &apt.join("sources.list"),
-        &Mirrors::of(stack)?.sources(stack),
-    )?;
-    download(stack, &apt)?;
-    let mut packages = packages(&apt.join("archives"))?;
-    if system_is_newer(&packages)? {
-        packages.retain(|package| !BASE.contains(&&package.name[..]));
-    }
-    for Package { name, file, .. } in &packages {
-        if name == CHROMIUM {
-            extract(stack.chromium, file, &partial)?;
-        } else {
-            succeed(Command::new("dpkg-deb").arg("-x").arg(file).arg(&partial))?;
+    let unpacked = download(stack, &apt)
+        .and_then(|()| packages(&apt.join("archives")))
+        .and_then(|packages| fill(stack, &packages, &partial))
+        .and_then(|names| {
+            clear(&places.root())?;
+            fs::rename(&partial, places.root()).map_err(|error| error.to_string())?;
+            write(&places.file("packages"), &names)?;
+            write(&places.file(RECIPE), &recipe(stack))
+        });
+    let cleared = clear(&partial).and(clear(&apt));
+    unpacked.and(cleared)
+}
+
+/// Unpacks into a folder, and returns the packages' names and versions.
+fn fill(stack: &Stack, packages: &[Package], folder: &Path) -> Result<String, String> {
+    create(folder)?;
+    let omitted = match system_is_newer(packages)? {
+        true => &BASE[..],
+        false => &[],
+    };
+    let mut names = String::new();
+    for Package {
+        name,
+        version,
+        file,
+    } in packages
+    {
+        if omitted.contains(&&name[..]) {
+            continue;
         }
+        if name == CHROMIUM {
+            extract(stack.chromium, file, folder)?;
+        } else {
+            succeed(Command::new("dpkg-deb").arg("-x").arg(file).arg(folder))?;
+        }
+        names += &format!("{name} {version}\n");
     }
-    let lines = packages
-        .iter()
-        .map(|package| format!("{} {}\n", package.name, package.version));
-    write(&places.file("packages"), &lines.collect::<String>())?;
-    clear(&places.root())?;
-    fs::rename(&partial, places.root()).map_err(|error| error.to_string())?;
-    write(&places.file(RECIPE), &recipe(stack))?;
-    clear(&apt)
+    Ok(names)
+}
+
+fn create(folder: &Path) -> Result<(), String> {
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
 }
 
 fn clear(folder: &Path) -> Result<(), String> {
@@ -87,6 +95,11 @@ fn clear(folder: &Path) -> Result<(), String> {
 }
 
 fn download(stack: &Stack, apt: &Path) -> Result<(), String> {
+    create(&apt.join("lists/partial"))?;
+    create(&apt.join("archives/partial"))?;
+    write(&apt.join("status"), "")?;
+    let sources = Mirrors::of(stack)?.sources(stack);
+    write(&apt.join("sources.list"), &sources)?;
     succeed(apt_get(apt).arg("update"))?;
     let release = stack.suites.last().unwrap_or(&"");
     let install = [
