@@ -1,8 +1,8 @@
 //! Starts a program on a stack.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 use super::messages::Messages;
 use super::pipe::Pipe;
@@ -33,11 +33,27 @@ pub(crate) fn run(
     write(&settings, &surroundings::settings(&pipe))?;
     command.envs(surroundings::variables(stack, places, &settings));
     let pipe = Pipe::open(&pipe)?;
-    let status = command.status();
+    let status = started(&mut command);
     let messages = Messages::of(&pipe.close()?);
     let _ = std::fs::remove_file(settings);
     let status = status.map_err(|error| format!("{}: {error}", program.display()))?;
     Ok(Run { status, messages })
+}
+
+/// Runs a program, whose stdout loses what the layer writes there: where its messages go.
+fn started(command: &mut Command) -> std::io::Result<ExitStatus> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    if let Some(stdout) = child.stdout.take() {
+        let mut lines = BufReader::new(stdout);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line)? > 0 {
+            if !line.starts_with(b"Validation Layer Info - Logging validation error to ") {
+                std::io::stdout().write_all(&line)?;
+            }
+            line.clear();
+        }
+    }
+    child.wait()
 }
 
 /// Where the stack has a loader, it runs the program; or those that cargo builds, where the program is cargo.
