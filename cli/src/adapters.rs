@@ -4,14 +4,16 @@ use pollster::block_on;
 use relattn::plan::choose;
 use relattn::{Bias, Capabilities, Mask, Problem, RelativeBuckets, Shape, wgpu};
 use relattn_bench::rig::stopwatch::Stopwatch;
+use relattn_conformance::adapters::of_environment;
 use wgpu::{Backends, DeviceType};
 
 use crate::fault::Fault;
 use crate::gpu::Gpu;
 
-/// The adapters of some backends, best first.
+/// The adapters of some backends, best first; `WGPU_BACKEND` in the environment keeps to those that it names.
 pub(crate) fn of(backends: Backends) -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    let backends = backends & of_environment();
     descriptor.backends = backends;
     let instance = wgpu::Instance::new(descriptor);
     let mut adapters = block_on(instance.enumerate_adapters(backends));

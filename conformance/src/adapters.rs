@@ -1,6 +1,8 @@
 //! Every adapter that wgpu finds, each with a device of WebGPU's default limits and no features, and, where there are features
 //! that kernels make use of, another with those.
 //!
+//! `WGPU_BACKEND=vulkan,gl` in the environment keeps to these backends, as in other programs of wgpu.
+//!
 //! Kernels run without checks, as a caller's do; with `RELATTN_CHECKS=all` in the environment with all of them.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -62,12 +64,18 @@ fn adapters_with(change: fn(&mut wgpu::Limits)) -> Vec<Adapter> {
 
 /// Every adapter of some backends, with devices whose limits are changed; the same order every time.
 pub fn adapters_of(backends: wgpu::Backends, change: fn(&mut wgpu::Limits)) -> Vec<Adapter> {
+    let backends = backends & of_environment();
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends;
     let instance = wgpu::Instance::new(descriptor);
     let found = pollster::block_on(instance.enumerate_adapters(backends));
     let devices = found.iter().flat_map(|adapter| devices(adapter, change));
     devices.collect()
+}
+
+/// The backends that wgpu's variable `WGPU_BACKEND` allows.
+pub fn of_environment() -> wgpu::Backends {
+    wgpu::Backends::from_env().unwrap_or(wgpu::Backends::all())
 }
 
 fn devices(adapter: &wgpu::Adapter, change: fn(&mut wgpu::Limits)) -> Vec<Adapter> {

@@ -1,7 +1,9 @@
 //! Development tasks: `cargo xtask test` runs every test, `cargo xtask conformance` writes `CONFORMANCE.md` from its records, and
-//! `cargo xtask shader-stats` compiles every kernel for GPUs that need not be there.
+//! `cargo xtask shader-stats` compiles every kernel for GPUs that need not be there, and `cargo xtask drivers` runs a program on one of
+//! several software drivers, under Vulkan's validation layer.
 
 mod driver;
+mod drivers;
 
 use std::process::{Command, ExitCode};
 
@@ -11,9 +13,10 @@ fn main() -> ExitCode {
         Some("test") => test(),
         Some("conformance") => cargo(["run", "--package", "relattn-conformance"].map(String::from)),
         Some("shader-stats") => shader_stats(),
+        Some("drivers") => drivers::task(&std::env::args().skip(2).collect::<Vec<_>>()),
         other => {
             eprintln!(
-                "unknown task {:?}; allowed: test, conformance, shader-stats",
+                "unknown task {:?}; allowed: test, conformance, shader-stats, drivers",
                 other.unwrap_or("(none)")
             );
             ExitCode::from(2)

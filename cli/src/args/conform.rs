@@ -37,7 +37,7 @@ pub(crate) struct ConformArgs {
     /// Write a page with tables, charts, and maps of the errors of failed cases
     #[arg(long, value_name = "FILE.html")]
     pub(crate) html: Option<PathBuf>,
-    /// Instead of the cases, run random problems from several threads on one device for MINUTES, each of them checked
+    /// Instead of the cases, run random problems from several threads on one device for MINUTES, compiling included, each checked
     #[arg(long, value_name = "MINUTES", value_parser = minutes, conflicts_with_all = ["case", "list", "resume", "html", "quick"])]
     pub(crate) soak: Option<f64>,
     /// The seed of --soak
@@ -47,7 +47,12 @@ pub(crate) struct ConformArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// The program that runs the cases, where this one cannot start itself by its name [default: this program]
-    #[arg(long, value_name = "PROGRAM", hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "PROGRAM",
+        env = "RELATTN_WORKER",
+        hide_short_help = true
+    )]
     pub(crate) worker: Option<PathBuf>,
     /// Plant an error of the test suite in the kernels
     #[arg(long, value_name = "NAME", hide = true)]

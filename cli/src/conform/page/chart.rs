@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 const LEFT: f64 = 210.0;
 const WIDTH: f64 = 560.0;
-const RIGHT: f64 = 16.0;
+const RIGHT: f64 = 20.0;
 const ROW: f64 = 20.0;
 const BOTTOM: f64 = 24.0;
 
@@ -19,6 +19,8 @@ pub(super) struct Scale {
     powers: [i32; 2],
     limit: Option<f64>,
     names: fn(i32) -> String,
+    /// What stands at the first power, where 0 and all that is smaller lies.
+    first: Option<&'static str>,
 }
 
 impl Scale {
@@ -33,6 +35,7 @@ impl Scale {
                 10_i32.pow(power.unsigned_abs()).to_string()
             }
         },
+        first: Some("0 … 1/1000"),
     };
     /// Seconds.
     pub(super) const SECONDS: Self = Self {
@@ -43,7 +46,13 @@ impl Scale {
             -3..0 => format!("{} ms", 10_i32.pow((power + 3).unsigned_abs())),
             0.. => format!("{} s", 10_i32.pow(power.unsigned_abs())),
         },
+        first: None,
     };
+
+    fn name(&self, power: i32) -> String {
+        let first = self.first.filter(|_| power == self.powers[0]);
+        first.map_or_else(|| (self.names)(power), str::to_owned)
+    }
 
     /// Where a number lies; what is beyond the ends lies at them.
     fn x(&self, value: f64) -> f64 {
@@ -62,7 +71,7 @@ pub(super) fn of(rows: &[Row], scale: &Scale) -> Markup {
             @for power in first..=last {
                 @let x = scale.x(10_f64.powi(power));
                 line x1=(x) x2=(x) y1="0" y2=(bottom) {}
-                text.quiet x=(x) y=(bottom + 15.0) text-anchor="middle" { ((scale.names)(power)) }
+                text.quiet x=(x) y=(bottom + 15.0) text-anchor="middle" { (scale.name(power)) }
             }
             @if let Some(limit) = scale.limit {
                 line.limit x1=(scale.x(limit)) x2=(scale.x(limit)) y1="0" y2=(bottom) {}

@@ -1,0 +1,93 @@
+//! Starts a program on a stack.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+use super::messages::Messages;
+use super::pipe::Pipe;
+use super::places::{Places, name_of, write};
+use super::programs::find;
+use super::scripts::THROUGH_LOADER;
+use super::stacks::Stack;
+use super::surroundings;
+
+/// How the program ended, and what the validation layer said meanwhile.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) status: ExitStatus,
+    pub(crate) messages: Messages,
+}
+
+pub(crate) fn run(
+    stack: &Stack,
+    places: &Places,
+    program: &str,
+    arguments: &[String],
+) -> Result<Run, String> {
+    let program = find(program)?;
+    let mut command = command(places, &program)?;
+    command.args(arguments);
+    let own = |name: &str| places.file(&format!("{name}.{}", std::process::id()));
+    let (pipe, settings) = (own("messages"), own("settings"));
+    write(&settings, &surroundings::settings(&pipe))?;
+    command.envs(surroundings::variables(stack, places, &settings));
+    let pipe = Pipe::open(&pipe)?;
+    let status = started(&mut command);
+    let messages = Messages::of(&pipe.close()?);
+    let _ = std::fs::remove_file(settings);
+    let status = status.map_err(|error| format!("{}: {error}", program.display()))?;
+    Ok(Run { status, messages })
+}
+
+/// Runs a program, whose stdout loses what the layer writes there: where its messages go.
+fn started(command: &mut Command) -> std::io::Result<ExitStatus> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    if let Some(stdout) = child.stdout.take() {
+        let mut lines = BufReader::new(stdout);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line)? > 0 {
+            if !line.starts_with(b"Validation Layer Info - Logging validation error to ") {
+                std::io::stdout().write_all(&line)?;
+            }
+            line.clear();
+        }
+    }
+    child.wait()
+}
+
+/// Where the stack has a loader, it runs the program; or those that cargo builds, where the program is cargo.
+fn command(places: &Places, program: &Path) -> Result<Command, String> {
+    let mut command = Command::new(program);
+    let through = places.file(THROUGH_LOADER);
+    if places.loader().is_none() {
+        let libraries = std::env::join_paths(places.libraries());
+        command.env(
+            "LD_LIBRARY_PATH",
+            libraries.map_err(|error| error.to_string())?,
+        );
+    } else if name_of(program) == "cargo" {
+        let architecture = std::env::consts::ARCH.to_uppercase();
+        let runner = format!("CARGO_TARGET_{architecture}_UNKNOWN_LINUX_GNU_RUNNER");
+        command.env(runner, through);
+    } else {
+        is_binary(program)?;
+        command = Command::new(through);
+        command.arg(program);
+    }
+    Ok(command)
+}
+
+/// The loader reads nothing else.
+fn is_binary(program: &Path) -> Result<(), String> {
+    let mut magic = [0; 4];
+    let read = std::fs::File::open(program).and_then(|mut file| file.read_exact(&mut magic));
+    match read {
+        Ok(()) if magic == *b"\x7fELF" => Ok(()),
+        Ok(()) => Err(format!(
+            "{} is a script, and this stack's loader runs programs; name the program, or cargo",
+            program.display()
+        )),
+        Err(error) => Err(format!("{}: {error}", program.display())),
+    }
+}
