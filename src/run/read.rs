@@ -4,6 +4,7 @@ use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use wgpu::BufferUsages;
 
 use super::numbers::restored;
+use crate::watch::is_lost;
 use crate::{Context, Dtype, Error};
 
 /// A buffer that is read back, and what it holds.
@@ -15,6 +16,7 @@ pub(super) struct Output {
 
 /// Results on their way back.
 pub(super) struct Pending {
+    device: wgpu::Device,
     results: Vec<Staged>,
 }
 
@@ -60,6 +62,7 @@ pub(super) fn read(
         }
     });
     Pending {
+        device: context.device().clone(),
         results: results.collect(),
     }
 }
@@ -68,17 +71,24 @@ impl Pending {
     /// The numbers of each output, once somebody has polled the device.
     pub(super) async fn finish(self) -> Result<Vec<Vec<f32>>, Error> {
         let mut all = Vec::new();
-        for result in self.results {
-            match result.mapped.receive().await {
-                Some(Ok(())) => {}
-                _ => return Err(Error::DeviceLost),
-            }
-            let range = result.staging.slice(..).get_mapped_range();
-            let range = range.map_err(|_| Error::DeviceLost)?;
+        for result in &self.results {
+            let mapped = matches!(result.mapped.receive().await, Some(Ok(())));
+            let range = result.staging.get_mapped_range(..);
+            let (true, Ok(range)) = (mapped, range) else {
+                return Err(self.not_mapped());
+            };
             let mut values = restored(result.dtype, &range);
             values.truncate(result.elements);
             all.push(values);
         }
         Ok(all)
+    }
+
+    fn not_mapped(&self) -> Error {
+        if is_lost(&self.device) {
+            Error::DeviceLost
+        } else {
+            Error::NotMapped
+        }
     }
 }
