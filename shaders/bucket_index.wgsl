@@ -36,10 +36,11 @@ fn bucket_index(
 ) {
     let word = (group.y * params.groups + group.x) * 64u + local;
     let elements = params.q_len * params.k_len;
-    let first = word * PER_WORD;
-    if first >= elements {
+    // Words, because the last row of workgroups may reach past 2³² indices.
+    if word >= (elements + PER_WORD - 1u) / PER_WORD {
         return;
     }
+    let first = word * PER_WORD;
     var packed = 0u;
     for (var n = 0u; n < min(PER_WORD, elements - first); n++) {
         let i = (first + n) / params.k_len;

@@ -11,6 +11,7 @@ use crate::plan::{
     TablePipelines, Variant, Wanted, choose, choose_backward_of,
 };
 use crate::tune::Tuning;
+use crate::watch::{is_lost, watched};
 use crate::{Capabilities, Checks, Error, IndexFormat, Problem, Rotation, Thresholds};
 
 /// The caller's device, and the kernels compiled for it so far, which clones share.
@@ -99,44 +100,49 @@ impl Context {
     /// The kernel is that of [`choose`], or the one that [`Self::tune`] found to be faster for problems of this class.
     ///
     /// # Errors
-    /// A device that offers less than every kernel needs.
+    /// A device that offers less than every kernel needs, is out of memory or lost.
     pub fn forward(&self, problem: &Problem) -> Result<Forward, Error> {
         if let Some((candidate, timing)) = self.tuned_forward(problem) {
-            return Ok(self.assemble_forward(problem, candidate, Origin::Tuned(timing)));
+            return self.assemble_forward(problem, candidate, Origin::Tuned(timing));
         }
         let variant = choose(problem, &self.capabilities)?;
         let candidate = Candidate::chosen(problem, &variant, &self.capabilities);
-        Ok(self.assemble_forward(problem, candidate, Origin::Rules))
+        self.assemble_forward(problem, candidate, Origin::Rules)
     }
 
     /// Compiles the forward pass of a problem by one of [`crate::plan::candidates`], whatever is the best.
     ///
     /// # Errors
-    /// A candidate that is none of this problem on this device.
+    /// A candidate that is none of this problem on this device; a device that is out of memory or lost.
     pub fn forward_by(&self, problem: &Problem, candidate: Candidate) -> Result<Forward, Error> {
         candidate.check(problem, &self.capabilities)?;
-        Ok(self.assemble_forward(problem, candidate, Origin::Caller))
+        self.assemble_forward(problem, candidate, Origin::Caller)
     }
 
-    fn assemble_forward(&self, problem: &Problem, candidate: Candidate, origin: Origin) -> Forward {
+    fn assemble_forward(
+        &self,
+        problem: &Problem,
+        candidate: Candidate,
+        origin: Origin,
+    ) -> Result<Forward, Error> {
         let variant = Variant::new(problem, candidate.algorithm, candidate.rows);
         let decodes = variant.algorithm == Algorithm::Decode;
         let merge = Kernel::DecodeMerge {
             dtype: variant.dtype,
             value_dim: variant.value_dim,
         };
-        Forward {
+        Ok(Forward {
             device: self.device.clone(),
             problem: problem.clone(),
             capabilities: self.capabilities,
             origin,
             variant,
-            pipeline: self.pipeline(Kernel::Forward(variant)),
-            tables: self.table_pipelines(problem),
-            merge_pipeline: decodes.then(|| self.pipeline(merge)),
+            pipeline: self.pipeline(Kernel::Forward(variant))?,
+            tables: self.table_pipelines(problem)?,
+            merge_pipeline: decodes.then(|| self.pipeline(merge)).transpose()?,
             splits: candidate.splits,
             budget: Budget::default(),
-        }
+        })
     }
 
     /// Compiles the backward pass of a problem, with every gradient that it has.
@@ -153,7 +159,8 @@ impl Context {
     /// this class.
     ///
     /// # Errors
-    /// A paged cache; a gradient that the problem does not have; a device that offers less than every kernel needs.
+    /// A paged cache; a gradient that the problem does not have; a device that offers less than every kernel needs, is out of memory or
+    /// lost.
     pub fn backward_of(&self, problem: &Problem, wanted: Wanted) -> Result<Backward, Error> {
         self.plan_backward(problem, wanted, |kernel| self.pipeline(kernel))
     }
@@ -167,14 +174,14 @@ impl Context {
         let wanted = Wanted::all(problem);
         let variants = candidate.backward(problem, wanted, &self.capabilities)?;
         let pipeline = |kernel| self.pipeline(kernel);
-        Ok(self.assemble_backward(problem, wanted, variants, Origin::Caller, pipeline))
+        self.assemble_backward(problem, wanted, variants, Origin::Caller, pipeline)
     }
 
     pub(crate) fn plan_backward(
         &self,
         problem: &Problem,
         wanted: Wanted,
-        pipeline: impl Fn(Kernel) -> wgpu::ComputePipeline,
+        pipeline: impl Fn(Kernel) -> Result<wgpu::ComputePipeline, Error>,
     ) -> Result<Backward, Error> {
         wanted.check(problem)?;
         let (variants, origin) = match self.tuned_backward(problem, wanted) {
@@ -184,7 +191,7 @@ impl Context {
                 (variants, Origin::Rules)
             }
         };
-        Ok(self.assemble_backward(problem, wanted, variants, origin, pipeline))
+        self.assemble_backward(problem, wanted, variants, origin, pipeline)
     }
 
     fn assemble_backward(
@@ -193,15 +200,16 @@ impl Context {
         wanted: Wanted,
         [queries, keys]: [BackwardVariant; 2],
         origin: Origin,
-        pipeline: impl Fn(Kernel) -> wgpu::ComputePipeline,
-    ) -> Backward {
+        pipeline: impl Fn(Kernel) -> Result<wgpu::ComputePipeline, Error>,
+    ) -> Result<Backward, Error> {
         let statistics = Kernel::BackwardStatistics {
             dtype: problem.dtype(),
             value_dim: problem.value_dim(),
         };
         let families = problem.biases().filter_map(GradientFamily::of);
         let gradients = queries.gradients;
-        Backward {
+        let optional = |used: bool, kernel| used.then(|| pipeline(kernel)).transpose();
+        Ok(Backward {
             device: self.device.clone(),
             problem: problem.clone(),
             capabilities: self.capabilities,
@@ -210,21 +218,21 @@ impl Context {
             queries,
             keys,
             pipelines: BackwardPipelines {
-                tables: self.table_pipelines(problem),
-                statistics: pipeline(statistics),
-                queries: pipeline(Kernel::Backward(queries)),
-                keys: pipeline(Kernel::Backward(keys)),
-                partial_sums: pipeline(Kernel::PartialSums),
+                tables: self.table_pipelines(problem)?,
+                statistics: pipeline(statistics)?,
+                queries: pipeline(Kernel::Backward(queries))?,
+                keys: pipeline(Kernel::Backward(keys))?,
+                partial_sums: pipeline(Kernel::PartialSums)?,
                 offset_gradients: families
                     .map(|family| pipeline(Kernel::OffsetGradient(family)))
-                    .collect(),
-                index_gradient: gradients.index.then(|| pipeline(Kernel::IndexGradient)),
-                fire_gradient: gradients.fire.then(|| pipeline(Kernel::FireGradient)),
-                clear_dbias: wanted.bias.then(|| pipeline(Kernel::ClearDbias)),
-                copy_words: pipeline(Kernel::CopyWords),
+                    .collect::<Result<_, _>>()?,
+                index_gradient: optional(gradients.index, Kernel::IndexGradient)?,
+                fire_gradient: optional(gradients.fire, Kernel::FireGradient)?,
+                clear_dbias: optional(wanted.bias, Kernel::ClearDbias)?,
+                copy_words: pipeline(Kernel::CopyWords)?,
             },
             budget: Budget::default(),
-        }
+        })
     }
 
     /// Compiles the bucket-index matrix `[q_len, k_len]`, or reuses its kernel.
@@ -272,24 +280,35 @@ impl Context {
         }
     }
 
-    pub(crate) fn table_pipelines(&self, problem: &Problem) -> TablePipelines {
+    fn table_pipelines(&self, problem: &Problem) -> Result<TablePipelines, Error> {
         let families = problem.biases().filter_map(Family::of);
-        TablePipelines {
+        let fire = problem.fire().map(|_| self.pipeline(Kernel::FireTable));
+        Ok(TablePipelines {
             offset: families
                 .map(|family| self.pipeline(Kernel::OffsetTable(family)))
-                .collect(),
-            fire: problem.fire().map(|_| self.pipeline(Kernel::FireTable)),
-        }
+                .collect::<Result<_, _>>()?,
+            fire: fire.transpose()?,
+        })
     }
 
-    pub(crate) fn pipeline(&self, kernel: Kernel) -> wgpu::ComputePipeline {
+    pub(crate) fn pipeline(&self, kernel: Kernel) -> Result<wgpu::ComputePipeline, Error> {
         let compile = || self.compile(kernel, &kernel.text());
         self.pipelines.get(kernel, self.checks, compile)
     }
 
     /// Compiles another text with the bindings of a kernel; nothing keeps it.
-    pub(crate) fn compile(&self, kernel: Kernel, text: &str) -> wgpu::ComputePipeline {
+    pub(crate) fn compile(
+        &self,
+        kernel: Kernel,
+        text: &str,
+    ) -> Result<wgpu::ComputePipeline, Error> {
         let cache = self.driver_cache.as_ref();
-        compile(&self.device, cache, self.checks, kernel, text)
+        let compile = || Ok(compile(&self.device, cache, self.checks, kernel, text));
+        let pipeline = watched(&self.device, compile)?;
+        // A lost device makes an invalid pipeline, and says nothing.
+        if is_lost(&self.device) {
+            return Err(Error::DeviceLost);
+        }
+        Ok(pipeline)
     }
 }

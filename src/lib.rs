@@ -44,6 +44,8 @@ mod context;
 mod cost;
 mod dropout;
 mod error;
+#[cfg(feature = "gpu")]
+mod filled;
 mod fire;
 mod layout;
 mod mask;
@@ -55,6 +57,8 @@ mod problem;
 mod rope;
 mod rotation;
 mod tensor;
+#[cfg(feature = "gpu")]
+mod watch;
 
 pub use bias::{Bias, IndexFormat, Kerple, alibi_slopes};
 pub use buckets::{Direction, RelativeBuckets, Thresholds};

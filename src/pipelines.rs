@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-use crate::Checks;
 use crate::plan::Kernel;
+use crate::{Checks, Error};
 
 /// How many pipelines are kept unless somebody asks for more or fewer: a model with every bias, mask and type in both directions
 /// has fewer.
@@ -26,15 +26,15 @@ impl Default for Pipelines {
 }
 
 impl Pipelines {
-    /// The pipeline of a kernel, compiled where it is not kept; once, even if several threads ask.
+    /// The pipeline of a kernel, compiled where it is not kept; once, even if several threads ask. What did not compile is not kept.
     pub(crate) fn get(
         &self,
         kernel: Kernel,
         checks: Checks,
-        compile: impl FnOnce() -> wgpu::ComputePipeline,
-    ) -> wgpu::ComputePipeline {
+        compile: impl FnOnce() -> Result<wgpu::ComputePipeline, Error>,
+    ) -> Result<wgpu::ComputePipeline, Error> {
         let mut kept = self.kept();
-        kept.get_or_insert((kernel, checks), compile).clone()
+        kept.try_get_or_insert((kernel, checks), compile).cloned()
     }
 
     pub(crate) fn limit(&self, limit: NonZeroUsize) {

@@ -21,7 +21,7 @@ impl Context {
         let forward = self.forward(problem)?;
         let kernel = Kernel::Forward(*forward.variant());
         Ok(Forward {
-            pipeline: self.compile(kernel, text),
+            pipeline: self.compile(kernel, text)?,
             ..forward
         })
     }

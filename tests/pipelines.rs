@@ -10,7 +10,7 @@ use harness::adapters::contexts;
 use harness::data::Data;
 use harness::device::bits;
 use relattn::plan::Forward;
-use relattn::{Context, Problem, Shape, wgpu};
+use relattn::{Context, Error, Problem, Shape, wgpu};
 
 fn problem(head_dim: u32, value_dim: u32) -> Problem {
     let shape = Shape {
@@ -150,9 +150,11 @@ fn a_driver_cache_reaches_the_driver() {
     for (cached, refused) in [(&own, false), (&other, true)] {
         let cache = cache(&cached.0, None);
         let context = Context::new(&own.0, &own.1).with_driver_cache(&cache);
-        let scope = own.0.push_error_scope(wgpu::ErrorFilter::Validation);
-        context.forward(&problem(6, 6)).expect("a kernel");
-        let error = pollster::block_on(scope.pop());
-        assert_eq!(error.is_some(), refused, "{error:?}");
+        let found = context.forward(&problem(6, 6)).map(drop);
+        let is_refused = matches!(found, Err(Error::Refused { .. }));
+        assert_eq!(is_refused, refused, "{found:?}");
+        // A decoding step is two kernels; what did not compile is not kept.
+        let kept = if refused { 0 } else { 2 };
+        assert_eq!(context.kept_pipelines(), kept);
     }
 }

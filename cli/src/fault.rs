@@ -194,7 +194,12 @@ impl Fault {
             | Self::Nonconforming { .. }
             | Self::NothingProved
             | Self::Soak { .. }
-            | Self::Device(relattn::Error::DeviceLost) => 1,
+            | Self::Device(
+                relattn::Error::DeviceLost
+                | relattn::Error::OutOfMemory
+                | relattn::Error::NotMapped
+                | relattn::Error::Refused { .. },
+            ) => 1,
             _ => 2,
         }
     }

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use wgpu::BufferBinding;
 
 use super::bound::{Bound, Step, entry, uniforms, workspace};
-use super::check::{Slot, bytes, check, check_aliases, check_dispatch, check_size};
+use super::check::{Slot, bytes, check, check_aliases, check_dispatch, check_size, fitted};
 use super::params::Params;
 use super::split::{Bounds, Chunk, Ranges, Work};
 use super::uniforms::Uniforms;
@@ -34,7 +34,7 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
         return Ok(Bound::new(Vec::new()));
     }
     let mut steps = Vec::new();
-    let own = Own::new(forward, operands, &mut steps);
+    let own = Own::new(forward, &slots, &mut steps)?;
     let work = work(forward);
     let write_lse = operands.lse.is_some();
     let whole = Params::new(
@@ -46,7 +46,7 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
         .iter()
         .map(|chunk| whole.within(chunk, &work.ranges(chunk)))
         .collect();
-    let (buffer, stride) = uniforms(&forward.device, &params);
+    let (buffer, stride) = uniforms(&forward.device, &params)?;
     for (n, chunk) in (0_u64..).zip(&chunks) {
         let params = BufferBinding {
             buffer: &buffer,
@@ -85,9 +85,9 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
 
 impl Own {
     /// Allocates, and records the kernels that fill the tables.
-    fn new(forward: &Forward, operands: &ForwardOperands<'_>, steps: &mut Vec<Step>) -> Self {
+    fn new(forward: &Forward, slots: &[Slot<'_>], steps: &mut Vec<Step>) -> Result<Self, Error> {
         let device = &forward.device;
-        let table = operands.table.as_ref();
+        let table = fitted(slots, Tensor::Table);
         let problem = &forward.problem;
         let offset_table = problem.is_by_offset().then(|| {
             let size = problem.offset_table_bytes();
@@ -99,16 +99,17 @@ impl Own {
         });
         let tables = [&offset_table, &fire_table]
             .map(|buffer| buffer.as_ref().map(wgpu::Buffer::as_entire_buffer_binding));
-        forward.tables.fill(device, problem, table, tables, steps);
+        let pipelines = &forward.tables;
+        pipelines.fill(device, problem, table.as_ref(), tables, steps)?;
         let parts = (forward.variant.algorithm == Algorithm::Decode)
             .then(|| decode::Parts::new(device, problem, forward.splits));
-        Self {
+        Ok(Self {
             offset_table,
             fire_table,
             parts,
             empty: workspace(device, "relattn::empty", 16),
             unread: workspace(device, "relattn::unread", 16),
-        }
+        })
     }
 
     fn bytes(&self) -> u64 {

@@ -1,11 +1,11 @@
 //! Work that is checked and bound.
 
 use bytemuck::Pod;
-use wgpu::util::DeviceExt;
 use wgpu::{BufferBinding, BufferUsages};
 
 use super::uniforms::Uniforms;
-use crate::{PositionError, SeedError};
+use crate::filled::filled;
+use crate::{Error, PositionError, SeedError};
 
 /// Checked and bound work; recording it cannot fail.
 #[derive(Clone, Debug)]
@@ -103,16 +103,15 @@ impl Bound {
     }
 }
 
-pub(super) fn uniform(device: &wgpu::Device, contents: &[u8]) -> wgpu::Buffer {
-    device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-        label: Some("relattn::params"),
-        contents,
-        usage: BufferUsages::UNIFORM,
-    })
+pub(super) fn uniform(device: &wgpu::Device, contents: &[u8]) -> Result<wgpu::Buffer, Error> {
+    filled(device, "relattn::params", contents, BufferUsages::UNIFORM)
 }
 
 /// Uniforms one behind the other, and the bytes from one to the next, so that each can be bound.
-pub(super) fn uniforms<T: Pod>(device: &wgpu::Device, all: &[T]) -> (wgpu::Buffer, u64) {
+pub(super) fn uniforms<T: Pod>(
+    device: &wgpu::Device,
+    all: &[T],
+) -> Result<(wgpu::Buffer, u64), Error> {
     let alignment = device.limits().min_uniform_buffer_offset_alignment;
     let stride = size_of::<T>().next_multiple_of(alignment as usize);
     let mut contents = Vec::new();
@@ -120,20 +119,14 @@ pub(super) fn uniforms<T: Pod>(device: &wgpu::Device, all: &[T]) -> (wgpu::Buffe
         contents.extend_from_slice(bytemuck::bytes_of(params));
         contents.resize(contents.len().next_multiple_of(stride), 0);
     }
-    let buffer = device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-        label: Some("relattn::params"),
-        contents: &contents,
-        usage: BufferUsages::UNIFORM | BufferUsages::COPY_DST,
-    });
-    (buffer, stride as u64)
+    let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
+    let buffer = filled(device, "relattn::params", &contents, usage)?;
+    Ok((buffer, stride as u64))
 }
 
-pub(super) fn storage(device: &wgpu::Device, contents: &[u32]) -> wgpu::Buffer {
-    device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-        label: Some("relattn::numbers"),
-        contents: bytemuck::cast_slice(contents),
-        usage: BufferUsages::STORAGE,
-    })
+pub(super) fn storage(device: &wgpu::Device, contents: &[u32]) -> Result<wgpu::Buffer, Error> {
+    let contents = bytemuck::cast_slice(contents);
+    filled(device, "relattn::numbers", contents, BufferUsages::STORAGE)
 }
 
 /// A buffer of a pass's own.

@@ -1,5 +1,7 @@
 //! What is refused before anything is bound.
 
+use std::num::NonZeroU64;
+
 use wgpu::{BufferBinding, BufferUsages};
 
 use crate::{Error, Problem, Tensor};
@@ -39,6 +41,15 @@ pub(super) fn check(
         return Err(Error::NotStorage { tensor });
     }
     Ok(())
+}
+
+/// The binding of a tensor, no longer than the tensor: what is left of the caller's buffer may be more than the device binds.
+pub(super) fn fitted<'a>(slots: &[Slot<'a>], tensor: Tensor) -> Option<BufferBinding<'a>> {
+    let slot = slots.iter().find(|slot| slot.1 == tensor)?;
+    Some(BufferBinding {
+        size: NonZeroU64::new(slot.3),
+        ..slot.2.clone()
+    })
 }
 
 /// Refuses tensors of `written` that overlap, and one in a buffer that is also read: WebGPU allows no buffer to be both in one
@@ -84,7 +95,7 @@ pub(super) fn check_size(device: &wgpu::Device, tensor: Tensor, needed: u64) -> 
 }
 
 /// The bytes of a tensor in device memory.
-pub(super) fn bytes(problem: &Problem, tensor: Tensor) -> u64 {
+pub(crate) fn bytes(problem: &Problem, tensor: Tensor) -> u64 {
     let elements = problem.elements(tensor);
     match tensor {
         Tensor::Indices => problem

@@ -28,7 +28,7 @@ pub(super) fn splits(problem: &Problem, variant: &Variant, capabilities: &Capabi
         .saturating_mul(shape.heads)
         .saturating_mul(tiles);
     let wanted = capabilities.busy_workgroups.div_ceil(unsplit.max(1));
-    shape.k_len.div_ceil(KEYS).clamp(1, wanted.min(MOST))
+    shape.k_len.div_ceil(KEYS).clamp(1, wanted.clamp(1, MOST))
 }
 
 /// The most parts that the keys of a problem may be split into.

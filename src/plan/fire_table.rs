@@ -4,7 +4,7 @@ use wgpu::BufferBinding;
 
 use super::bound::{Step, entry, uniform};
 use super::params::FireParams;
-use crate::Problem;
+use crate::{Error, Problem};
 
 /// The storage bindings: 2 holds the caller's table, 3 the result.
 pub(crate) fn bindings() -> Vec<(u32, bool)> {
@@ -19,7 +19,7 @@ pub(super) fn fill(
     table: Option<&BufferBinding<'_>>,
     segments: &BufferBinding<'_>,
     steps: &mut Vec<Step>,
-) {
+) -> Result<(), Error> {
     let (width, first_row) = problem.fire().unwrap_or_default();
     let heads = problem.shape().heads;
     let params = FireParams {
@@ -28,7 +28,7 @@ pub(super) fn fill(
         first_row,
         padding: 0,
     };
-    let uniform = uniform(device, bytemuck::bytes_of(&params));
+    let uniform = uniform(device, bytemuck::bytes_of(&params))?;
     let mut entries = vec![
         entry(0, uniform.as_entire_buffer_binding()),
         entry(3, segments.clone()),
@@ -36,4 +36,5 @@ pub(super) fn fill(
     entries.extend(table.map(|table| entry(2, table.clone())));
     let workgroups = [(width + 1).div_ceil(64), heads, 1];
     steps.push(Step::new(device, pipeline, &entries, workgroups));
+    Ok(())
 }

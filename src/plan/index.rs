@@ -1,17 +1,20 @@
 //! The bucket-index matrix as an operation of its own.
 
+use std::num::NonZeroU64;
+
 use wgpu::BufferBinding;
 
 use super::bound::{Bound, Step, entry, storage, uniform};
 use super::check::{check, check_size, spread};
 use super::params::IndexParams;
+use crate::watch::watched;
 use crate::{Error, IndexFormat, ProblemError, Tensor, Thresholds};
 
 /// A compiled bucket-index matrix: `[q_len, k_len]`, the bucket of `j − i − query_offset`.
 #[derive(Clone, Debug)]
 pub struct BucketIndex {
     pub(crate) device: wgpu::Device,
-    pub(crate) pipeline: wgpu::ComputePipeline,
+    pub(crate) pipeline: Result<wgpu::ComputePipeline, Error>,
     pub(crate) thresholds: Thresholds,
     pub(crate) format: IndexFormat,
     pub(crate) q_len: u32,
@@ -31,7 +34,7 @@ impl BucketIndex {
     ///
     /// # Errors
     /// A matrix past 32 bits or more buckets than the format holds; a buffer that is too small, misaligned, past the
-    /// device's limits or without `STORAGE`.
+    /// device's limits or without `STORAGE`; a device that is out of memory or lost.
     pub fn bind(&self, indices: &BufferBinding<'_>) -> Result<Bound, Error> {
         self.validate()?;
         check(&self.device, Tensor::Indices, indices, self.bytes())?;
@@ -41,15 +44,24 @@ impl BucketIndex {
             return Ok(Bound::new(Vec::new()));
         }
         let workgroups = spread(&self.device, groups)?;
+        watched(&self.device, || self.record(indices, workgroups))
+    }
+
+    fn record(&self, indices: &BufferBinding<'_>, workgroups: [u32; 3]) -> Result<Bound, Error> {
+        let pipeline = self.pipeline.as_ref().map_err(Clone::clone)?;
         let params = IndexParams::new(self, workgroups[0]);
-        let params = uniform(&self.device, bytemuck::bytes_of(&params));
-        let steps = storage(&self.device, self.thresholds.steps());
+        let params = uniform(&self.device, bytemuck::bytes_of(&params))?;
+        let steps = storage(&self.device, self.thresholds.steps())?;
+        let indices = BufferBinding {
+            size: NonZeroU64::new(self.bytes()),
+            ..indices.clone()
+        };
         let entries = [
             entry(0, params.as_entire_buffer_binding()),
             entry(1, steps.as_entire_buffer_binding()),
-            entry(2, indices.clone()),
+            entry(2, indices),
         ];
-        let step = Step::new(&self.device, &self.pipeline, &entries, workgroups);
+        let step = Step::new(&self.device, pipeline, &entries, workgroups);
         Ok(Bound::new(vec![step]))
     }
 

@@ -1,11 +1,14 @@
 //! Attention over all keys from attention over parts of them, as an operation of its own.
 
+use std::num::NonZeroU64;
+
 use wgpu::BufferBinding;
 
 use super::Operand;
 use super::bound::{Bound, Step, entry, uniform};
-use super::check::{check, check_aliases, check_size, spread};
+use super::check::{Slot, check, check_aliases, check_size, spread};
 use super::params::MergeParams;
+use crate::watch::watched;
 use crate::{Error, ProblemError, Tensor};
 
 /// A compiled merge of `parts` results, each `[rows, value_dim]` with a log-sum-exp a row. Rows are those of `[B, H, Nq]`.
@@ -15,7 +18,7 @@ use crate::{Error, ProblemError, Tensor};
 #[derive(Clone, Debug)]
 pub struct Merge {
     pub(crate) device: wgpu::Device,
-    pub(crate) pipeline: wgpu::ComputePipeline,
+    pub(crate) pipeline: Result<wgpu::ComputePipeline, Error>,
     pub(crate) parts: u32,
     pub(crate) rows: u32,
     pub(crate) value_dim: u32,
@@ -39,7 +42,7 @@ impl Merge {
     ///
     /// # Errors
     /// More elements than 32 bits can index; a buffer that is too small, misaligned, past the device's limits, without
-    /// `STORAGE` or shared by what is read and what is written.
+    /// `STORAGE` or shared by what is read and what is written; a device that is out of memory or lost.
     pub fn bind(&self, operands: &MergeOperands<'_>) -> Result<Bound, Error> {
         let [parts, rows, features] = [self.parts, self.rows, self.value_dim].map(u64::from);
         let elements = u128::from(parts) * u128::from(rows) * u128::from(features);
@@ -68,14 +71,20 @@ impl Merge {
             return Ok(Bound::new(Vec::new()));
         }
         let workgroups = spread(&self.device, groups)?;
+        watched(&self.device, || self.record(&slots, workgroups))
+    }
+
+    fn record(&self, slots: &[Slot<'_>], workgroups: [u32; 3]) -> Result<Bound, Error> {
+        let pipeline = self.pipeline.as_ref().map_err(Clone::clone)?;
         let params = MergeParams::new(self, workgroups[0]);
-        let params = uniform(&self.device, bytemuck::bytes_of(&params));
+        let params = uniform(&self.device, bytemuck::bytes_of(&params))?;
         let mut entries = vec![entry(0, params.as_entire_buffer_binding())];
-        entries.extend(slots.into_iter().map(|(number, _, binding, bytes)| {
-            let size = std::num::NonZeroU64::new(bytes);
-            entry(number, BufferBinding { size, ..binding })
+        entries.extend(slots.iter().map(|(number, _, binding, bytes)| {
+            let size = NonZeroU64::new(*bytes);
+            let binding = binding.clone();
+            entry(*number, BufferBinding { size, ..binding })
         }));
-        let step = Step::new(&self.device, &self.pipeline, &entries, workgroups);
+        let step = Step::new(&self.device, pipeline, &entries, workgroups);
         Ok(Bound::new(vec![step]))
     }
 }

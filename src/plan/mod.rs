@@ -45,12 +45,14 @@ pub use variant::{Algorithm, Variant};
 
 pub(crate) use backward::sums::GradientFamily;
 pub(crate) use backward::{Pipelines as BackwardPipelines, choose as choose_backward_of};
+pub(crate) use check::bytes;
 pub(crate) use kernel::Kernel;
 pub(crate) use offset_table::Family;
 pub(crate) use reasons::Origin;
 pub(crate) use rope::RopeVariant;
 pub(crate) use tables::TablePipelines;
 
+use crate::watch::watched;
 use crate::{Capabilities, Error, Problem};
 
 /// A compiled forward pass of one problem.
@@ -118,8 +120,9 @@ impl Forward {
     /// Checks the buffers and binds them; records and submits nothing.
     ///
     /// # Errors
-    /// A buffer that is too small, misaligned, lacks `STORAGE`, overlaps an output, is missing or not used.
+    /// A buffer that is too small, misaligned, lacks `STORAGE`, overlaps an output, is missing or not used, or is another device's; a device
+    /// that is out of memory or lost.
     pub fn bind(&self, operands: &ForwardOperands<'_>) -> Result<Bound, Error> {
-        bind::bind(self, operands)
+        watched(&self.device, || bind::bind(self, operands))
     }
 }

@@ -5,7 +5,7 @@ use wgpu::BufferBinding;
 use super::bound::{Step, entry, storage, uniform};
 use super::params::{TableParams, later_buckets};
 use crate::problem::Term;
-use crate::{Bias, Kerple, Problem};
+use crate::{Bias, Error, Kerple, Problem};
 
 /// Which function of the offset fills the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,12 +54,14 @@ pub(super) fn fill(
     table: Option<&BufferBinding<'_>>,
     offsets: &BufferBinding<'_>,
     steps: &mut Vec<Step>,
-) {
+) -> Result<(), Error> {
     let terms = problem.by_offset().zip(pipelines);
     for (n, (term, pipeline)) in terms.enumerate() {
         let params = params(problem, term, n > 0);
-        let uniform = uniform(device, bytemuck::bytes_of(&params));
-        let numbers = numbers(problem, term).map(|numbers| storage(device, &numbers));
+        let uniform = uniform(device, bytemuck::bytes_of(&params))?;
+        let numbers = numbers(problem, term)
+            .map(|numbers| storage(device, &numbers))
+            .transpose()?;
         let mut entries = vec![
             entry(0, uniform.as_entire_buffer_binding()),
             entry(3, offsets.clone()),
@@ -72,6 +74,7 @@ pub(super) fn fill(
         }
         steps.push(Step::new(device, pipeline, &entries, workgroups(problem)));
     }
+    Ok(())
 }
 
 /// The dispatch that fills the table.

@@ -6,6 +6,7 @@ use wgpu::BufferBinding;
 use super::Operand;
 use super::bound::{Bound, Step, entry, storage, uniform};
 use super::check::{Slot, check, check_aliases, check_size, spread};
+use crate::watch::watched;
 use crate::{Dtype, Error, Layout, Pairing, ProblemError, Rotation, Tensor};
 
 /// A compiled rotation, from one tensor to another and in place.
@@ -13,8 +14,8 @@ use crate::{Dtype, Error, Layout, Pairing, ProblemError, Rotation, Tensor};
 pub struct RotaryEmbedding {
     pub(crate) device: wgpu::Device,
     pub(crate) rotation: Rotation,
-    pub(crate) pipeline: wgpu::ComputePipeline,
-    pub(crate) in_place_pipeline: wgpu::ComputePipeline,
+    pub(crate) pipeline: Result<wgpu::ComputePipeline, Error>,
+    pub(crate) in_place_pipeline: Result<wgpu::ComputePipeline, Error>,
 }
 
 /// The buffers of a rotation, in the rotation's dtype and layouts.
@@ -44,7 +45,8 @@ impl RotaryEmbedding {
     /// Checks the buffers and binds them; records and submits nothing. Allocates the frequencies, 8 bytes a pair.
     ///
     /// # Errors
-    /// A buffer that is too small, misaligned, past the device's limits, without `STORAGE` or shared by input and output.
+    /// A buffer that is too small, misaligned, past the device's limits, without `STORAGE` or shared by input and output;
+    /// a device that is out of memory or lost.
     pub fn bind(&self, operands: &RopeOperands<'_>) -> Result<Bound, Error> {
         let (input, output) = (self.rotation.input(), self.rotation.output());
         let variant = RopeVariant::of(&self.rotation, false);
@@ -59,7 +61,8 @@ impl RotaryEmbedding {
     /// frequencies, 8 bytes a pair.
     ///
     /// # Errors
-    /// Two layouts that differ; a buffer that is too small, misaligned, past the device's limits or without `STORAGE`.
+    /// Two layouts that differ; a buffer that is too small, misaligned, past the device's limits or without `STORAGE`; a
+    /// device that is out of memory or lost.
     pub fn bind_in_place(&self, tensor: &Operand<'_>) -> Result<Bound, Error> {
         let (input, output) = (self.rotation.input(), self.rotation.output());
         if input != output {
@@ -84,7 +87,7 @@ impl RotaryEmbedding {
     fn bind_slots(
         &self,
         variant: RopeVariant,
-        pipeline: &wgpu::ComputePipeline,
+        pipeline: &Result<wgpu::ComputePipeline, Error>,
         slots: &[Slot<'_>],
     ) -> Result<Bound, Error> {
         for (_, tensor, binding, bytes) in slots {
@@ -102,8 +105,21 @@ impl RotaryEmbedding {
             groups: workgroups[0],
             ..params
         };
-        let params = uniform(&self.device, bytemuck::bytes_of(&params));
-        let turns = storage(&self.device, &words(&self.rotation.rope().turns()));
+        watched(&self.device, || {
+            self.record(pipeline, &params, slots, workgroups)
+        })
+    }
+
+    fn record(
+        &self,
+        pipeline: &Result<wgpu::ComputePipeline, Error>,
+        params: &RopeParams,
+        slots: &[Slot<'_>],
+        workgroups: [u32; 3],
+    ) -> Result<Bound, Error> {
+        let pipeline = pipeline.as_ref().map_err(Clone::clone)?;
+        let params = uniform(&self.device, bytemuck::bytes_of(params))?;
+        let turns = storage(&self.device, &words(&self.rotation.rope().turns()))?;
         let mut entries = vec![
             entry(0, params.as_entire_buffer_binding()),
             entry(1, turns.as_entire_buffer_binding()),

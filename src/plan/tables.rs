@@ -4,7 +4,7 @@ use wgpu::{BufferBinding, ComputePipeline};
 
 use super::bound::Step;
 use super::{fire_table, offset_table};
-use crate::Problem;
+use crate::{Error, Problem};
 
 /// The kernels that fill the tables of a problem.
 #[derive(Clone, Debug)]
@@ -24,12 +24,13 @@ impl TablePipelines {
         parameters: Option<&BufferBinding<'_>>,
         [offsets, segments]: [Option<BufferBinding<'_>>; 2],
         steps: &mut Vec<Step>,
-    ) {
+    ) -> Result<(), Error> {
         if let Some(offsets) = offsets {
-            offset_table::fill(device, problem, &self.offset, parameters, &offsets, steps);
+            offset_table::fill(device, problem, &self.offset, parameters, &offsets, steps)?;
         }
         if let (Some(pipeline), Some(segments)) = (&self.fire, segments) {
-            fire_table::fill(device, problem, pipeline, parameters, &segments, steps);
+            fire_table::fill(device, problem, pipeline, parameters, &segments, steps)?;
         }
+        Ok(())
     }
 }

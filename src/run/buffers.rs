@@ -6,8 +6,38 @@ use super::numbers::stored;
 use super::read::Output;
 use super::upload::{Uploaded, output, upload, whole};
 use crate::cpu::{Inputs, Outputs};
-use crate::plan::{Backward, BackwardOperands, Bound, Forward};
+use crate::plan::{Backward, BackwardOperands, Bound, Forward, bytes};
 use crate::{Dtype, Error, Problem, Tensor};
+
+const OF_FORWARD: [Tensor; 18] = [
+    Tensor::Q,
+    Tensor::K,
+    Tensor::V,
+    Tensor::Out,
+    Tensor::Lse,
+    Tensor::Table,
+    Tensor::Gate,
+    Tensor::Indices,
+    Tensor::Bias,
+    Tensor::KeyMask,
+    Tensor::KeyLengths,
+    Tensor::QueryLengths,
+    Tensor::QueryDocuments,
+    Tensor::KeyDocuments,
+    Tensor::MaskBits,
+    Tensor::QueryStarts,
+    Tensor::KeyStarts,
+    Tensor::BlockTable,
+];
+const OF_BACKWARD: [Tensor; 7] = [
+    Tensor::DOut,
+    Tensor::DQ,
+    Tensor::DK,
+    Tensor::DV,
+    Tensor::DTable,
+    Tensor::DGate,
+    Tensor::DBias,
+];
 
 /// What a forward pass reads and writes.
 pub(crate) struct ForwardBuffers {
@@ -27,11 +57,17 @@ pub(crate) struct BackwardBuffers {
 }
 
 impl ForwardBuffers {
-    pub(crate) fn new(device: &wgpu::Device, problem: &Problem, inputs: &Inputs<'_>) -> Self {
-        Self {
-            read: Uploaded::new(device, problem, inputs),
-            written: [Tensor::Out, Tensor::Lse].map(|tensor| written(device, problem, tensor)),
-        }
+    pub(crate) fn new(
+        device: &wgpu::Device,
+        problem: &Problem,
+        inputs: &Inputs<'_>,
+    ) -> Result<Self, Error> {
+        check_sizes(device, problem, &OF_FORWARD)?;
+        let written = |tensor| written(device, problem, tensor);
+        Ok(Self {
+            read: Uploaded::new(device, problem, inputs)?,
+            written: [written(Tensor::Out)?, written(Tensor::Lse)?],
+        })
     }
 
     pub(crate) fn bind(&self, forward: &Forward) -> Result<Bound, Error> {
@@ -53,24 +89,35 @@ impl BackwardBuffers {
         results: &Outputs,
         dout: &[f32],
         workspace: u64,
-    ) -> Self {
+    ) -> Result<Self, Error> {
+        check_sizes(device, problem, &OF_FORWARD)?;
+        check_sizes(device, problem, &OF_BACKWARD)?;
+        check_size(device, Tensor::Workspace, workspace)?;
         let stored = |values: &[f32]| upload(device, &stored(problem.dtype(), values));
         let written = |tensor| written(device, problem, tensor);
-        let of_bias = [Tensor::DTable, Tensor::DGate, Tensor::DBias];
-        Self {
-            read: Uploaded::new(device, problem, inputs),
-            out: stored(&results.out),
-            lse: upload(device, bytemuck::cast_slice(&results.lse)),
-            dout: stored(dout),
+        let of_bias = |tensor: Tensor| problem.uses(tensor).then(|| written(tensor)).transpose();
+        Ok(Self {
+            read: Uploaded::new(device, problem, inputs)?,
+            out: stored(&results.out)?,
+            lse: upload(device, bytemuck::cast_slice(&results.lse))?,
+            dout: stored(dout)?,
             workspace: device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("relattn::OnDevice"),
                 size: workspace.max(4),
                 usage: BufferUsages::STORAGE,
                 mapped_at_creation: false,
             }),
-            always: [Tensor::DQ, Tensor::DK, Tensor::DV].map(written),
-            of_bias: of_bias.map(|tensor| problem.uses(tensor).then(|| written(tensor))),
-        }
+            always: [
+                written(Tensor::DQ)?,
+                written(Tensor::DK)?,
+                written(Tensor::DV)?,
+            ],
+            of_bias: [
+                of_bias(Tensor::DTable)?,
+                of_bias(Tensor::DGate)?,
+                of_bias(Tensor::DBias)?,
+            ],
+        })
     }
 
     pub(crate) fn bind(&self, backward: &Backward) -> Result<Bound, Error> {
@@ -99,15 +146,33 @@ impl BackwardBuffers {
 }
 
 /// A buffer for a tensor that a pass writes.
-fn written(device: &wgpu::Device, problem: &Problem, tensor: Tensor) -> Output {
+fn written(device: &wgpu::Device, problem: &Problem, tensor: Tensor) -> Result<Output, Error> {
     let dtype = match tensor {
         Tensor::Out | Tensor::DQ | Tensor::DK | Tensor::DV => problem.dtype(),
         _ => Dtype::F32,
     };
-    let elements = usize::try_from(problem.elements(tensor)).unwrap_or(usize::MAX);
-    Output {
-        buffer: output(device, dtype, elements),
+    let elements = problem.elements(tensor);
+    Ok(Output {
+        buffer: output(device, dtype, elements)?,
         dtype,
-        elements,
+        elements: usize::try_from(elements).unwrap_or(usize::MAX),
+    })
+}
+
+/// Refuses tensors for which the device makes no buffer; a pass may bind a buffer in parts, so that this is not for it to check.
+fn check_sizes(device: &wgpu::Device, problem: &Problem, tensors: &[Tensor]) -> Result<(), Error> {
+    let mut tensors = tensors.iter();
+    tensors.try_for_each(|&tensor| check_size(device, tensor, bytes(problem, tensor)))
+}
+
+fn check_size(device: &wgpu::Device, tensor: Tensor, needed: u64) -> Result<(), Error> {
+    let maximum = device.limits().max_buffer_size;
+    if needed > maximum {
+        return Err(Error::BufferTooLarge {
+            tensor,
+            needed,
+            maximum,
+        });
     }
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Host slices in, host vectors out.
 
+use std::time::Duration;
+
 mod buffers;
 mod numbers;
 mod read;
@@ -10,19 +12,33 @@ use read::{Output, Pending, read};
 
 use crate::cpu::{Attention, AttentionGradient, Gradients, Inputs, Outputs, validate};
 use crate::plan::Bound;
+use crate::watch::{wait, watched};
 use crate::{Context, Error, Problem, Tensor};
 
 /// Attention on a device, from host slices.
 #[derive(Clone, Debug)]
 pub struct OnDevice {
     context: Context,
+    limit: Option<Duration>,
 }
 
 impl OnDevice {
     /// Runs on this context's device.
     #[must_use]
     pub const fn new(context: Context) -> Self {
-        Self { context }
+        Self {
+            context,
+            limit: None,
+        }
+    }
+
+    /// Blocks no longer than this for a result, without this call for however long the device takes.
+    ///
+    /// Work that is not done by then still runs, and its result is dropped.
+    #[must_use]
+    pub const fn with_time_limit(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
     }
 
     /// The context.
@@ -35,7 +51,7 @@ impl OnDevice {
     /// does, elsewhere the caller's own loop.
     ///
     /// # Errors
-    /// Inputs that do not fit the problem, a problem that the device cannot hold, or a lost device.
+    /// Inputs that do not fit the problem, a problem that the device cannot hold, a device that is out of memory or lost.
     pub async fn forward_async(
         &self,
         problem: &Problem,
@@ -48,7 +64,7 @@ impl OnDevice {
     ///
     /// # Errors
     /// Inputs, outputs or a gradient that do not fit the problem, a problem that has no backward pass or that the device cannot
-    /// hold, or a lost device.
+    /// hold, a device that is out of memory or lost.
     pub async fn backward_async(
         &self,
         problem: &Problem,
@@ -63,9 +79,15 @@ impl OnDevice {
     /// Uploads, submits and asks for the result.
     fn start(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Pending, Error> {
         inputs.validate(problem)?;
+        watched(self.context.device(), || {
+            self.submit_forward(problem, inputs)
+        })
+    }
+
+    fn submit_forward(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Pending, Error> {
         let forward = self.context.forward(problem)?;
         forward.check_limits()?;
-        let buffers = ForwardBuffers::new(self.context.device(), problem, inputs);
+        let buffers = ForwardBuffers::new(self.context.device(), problem, inputs)?;
         let bound = buffers.bind(&forward)?;
         Ok(self.submit(&bound, buffers.into_outputs()))
     }
@@ -78,11 +100,23 @@ impl OnDevice {
         dout: &[f32],
     ) -> Result<Pending, Error> {
         validate(problem, inputs, results, dout)?;
+        watched(self.context.device(), || {
+            self.submit_backward(problem, inputs, results, dout)
+        })
+    }
+
+    fn submit_backward(
+        &self,
+        problem: &Problem,
+        inputs: &Inputs<'_>,
+        results: &Outputs,
+        dout: &[f32],
+    ) -> Result<Pending, Error> {
         let device = self.context.device();
         let backward = self.context.backward(problem)?;
         backward.check_limits()?;
         let bytes = backward.workspace_bytes();
-        let buffers = BackwardBuffers::new(device, problem, inputs, results, dout, bytes);
+        let buffers = BackwardBuffers::new(device, problem, inputs, results, dout, bytes)?;
         let bound = buffers.bind(&backward)?;
         Ok(self.submit(&bound, buffers.into_outputs()))
     }
@@ -95,10 +129,7 @@ impl OnDevice {
     }
 
     fn wait(&self, pending: Pending) -> Result<Vec<Vec<f32>>, Error> {
-        self.context
-            .device()
-            .poll(wgpu::PollType::wait_indefinitely())
-            .map_err(|_| Error::DeviceLost)?;
+        wait(self.context.device(), self.limit)?;
         pollster::block_on(pending.finish())
     }
 }

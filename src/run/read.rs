@@ -4,6 +4,7 @@ use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use wgpu::BufferUsages;
 
 use super::numbers::restored;
+use crate::watch::is_lost;
 use crate::{Context, Dtype, Error};
 
 /// A buffer that is read back, and what it holds.
@@ -15,6 +16,7 @@ pub(super) struct Output {
 
 /// Results on their way back.
 pub(super) struct Pending {
+    device: wgpu::Device,
     results: Vec<Staged>,
 }
 
@@ -60,6 +62,7 @@ pub(super) fn read(
         }
     });
     Pending {
+        device: context.device().clone(),
         results: results.collect(),
     }
 }
@@ -68,17 +71,70 @@ impl Pending {
     /// The numbers of each output, once somebody has polled the device.
     pub(super) async fn finish(self) -> Result<Vec<Vec<f32>>, Error> {
         let mut all = Vec::new();
-        for result in self.results {
-            match result.mapped.receive().await {
-                Some(Ok(())) => {}
-                _ => return Err(Error::DeviceLost),
-            }
-            let range = result.staging.slice(..).get_mapped_range();
-            let range = range.map_err(|_| Error::DeviceLost)?;
+        for result in &self.results {
+            let mapped = matches!(result.mapped.receive().await, Some(Ok(())));
+            let range = result.staging.get_mapped_range(..);
+            let (true, Ok(range)) = (mapped, range) else {
+                return Err(self.not_mapped());
+            };
             let mut values = restored(result.dtype, &range);
             values.truncate(result.elements);
             all.push(values);
         }
         Ok(all)
+    }
+
+    /// wgpu does not say what keeps a buffer from being mapped.
+    fn not_mapped(&self) -> Error {
+        if is_lost(&self.device) {
+            Error::DeviceLost
+        } else {
+            Error::NotMapped
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending(context: &Context) -> Pending {
+        let outputs = [4, 2].map(|elements: usize| Output {
+            buffer: context.device().create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: 4 * elements as u64,
+                usage: BufferUsages::COPY_SRC,
+                mapped_at_creation: false,
+            }),
+            dtype: Dtype::F32,
+            elements,
+        });
+        let descriptor = wgpu::CommandEncoderDescriptor::default();
+        let encoder = context.device().create_command_encoder(&descriptor);
+        read(context, outputs.into(), encoder)
+    }
+
+    /// What no driver can be made to do: a staging buffer goes while it is being mapped, the device stays.
+    #[test]
+    fn a_mapping_that_fails_is_told_from_a_lost_device() {
+        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        let context = Context::new(&device, &queue);
+        let finish = |pending: Pending| {
+            device
+                .poll(wgpu::PollType::wait_indefinitely())
+                .expect("a device");
+            pollster::block_on(pending.finish())
+        };
+        for broken in 0..2 {
+            let pending = pending(&context);
+            pending.results[broken].staging.destroy();
+            assert_eq!(finish(pending), Err(Error::NotMapped));
+        }
+        let found = finish(pending(&context)).expect("numbers");
+        assert_eq!(found, [vec![0.0; 4], vec![0.0; 2]]);
+        let pending = pending(&context);
+        pending.results[1].staging.destroy();
+        device.destroy();
+        assert_eq!(finish(pending), Err(Error::DeviceLost));
     }
 }

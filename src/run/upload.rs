@@ -2,12 +2,12 @@
 
 use bytemuck::cast_slice;
 use wgpu::BufferUsages;
-use wgpu::util::DeviceExt;
 
 use super::numbers::{packed, stored};
 use crate::cpu::Inputs;
+use crate::filled::{filled, poisoned};
 use crate::plan::{ForwardOperands, Operand};
-use crate::{Dtype, Problem};
+use crate::{Dtype, Error, Problem};
 
 /// Everything that a pass reads.
 pub(super) struct Uploaded {
@@ -30,30 +30,34 @@ pub(super) struct Uploaded {
 }
 
 impl Uploaded {
-    pub(super) fn new(device: &wgpu::Device, problem: &Problem, inputs: &Inputs<'_>) -> Self {
+    pub(super) fn new(
+        device: &wgpu::Device,
+        problem: &Problem,
+        inputs: &Inputs<'_>,
+    ) -> Result<Self, Error> {
         let stored = |values: &[f32]| upload(device, &stored(problem.dtype(), values));
-        let words = |words: Option<&[u32]>| words.map(|words| upload(device, cast_slice(words)));
-        let numbers =
-            |values: Option<&[f32]>| values.map(|values| upload(device, cast_slice(values)));
+        let bytes = |bytes: Option<&[u8]>| bytes.map(|bytes| upload(device, bytes)).transpose();
+        let words = |words: Option<&[u32]>| bytes(words.map(cast_slice));
+        let numbers = |values: Option<&[f32]>| bytes(values.map(cast_slice));
         let indices = inputs.indices.map(|indices| packed(problem, indices));
-        Self {
-            q: stored(inputs.q),
-            k: stored(inputs.k),
-            v: stored(inputs.v),
-            table: numbers(inputs.table),
-            gate: numbers(inputs.gate),
-            indices: indices.map(|indices| upload(device, &indices)),
-            bias: inputs.bias.map(stored),
-            key_mask: inputs.key_mask.map(|mask| upload(device, mask)),
-            key_lengths: words(inputs.key_lengths),
-            query_lengths: words(inputs.query_lengths),
-            query_documents: words(inputs.query_documents),
-            key_documents: words(inputs.key_documents),
-            mask_bits: words(inputs.mask_bits),
-            query_starts: words(inputs.query_starts),
-            key_starts: words(inputs.key_starts),
-            block_table: words(inputs.block_table),
-        }
+        Ok(Self {
+            q: stored(inputs.q)?,
+            k: stored(inputs.k)?,
+            v: stored(inputs.v)?,
+            table: numbers(inputs.table)?,
+            gate: numbers(inputs.gate)?,
+            indices: bytes(indices.as_deref())?,
+            bias: inputs.bias.map(stored).transpose()?,
+            key_mask: bytes(inputs.key_mask)?,
+            key_lengths: words(inputs.key_lengths)?,
+            query_lengths: words(inputs.query_lengths)?,
+            query_documents: words(inputs.query_documents)?,
+            key_documents: words(inputs.key_documents)?,
+            mask_bits: words(inputs.mask_bits)?,
+            query_starts: words(inputs.query_starts)?,
+            key_starts: words(inputs.key_starts)?,
+            block_table: words(inputs.block_table)?,
+        })
     }
 
     pub(super) fn operands<'a>(
@@ -90,23 +94,17 @@ pub(super) fn whole(buffer: &wgpu::Buffer) -> Operand<'_> {
 }
 
 /// A buffer with these bytes, padded to a word.
-pub(super) fn upload(device: &wgpu::Device, contents: &[u8]) -> wgpu::Buffer {
-    let mut contents = contents.to_vec();
-    contents.resize(contents.len().next_multiple_of(4).max(4), 0);
-    device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-        label: Some("relattn::OnDevice"),
-        contents: &contents,
-        usage: BufferUsages::STORAGE,
-    })
+pub(super) fn upload(device: &wgpu::Device, contents: &[u8]) -> Result<wgpu::Buffer, Error> {
+    filled(device, "relattn::OnDevice", contents, BufferUsages::STORAGE)
 }
 
 /// An output full of NaN, so that a value that nobody wrote shows.
-pub(super) fn output(device: &wgpu::Device, dtype: Dtype, elements: usize) -> wgpu::Buffer {
-    let mut poison = stored(dtype, &vec![f32::NAN; elements.max(1)]);
-    poison.resize(poison.len().next_multiple_of(4), 0);
-    device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-        label: Some("relattn::OnDevice"),
-        contents: &poison,
-        usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC,
-    })
+pub(super) fn output(
+    device: &wgpu::Device,
+    dtype: Dtype,
+    elements: u64,
+) -> Result<wgpu::Buffer, Error> {
+    let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
+    let bytes = elements.saturating_mul(dtype.bytes());
+    poisoned(device, "relattn::OnDevice", bytes, usage)
 }

@@ -24,6 +24,7 @@ use crate::plan::{
     choose_backward,
 };
 use crate::run::{BackwardBuffers, ForwardBuffers, OnDevice};
+use crate::watch::watched;
 use crate::{Context, Error, Problem, Tensor};
 
 /// What share of the rules' time another candidate may take at most: less of a gain is noise.
@@ -62,15 +63,19 @@ impl Context {
     /// the choice depends on the problem and the device's [`crate::Capabilities`] alone; different kernels round differently.
     ///
     /// # Errors
-    /// A problem that the device cannot hold, a device that is lost, a file that cannot be written.
+    /// A problem that the device cannot hold, a device that is out of memory or lost, a file that cannot be written.
     pub fn tune(&self, problem: &Problem) -> Result<TuningReport, Error> {
+        watched(self.device(), || self.try_forward(problem))
+    }
+
+    fn try_forward(&self, problem: &Problem) -> Result<TuningReport, Error> {
         let capabilities = self.capabilities();
         let ruled = choose(problem, &capabilities)?;
         let ruled = Candidate::chosen(problem, &ruled, &capabilities);
         let candidates = candidates(problem, &capabilities);
         let part = reduced(problem, &capabilities);
         let scratch = Scratch::new(&part);
-        let buffers = ForwardBuffers::new(self.device(), &part, &scratch.inputs());
+        let buffers = ForwardBuffers::new(self.device(), &part, &scratch.inputs())?;
         let mut passes = Vec::new();
         for &candidate in &candidates {
             let forward = self.forward_by(&part, candidate)?;
@@ -87,6 +92,10 @@ impl Context {
     /// # Errors
     /// As [`Self::tune`], and a problem that has no backward pass.
     pub fn tune_backward(&self, problem: &Problem) -> Result<TuningReport, Error> {
+        watched(self.device(), || self.try_backward(problem))
+    }
+
+    fn try_backward(&self, problem: &Problem) -> Result<TuningReport, Error> {
         let capabilities = self.capabilities();
         let [ruled, _] = choose_backward(problem, &capabilities)?;
         let ruled = Candidate::chosen(problem, &ruled.scores, &capabilities);
@@ -116,14 +125,14 @@ impl Context {
         let results = OnDevice::new(self.clone()).forward(part, &scratch.inputs())?;
         let dout = values(count(part, Tensor::DOut));
         let workspace = passes.iter().map(Backward::workspace_bytes).max();
-        Ok(BackwardBuffers::new(
+        BackwardBuffers::new(
             self.device(),
             part,
             &scratch.inputs(),
             &results,
             &dout,
             workspace.unwrap_or_default(),
-        ))
+        )
     }
 
     fn settle(

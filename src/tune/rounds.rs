@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::plan::Bound;
+use crate::watch::wait;
 use crate::{Context, Error};
 
 /// Rounds, of which the median counts.
@@ -60,9 +61,7 @@ fn submit(context: &Context, pass: &Bound, count: u32) -> Result<Duration, Error
     let commands = encoder.finish();
     let start = Instant::now();
     context.queue().submit([commands]);
-    device
-        .poll(wgpu::PollType::wait_indefinitely())
-        .map_err(|_| Error::DeviceLost)?;
+    wait(device, None)?;
     Ok(start.elapsed())
 }
 

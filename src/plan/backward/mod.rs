@@ -19,6 +19,7 @@ pub(crate) use pass::{clear_bindings, statistics_bindings};
 
 use super::reasons::{Origin, Reason, by, reasons_backward};
 use super::{Bound, Budget, TablePipelines};
+use crate::watch::watched;
 use crate::{Capabilities, Error, InputError, Problem, Tensor};
 
 /// Which gradients of the bias a backward pass is to compute; those of q, k and v it always does.
@@ -133,8 +134,9 @@ impl Backward {
     /// Checks the buffers and binds them; records and submits nothing.
     ///
     /// # Errors
-    /// A buffer that is too small, misaligned, lacks `STORAGE`, is written and overlaps another, is missing or not asked for.
+    /// A buffer that is too small, misaligned, lacks `STORAGE`, is written and overlaps another, is missing or not asked for, or is another
+    /// device's; a device that is out of memory or lost.
     pub fn bind(&self, operands: &BackwardOperands<'_>) -> Result<Bound, Error> {
-        bind::bind(self, operands)
+        watched(&self.device, || bind::bind(self, operands))
     }
 }

@@ -12,7 +12,7 @@ use super::{Backward, BackwardOperands, BackwardVariant, Side};
 use crate::plan::Bound;
 use crate::plan::bind::Bindings;
 use crate::plan::bound::{Step, entry, uniforms, workspace};
-use crate::plan::check::Slot;
+use crate::plan::check::{Slot, fitted};
 use crate::plan::params::Params;
 use crate::plan::split::{Bounds, Chunk, Work};
 use crate::plan::uniforms::Uniforms;
@@ -70,9 +70,10 @@ impl<'a> Pass<'a> {
             places: Places {
                 device: &backward.device,
                 problem: &backward.problem,
-                workspace: operands.workspace.clone(),
-                table: operands.forward.table.clone(),
-                dtable: operands.dtable.clone(),
+                workspace: fitted(own, Tensor::Workspace)
+                    .unwrap_or_else(|| operands.workspace.clone()),
+                table: fitted(read, Tensor::Table),
+                dtable: fitted(own, Tensor::DTable),
                 accumulate: operands.accumulate,
             },
             empty: workspace(&backward.device, "relattn::empty", 16),
@@ -98,16 +99,16 @@ impl<'a> Pass<'a> {
         let statistics_chunks = statistics.work.chunks()?;
         let queries_chunks = queries.work.chunks()?;
         let keys_chunks = keys.work.chunks()?;
-        self.fill_tables();
+        self.fill_tables()?;
         self.copy_small()?;
-        self.dispatch(&statistics, &statistics_chunks, |_, _| {});
+        self.dispatch(&statistics, &statistics_chunks, |_, _| Ok(()))?;
         if let Some(clear) = clear {
-            self.dispatch(&clear, &clear_chunks, |_, _| {});
+            self.dispatch(&clear, &clear_chunks, |_, _| Ok(()))?;
         }
-        self.clear_sums();
-        self.dispatch(&queries, &queries_chunks, Self::add_partials);
+        self.clear_sums()?;
+        self.dispatch(&queries, &queries_chunks, Self::add_partials)?;
         self.finish_gradients()?;
-        self.dispatch(&keys, &keys_chunks, |_, _| {});
+        self.dispatch(&keys, &keys_chunks, |_, _| Ok(()))?;
         Ok(Bound {
             steps: self.steps,
             uniforms: self.uniforms,
@@ -191,23 +192,23 @@ impl<'a> Pass<'a> {
         })
     }
 
-    fn fill_tables(&mut self) {
+    fn fill_tables(&mut self) -> Result<(), Error> {
         let tables = [&self.sections.offset_table, &self.sections.fire_table]
             .map(|section| self.section(section));
-        let parameters = self.operands.forward.table.as_ref();
+        let parameters = self.places.table.as_ref();
         let (device, problem) = (&self.backward.device, &self.backward.problem);
         let pipelines = &self.backward.pipelines.tables;
-        pipelines.fill(device, problem, parameters, tables, &mut self.steps);
+        pipelines.fill(device, problem, parameters, tables, &mut self.steps)
     }
 
     fn copy_small(&mut self) -> Result<(), Error> {
         for tensor in SMALL {
             let section = self.sections.copy(tensor);
-            let source = self.read.iter().find(|slot| slot.1 == tensor);
-            if let (Some((_, _, source, _)), Some(to)) = (source, self.section(&section)) {
+            let source = fitted(self.read, tensor);
+            if let (Some(source), Some(to)) = (source, self.section(&section)) {
                 let pipeline = &self.backward.pipelines.copy_words;
                 let words = section.end - section.start;
-                let step = self.places.copy(pipeline, source, &to, words)?;
+                let step = self.places.copy(pipeline, &source, &to, words)?;
                 self.steps.push(step);
             }
         }
@@ -219,10 +220,10 @@ impl<'a> Pass<'a> {
         &mut self,
         kernel: &Kernel<'a>,
         chunks: &[Chunk],
-        after: impl Fn(&mut Self, &Chunk),
-    ) {
+        after: impl Fn(&mut Self, &Chunk) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         if chunks.is_empty() {
-            return;
+            return Ok(());
         }
         let device = &self.backward.device;
         let work = &kernel.work;
@@ -236,8 +237,8 @@ impl<'a> Pass<'a> {
         let own = both().map(|(chunk, ranges)| {
             BackwardParams::new(self.backward, sections, chunk, adds, ranges.dbias.base())
         });
-        let (own_buffer, own_stride) = uniforms(device, &own.collect::<Vec<_>>());
-        let (buffer, stride) = uniforms(device, &params);
+        let (own_buffer, own_stride) = uniforms(device, &own.collect::<Vec<_>>())?;
+        let (buffer, stride) = uniforms(device, &params)?;
         let slots = self.slots(kernel.gradient);
         for (n, (chunk, ranges)) in (0_u64..).zip(chunks.iter().zip(ranges)) {
             let bindings = Bindings {
@@ -252,7 +253,7 @@ impl<'a> Pass<'a> {
             entries.push(entry(21, own));
             let step = Step::new(device, kernel.pipeline, &entries, chunk.workgroups(1));
             self.steps.push(step);
-            after(self, chunk);
+            after(self, chunk)?;
         }
         self.uniforms.push(Uniforms {
             buffer,
@@ -260,6 +261,7 @@ impl<'a> Pass<'a> {
             stride,
             problem: work.problem.clone(),
         });
+        Ok(())
     }
 
     /// Every tensor, but for the gradients that another kernel has at the same binding.
@@ -273,20 +275,21 @@ impl<'a> Pass<'a> {
         all.filter(|slot| slot.1 != other).cloned().collect()
     }
 
-    fn clear_sums(&mut self) {
-        let pipeline = &self.backward.pipelines.partial_sums;
-        for sums in [&self.sections.offset, &self.sections.scores] {
-            self.steps
-                .extend(self.places.add_partials(pipeline, sums, None));
-        }
+    fn clear_sums(&mut self) -> Result<(), Error> {
+        self.sum_partials(None)
     }
 
-    fn add_partials(&mut self, chunk: &Chunk) {
+    fn add_partials(&mut self, chunk: &Chunk) -> Result<(), Error> {
+        self.sum_partials(Some(chunk))
+    }
+
+    fn sum_partials(&mut self, left: Option<&Chunk>) -> Result<(), Error> {
         let pipeline = &self.backward.pipelines.partial_sums;
         for sums in [&self.sections.offset, &self.sections.scores] {
-            let step = self.places.add_partials(pipeline, sums, Some(chunk));
+            let step = self.places.add_partials(pipeline, sums, left)?;
             self.steps.extend(step);
         }
+        Ok(())
     }
 
     /// From sums to the gradients of parameters.
@@ -307,7 +310,7 @@ impl<'a> Pass<'a> {
         }
         if let (Some(fire), Some(pipeline)) = (problem.fire(), &pipelines.fire_gradient) {
             let first = index_width(problem, gradients);
-            let step = places.fire_gradient(pipeline, &sections.scores, first, fire);
+            let step = places.fire_gradient(pipeline, &sections.scores, first, fire)?;
             self.steps.extend(step);
         }
         Ok(())

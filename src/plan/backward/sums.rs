@@ -92,12 +92,12 @@ impl<'a> Places<'a> {
         params: &T,
         storage: &[(u32, Source<'_>)],
         workgroups: [u32; 3],
-    ) -> Step {
-        let params = uniform(self.device, bytemuck::bytes_of(params));
+    ) -> Result<Step, Error> {
+        let params = uniform(self.device, bytemuck::bytes_of(params))?;
         let mut entries = vec![entry(0, params.as_entire_buffer_binding())];
         let storage = storage.iter();
         entries.extend(storage.map(|(number, source)| entry(*number, source.binding())));
-        Step::new(self.device, pipeline, &entries, workgroups)
+        Ok(Step::new(self.device, pipeline, &entries, workgroups))
     }
 
     /// Copies a tensor of so many words.
@@ -115,7 +115,7 @@ impl<'a> Places<'a> {
             padding: [0; 2],
         };
         let storage = [(1, source), (3, to)].map(|(n, given)| (n, Source::Given(given.clone())));
-        Ok(self.step(pipeline, &params, &storage, workgroups))
+        self.step(pipeline, &params, &storage, workgroups)
     }
 
     /// Clears sums, or adds to them what the workgroups of a dispatch left behind; nothing where there are none.
@@ -124,9 +124,9 @@ impl<'a> Places<'a> {
         pipeline: &ComputePipeline,
         sums: &Sums,
         left: Option<&Chunk>,
-    ) -> Option<Step> {
+    ) -> Result<Option<Step>, Error> {
         if sums.width == 0 {
-            return None;
+            return Ok(None);
         }
         let [tiles, heads, batch] = left.map_or([0; 3], |chunk| chunk.workgroups(1));
         let params = PartialParams {
@@ -143,7 +143,8 @@ impl<'a> Places<'a> {
         let heads = if left.is_some() { heads } else { all_heads };
         let workgroups = [sums.width.div_ceil(64), heads, 1];
         let storage = [(25, Source::Given(self.workspace.clone()))];
-        (heads > 0).then(|| self.step(pipeline, &params, &storage, workgroups))
+        let step = || self.step(pipeline, &params, &storage, workgroups);
+        (heads > 0).then(step).transpose()
     }
 
     /// From the sums by offset to the gradient of a bias's parameters.
@@ -172,9 +173,9 @@ impl<'a> Places<'a> {
             padding: [0; 3],
         };
         let numbers = (family == GradientFamily::KerplePower).then(|| logarithms(radius));
-        let storage = self.storage(&family.bindings(), numbers);
+        let storage = self.storage(&family.bindings(), numbers)?;
         let step = |storage: Vec<_>| self.step(pipeline, &params, &storage, [rows, heads, 1]);
-        Ok(storage.filter(|_| heads > 0).map(step))
+        storage.filter(|_| heads > 0).map(step).transpose()
     }
 
     /// From the sums of each row of an index table to its gradient.
@@ -209,9 +210,9 @@ impl<'a> Places<'a> {
             groups: workgroups[0],
             padding: 0,
         };
-        let storage = self.storage(&row_bindings(ranges.is_some()), ranges);
+        let storage = self.storage(&row_bindings(ranges.is_some()), ranges)?;
         let step = |storage: Vec<_>| self.step(pipeline, &params, &storage, workgroups);
-        Ok(storage.filter(|_| groups > 0).map(step))
+        storage.filter(|_| groups > 0).map(step).transpose()
     }
 
     /// What a kernel binds: 1 holds numbers from the host, 2 the caller's table, 3 its gradient, 25 the workspace. None where a
@@ -220,8 +221,9 @@ impl<'a> Places<'a> {
         &self,
         bindings: &[(u32, bool)],
         numbers: Option<Vec<u32>>,
-    ) -> Option<Vec<(u32, Source<'a>)>> {
+    ) -> Result<Option<Vec<(u32, Source<'a>)>>, Error> {
         let numbers = numbers.map(|numbers| storage(self.device, &numbers));
+        let numbers = numbers.transpose()?;
         let of = |number: u32| match number {
             1 => numbers.clone().map(Source::Own),
             2 => self.table.clone().map(Source::Given),
@@ -229,9 +231,9 @@ impl<'a> Places<'a> {
             _ => Some(Source::Given(self.workspace.clone())),
         };
         let bindings = bindings.iter();
-        bindings
+        Ok(bindings
             .map(|&(number, _)| Some((number, of(number)?)))
-            .collect()
+            .collect())
     }
 
     /// From moments, the first of which is this one of a head, to the gradients of FIRE's parameters.
@@ -241,7 +243,7 @@ impl<'a> Places<'a> {
         sums: &Sums,
         first: u32,
         (width, first_row): (u32, u32),
-    ) -> Option<Step> {
+    ) -> Result<Option<Step>, Error> {
         let heads = self.problem.shape().heads;
         let params = FireGradientParams {
             heads,
@@ -255,7 +257,8 @@ impl<'a> Places<'a> {
         };
         let storage = self.storage(&fire_bindings(), None)?;
         let workgroups = [(width + 1).div_ceil(64), heads, 1];
-        (heads > 0).then(|| self.step(pipeline, &params, &storage, workgroups))
+        let step = |storage: Vec<_>| self.step(pipeline, &params, &storage, workgroups);
+        storage.filter(|_| heads > 0).map(step).transpose()
     }
 }
 

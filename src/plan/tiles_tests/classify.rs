@@ -151,7 +151,7 @@ impl<'a> Classifier<'a> {
             mapped_at_creation: false,
         });
         let read = self.numbers(numbers);
-        let (uniform, stride) = uniforms(self.device, params);
+        let (uniform, stride) = uniforms(self.device, params).expect("a device");
         let mut encoder = self.device.create_command_encoder(&Default::default());
         for n in 0..params.len() as u64 {
             let mut entries = vec![
