@@ -213,17 +213,13 @@ fn the_same_bits_whatever_the_number_of_threads() {
 
 #[test]
 fn a_long_sum_keeps_the_gradient_of_the_table() {
-    // Where nearly all pairs share a bucket or a slope, its gradient is the rest that is left of theirs, and the rounding of the weights
-    // alone is 1e-6 of it.
+    // Where nearly all pairs share a bucket or a slope, its gradient is the rest that is left of theirs. ALiBi's has one entry, and of the
+    // last seed that is a fortieth of the others'.
+    let decoder = Bias::Relative(RelativeBuckets::t5_decoder());
     for (name, causal, bias, allowed) in [
-        (
-            "decoder",
-            true,
-            Bias::Relative(RelativeBuckets::t5_decoder()),
-            1e-6,
-        ),
-        ("encoder", false, T5, 4e-6),
-        ("ALiBi", true, Bias::Alibi, 4e-6),
+        ("decoder", true, decoder, 1e-6),
+        ("encoder", false, T5, 1e-6),
+        ("ALiBi", true, Bias::Alibi, 2e-6),
     ] {
         let shape = Shape {
             batch: 1,
@@ -240,20 +236,27 @@ fn a_long_sum_keeps_the_gradient_of_the_table() {
             };
             built.mask(mask).scale(Scale::InverseSqrt)
         });
-        let (data, dout) = (Data::generate(&problem, 7), gradient_of_output(&problem));
-        let exact = Oracle.exact_gradients(&problem, &data.inputs(), &dout);
-        let exact = exact.expect("valid inputs").dtable.expect("a table");
-        let found = backward(&problem, &data, &dout).dtable.expect("a table");
-        let magnitude = exact
-            .iter()
-            .fold(0.0_f64, |most, value| most.max(value.abs()));
-        let errors = exact
-            .iter()
-            .zip(&found)
-            .map(|(e, &f)| (f64::from(f) - e).abs());
-        let error = errors.fold(0.0, f64::max) / magnitude;
-        assert!(error <= allowed, "{name}: {error:e} of the largest entry");
+        for seed in [1, 2, 3, 7] {
+            let error = error_of_table(&problem, seed);
+            println!("{name}, seed {seed}: {error:.2e} of the largest entry");
+            assert!(
+                error <= allowed,
+                "{name}, seed {seed}: {error:e} of the largest entry"
+            );
+        }
     }
+}
+
+/// The error of the table's gradient as a part of its largest entry.
+fn error_of_table(problem: &Problem, seed: u32) -> f64 {
+    let (data, dout) = (Data::generate(problem, seed), gradient_of_output(problem));
+    let exact = Oracle.exact_gradients(problem, &data.inputs(), &dout);
+    let exact = exact.expect("valid inputs").dtable.expect("a table");
+    let found = backward(problem, &data, &dout).dtable.expect("a table");
+    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0_f64, f64::max);
+    let pairs = exact.iter().zip(&found);
+    let error = largest(&mut pairs.map(|(e, &f)| (f64::from(f) - e).abs()));
+    error / largest(&mut exact.iter().map(|e| e.abs()))
 }
 
 #[test]

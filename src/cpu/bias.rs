@@ -1,6 +1,7 @@
 //! Where `cpu::Tiled` takes the bias of a score from, as the shaders do.
 
 use std::f32::consts::LOG2_E;
+use std::ops::{Range, RangeInclusive};
 
 use super::Inputs;
 use super::fire::FireSource;
@@ -50,6 +51,23 @@ pub(super) struct Run {
     pub(super) position: i64,
 }
 
+impl Run {
+    /// The offsets of so many scores.
+    #[expect(clippy::cast_possible_wrap, reason = "a tile is short")]
+    pub(super) const fn offsets(&self, scores: usize) -> RangeInclusive<i64> {
+        self.offset..=self.offset + scores as i64 - 1
+    }
+
+    /// Batch, head, query and first key, for dropout.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "lengths are 32-bit, and so is what they bound"
+    )]
+    pub(super) fn place(&self) -> [u32; 4] {
+        [self.batch, self.head, self.i, self.j].map(|n| n as u32)
+    }
+}
+
 impl<'a> BiasSource<'a> {
     pub(super) fn new(problem: &Problem, inputs: &Inputs<'a>) -> Self {
         let table = inputs.table.unwrap_or_default();
@@ -73,6 +91,16 @@ impl<'a> BiasSource<'a> {
         if let Some(offset) = &self.offset {
             offset.add(run, scores);
         }
+        self.add_others(run, scores);
+    }
+
+    /// Whether there is any bias that is not by offset.
+    pub(super) const fn has_others(&self) -> bool {
+        self.index.is_some() || self.dense.is_some() || self.fire.is_some()
+    }
+
+    /// Adds all but the bias by offset.
+    pub(super) fn add_others(&self, run: &Run, scores: &mut [f32]) {
         if let Some(index) = &self.index {
             index.add(run, scores);
         }
@@ -155,6 +183,33 @@ impl<'a> OffsetSource<'a> {
     /// What a head has for every clamped offset.
     pub(super) fn row(&self, head: usize) -> &[f32] {
         &self.values[head * self.width..][..self.width]
+    }
+
+    /// What a head has for all of some offsets, if it is one number.
+    pub(super) fn constant(&self, head: usize, offsets: &RangeInclusive<i64>) -> Option<f32> {
+        let row = self.row(head);
+        if *offsets.start() >= self.radius {
+            row.last().copied()
+        } else if *offsets.end() <= -self.radius {
+            row.first().copied()
+        } else {
+            None
+        }
+    }
+
+    /// Writes what a head has for the offsets from `last` on downwards.
+    pub(super) fn write_descending(&self, head: usize, last: i64, values: &mut [f32]) {
+        let row = self.row(head);
+        for (value, below) in values.iter_mut().zip(0..) {
+            let offset = (last - below).clamp(-self.radius, self.radius);
+            *value = row[usize::try_from(offset + self.radius).unwrap_or(0)];
+        }
+    }
+
+    /// What multiplies it for some queries, if anything does.
+    pub(super) fn gates(&self, batch: usize, head: usize, rows: &Range<usize>) -> Option<&[f32]> {
+        let first = (batch * self.heads + head) * self.q_len;
+        self.gate.map(|gate| &gate[first..][rows.clone()])
     }
 
     /// What multiplies it for a query.

@@ -1,6 +1,6 @@
 //! What `cpu::Tiled` hides, beside keys and queries past the lengths.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use super::Inputs;
 use crate::{Mask, Problem};
@@ -41,13 +41,13 @@ impl<'a> MaskSource<'a> {
         }
     }
 
-    /// Whether every query sees every key.
-    pub(super) const fn hides_nothing(&self) -> bool {
-        !self.mask.causal
-            && self.mask.window.is_none()
-            && self.key_mask.is_none()
-            && self.documents.is_none()
-            && self.bits.is_none()
+    /// Whether it hides any of some scores, by all that is known without reading memory: their offsets.
+    pub(super) fn may_hide(&self, offsets: &RangeInclusive<i64>) -> bool {
+        self.key_mask.is_some()
+            || self.documents.is_some()
+            || self.bits.is_some()
+            || self.hides_offset(*offsets.start())
+            || self.hides_offset(*offsets.end())
     }
 
     /// Whether documents and bits leave anything of a tile.
@@ -65,11 +65,16 @@ impl<'a> MaskSource<'a> {
 
     /// Whether query `i` may not see key `j`, which is at this offset from it.
     pub(super) fn hides(&self, i: usize, j: usize, offset: i64) -> bool {
-        self.mask.causal && offset > 0
+        self.hides_offset(offset)
             || self.key_mask.is_some_and(|mask| mask[j] == 0)
+            || !self.pair_visible(i, j)
+    }
+
+    /// Whether keys at this offset are hidden; what is visible are offsets without a gap.
+    fn hides_offset(&self, offset: i64) -> bool {
+        self.mask.causal && offset > 0
             || self.mask.window.is_some_and(|window| {
                 !(-i64::from(window.left)..=i64::from(window.right)).contains(&offset)
             })
-            || !self.pair_visible(i, j)
     }
 }

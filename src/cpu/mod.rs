@@ -3,16 +3,20 @@
 mod bias;
 mod bias_gradient;
 mod dense;
+mod exp2;
 mod fire;
 mod fire_moments;
 mod gradients;
+mod head;
 mod mask;
 mod merge;
 mod oracle;
 mod oracle_gradient;
 mod oracle_parameters;
+mod panel;
 mod product;
 mod rope;
+mod row_statistics;
 mod score_gradient;
 mod tiled;
 mod tiled_gradient;
@@ -228,13 +232,14 @@ fn check_format(problem: &Problem, indices: Option<&[u32]>) -> Result<(), InputE
     }
 }
 
-/// Calls `row(batch, head, i, out row, lse)` in parallel for every query row, or rather for `tile` rows at once, and puts
-/// the rows where the layout of the output has them.
-fn for_each_tile<T: Copy + Default + Send + Sync>(
+/// Calls `row(scratch, batch, head, i, out row, lse)` in parallel for every query row, or rather for `tile` rows at once, and puts
+/// the rows where the layout of the output has them. What `scratch` makes is kept from one call to the next.
+fn for_each_tile<T: Copy + Default + Send + Sync, S>(
     problem: &Problem,
     tile: usize,
     empty_lse: T,
-    compute: impl Fn([usize; 3], &mut [T], &mut [T]) + Sync,
+    scratch: impl Fn() -> S + Sync,
+    compute: impl Fn(&mut S, [usize; 3], &mut [T], &mut [T]) + Sync,
 ) -> (Vec<T>, Vec<T>) {
     let shape = problem.shape();
     let [heads, q_len, d] =
@@ -251,7 +256,9 @@ fn for_each_tile<T: Copy + Default + Send + Sync>(
             out.par_chunks_mut(tile * d)
                 .zip(lse.par_chunks_mut(tile))
                 .enumerate()
-                .for_each(|(t, (out, lse))| compute([n / heads, n % heads, t * tile], out, lse));
+                .for_each_init(&scratch, |scratch, (t, (out, lse))| {
+                    compute(scratch, [n / heads, n % heads, t * tile], out, lse);
+                });
         });
     (scatter(problem, Tensor::Out, out), lse)
 }

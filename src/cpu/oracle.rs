@@ -29,7 +29,8 @@ impl Oracle {
             problem,
             1,
             f64::NEG_INFINITY,
-            |[b, head, i], out: &mut [f64], lse: &mut [f64]| {
+            || (),
+            |(), [b, head, i], out: &mut [f64], lse: &mut [f64]| {
                 lse[0] = attend_row(problem, inputs, [b, head, i], out);
             },
         );

@@ -3,15 +3,17 @@
 use std::f32::consts::LOG2_E;
 use std::ops::Range;
 
+use super::exp2::powers_below;
+use super::head::{Head, Piece, Rows};
 use super::product::{Matrix, add_times, add_transposed_times, times_transposed};
-use super::tiled::{Head, K_TILE, MASKED, Piece, Q_TILE, Rows};
+use super::tiled::{K_TILE, Q_TILE};
 
 /// One head of one row of the batch, with what its backward pass reads.
 pub(super) struct BackwardHead<'a> {
     pub(super) head: Head<'a>,
     pub(super) dout: Rows<'a>,
-    /// `[Nq]`, as is delta.
-    pub(super) lse: &'a [f32],
+    /// `[Nq]`, as is delta; see [`super::row_statistics::RowStatistics`].
+    pub(super) base: &'a [f64],
     pub(super) delta: &'a [f32],
 }
 
@@ -66,6 +68,7 @@ impl BackwardHead<'_> {
         let dout = self.dout.slice(&piece.rows, dout_copy);
         let v = head.v.slice(&keys, v_copy);
         times_transposed(&mut gradients, K_TILE, 1.0, dout, v);
+        self.weigh(&piece.rows, &mut weights);
         let rows = weights
             .chunks_exact_mut(K_TILE)
             .zip(gradients.chunks_exact_mut(K_TILE));
@@ -82,10 +85,19 @@ impl BackwardHead<'_> {
         });
     }
 
-    /// Turns the scores of a row into weights, and the gradients of the weights into those of the scores.
-    fn differentiate(&self, i: usize, first: usize, scores: &mut [f32], gradients: &mut [f32]) {
+    /// Turns scores into weights; those of hidden ones are 0.
+    fn weigh(&self, rows: &Range<usize>, scores: &mut [f32]) {
+        let scores = &mut scores[..rows.len() * K_TILE];
+        let bases = &self.base[rows.clone()];
+        for (&base, row) in bases.iter().zip(scores.chunks_exact_mut(K_TILE)) {
+            powers_below(base, row);
+        }
+    }
+
+    /// Puts dropout into the weights of a row, and turns their gradients into those of the scores.
+    fn differentiate(&self, i: usize, first: usize, weights: &mut [f32], gradients: &mut [f32]) {
         let Some(dropout) = self.head.problem.dropout() else {
-            return self.with_factors(i, std::iter::repeat(1.0), scores, gradients);
+            return self.with_factors(i, std::iter::repeat(1.0), weights, gradients);
         };
         let place = [self.head.batch, self.head.head, i, first];
         #[expect(
@@ -93,41 +105,43 @@ impl BackwardHead<'_> {
             reason = "lengths are 32-bit, and so is what they bound"
         )]
         let place = place.map(|n| n as u32);
-        self.with_factors(i, dropout.factors(place), scores, gradients);
+        self.with_factors(i, dropout.factors(place), weights, gradients);
     }
 
     fn with_factors(
         &self,
         i: usize,
         factors: impl Iterator<Item = f32>,
-        scores: &mut [f32],
+        weights: &mut [f32],
         gradients: &mut [f32],
     ) {
-        let (lse, delta) = (self.lse[i] * LOG2_E, self.delta[i]);
-        for ((score, gradient), factor) in scores.iter_mut().zip(gradients).zip(factors) {
-            if *score == MASKED {
-                (*score, *gradient) = (0.0, 0.0);
-                continue;
-            }
-            let weight = (*score - lse).exp2();
-            // A value that is left out may be infinite.
+        let delta = self.delta[i];
+        for ((weight, gradient), factor) in weights.iter_mut().zip(gradients).zip(factors) {
+            // A value that is hidden or left out may be infinite.
             let dweight = if factor == 0.0 {
                 0.0
             } else {
                 factor * *gradient
             };
-            *score = factor * weight;
-            *gradient = weight * (dweight - delta);
+            *gradient = if *weight == 0.0 {
+                0.0
+            } else {
+                // The difference first would round delta in the same way in much of a row, and errors would add up.
+                *weight * dweight - *weight * delta
+            };
+            *weight *= factor;
         }
     }
 }
 
 impl Scores<'_> {
-    /// The gradients of the scores, by query.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (usize, &[f32])> {
-        let rows = self.gradients.chunks_exact(K_TILE);
+    /// Queries, and the weights and gradients of their scores.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (usize, &[f32], &[f32])> {
+        let keys = self.keys.len();
+        let rows = self.weights.chunks_exact(K_TILE);
+        let rows = rows.zip(self.gradients.chunks_exact(K_TILE));
         let rows = self.piece.rows.clone().zip(rows);
-        rows.map(|(i, row)| (i, &row[..self.keys.len()]))
+        rows.map(move |(i, (weights, gradients))| (i, &weights[..keys], &gradients[..keys]))
     }
 
     fn matrix<'b>(&self, values: &'b [f32]) -> Matrix<'b> {

@@ -1,22 +1,31 @@
-//! Attention in f32, tile by tile in the order of `shaders/attention_forward.wgsl`, and with its names.
+//! Attention in f32, tile by tile as in `shaders/attention_forward.wgsl`, and with its names.
 //!
-//! This is what runs where there is no GPU: parallel over batch, head and query tile, with O(tile) memory a thread.
+//! This is what runs where there is no GPU: parallel over batch, head and query tile, with O(tile) memory a thread, by whatever vectors the
+//! processor has.
 
-use std::f32::consts::{LN_2, LOG2_E};
-use std::ops::Range;
+use std::f32::consts::LOG2_E;
+use std::ops::RangeInclusive;
 
-use super::bias::{BiasSource, Run};
-use super::mask::MaskSource;
-use super::product::{Matrix, add_times, times_transposed};
+use pulp::{Arch, Simd, WithSimd};
+
+use super::bias::{BiasSource, OffsetSource};
+use super::head::{Head, Piece};
+use super::panel::{Addend, Memory, Panel};
 use super::{Attention, Inputs, Outputs, for_each_tile};
-use crate::{InputError, Layout, Problem};
+use crate::{InputError, Problem};
 
+/// Queries of a unit of work.
 pub(super) const Q_TILE: usize = 64;
+/// Keys of a step of the backward pass.
 pub(super) const K_TILE: usize = 32;
+/// Keys of a step of the forward pass: their scores with a panel of queries lie in the first cache, beside the queries and their output.
+const KEYS: usize = 64;
 /// The maximum of a row that has seen no key; finite, so that no difference of two of them is NaN.
 pub(super) const MASKED: f32 = -3.4e38;
 
 /// Fused attention on the CPU.
+///
+/// Vectors are chosen at run time: AVX2 with FMA, AVX-512 with the feature `avx512`, NEON, or else single numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tiled;
 
@@ -26,369 +35,214 @@ impl Attention for Tiled {
     fn forward(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Outputs, InputError> {
         inputs.validate(problem)?;
         let bias = BiasSource::new(problem, inputs);
+        let arch = Arch::new();
         let (out, lse) = for_each_tile(
             problem,
             Q_TILE,
             f32::NEG_INFINITY,
-            |[batch, head, q_first], out: &mut [f32], lse: &mut [f32]| {
-                Head::new(problem, inputs, &bias, [batch, head]).q_tile(q_first, out, lse);
+            Scratch::default,
+            |scratch, [batch, head, q_first], out: &mut [f32], lse: &mut [f32]| {
+                arch.dispatch(QueryTile {
+                    head: &Head::new(problem, inputs, &bias, [batch, head]),
+                    q_first,
+                    out,
+                    lse,
+                    scratch,
+                });
             },
         );
         Ok(Outputs { out, lse })
     }
 }
 
-/// The rows of one head in a strided tensor.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    pub(super) values: &'a [f32],
-    pub(super) columns: usize,
-    pub(super) layout: Layout,
-    pub(super) batch: usize,
-    pub(super) head: usize,
-    pub(super) pages: Option<Pages<'a>>,
+/// What a thread keeps from one query tile to the next.
+#[derive(Debug, Default)]
+struct Scratch {
+    panel: Memory,
+    /// The scores of one query.
+    row: Vec<f32>,
+    /// The bias by offset of a tile.
+    descending: Vec<f32>,
+    /// Rows that are scattered over blocks.
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
 }
 
-/// Where the rows of a sequence lie in a paged cache.
-#[derive(Clone, Copy)]
-pub(super) struct Pages<'a> {
-    table: &'a [u32],
-    block_size: usize,
+struct QueryTile<'a> {
+    head: &'a Head<'a>,
+    q_first: usize,
+    out: &'a mut [f32],
+    lse: &'a mut [f32],
+    scratch: &'a mut Scratch,
 }
 
-impl<'a> Rows<'a> {
-    fn row(&self, row: usize) -> usize {
-        match self.pages {
-            Some(Pages { table, block_size }) => {
-                let block = table[row / block_size] as usize;
-                self.layout.start(block, self.head, row % block_size)
-            }
-            None => self.layout.start(self.batch, self.head, row),
-        }
-    }
+impl WithSimd for QueryTile<'_> {
+    type Output = ();
 
-    /// Some rows as a matrix; copied where they are scattered over blocks.
-    pub(super) fn slice<'b>(&self, rows: &Range<usize>, copy: &'b mut Vec<f32>) -> Matrix<'b>
-    where
-        'a: 'b,
-    {
-        if self.pages.is_none() {
-            return Matrix {
-                values: &self.values[self.row(rows.start)..],
-                rows: rows.len(),
-                columns: self.columns,
-                stride: self.layout.row as usize,
-            };
-        }
-        copy.clear();
-        for row in rows.clone() {
-            copy.extend_from_slice(&self.values[self.row(row)..][..self.columns]);
-        }
-        Matrix {
-            values: copy,
-            rows: rows.len(),
-            columns: self.columns,
-            stride: self.columns,
-        }
-    }
-}
-
-/// One head of one row of the batch.
-pub(super) struct Head<'a> {
-    pub(super) problem: &'a Problem,
-    pub(super) bias: &'a BiasSource<'a>,
-    pub(super) batch: usize,
-    pub(super) head: usize,
-    pub(super) q: Rows<'a>,
-    pub(super) k: Rows<'a>,
-    pub(super) v: Rows<'a>,
-    /// Keys and queries that are visible at most.
-    pub(super) k_len: usize,
-    pub(super) q_len: usize,
-    /// Of the queries and of the keys, where sequences are packed.
-    pub(super) starts: Option<[&'a [u32]; 2]>,
-    pub(super) mask: MaskSource<'a>,
-}
-
-/// Query rows of one sequence, and what they may meet.
-pub(super) struct Piece {
-    pub(super) rows: Range<usize>,
-    pub(super) keys: Range<usize>,
-    /// An offset is `j − i − shift`.
-    pub(super) shift: i64,
-}
-
-/// The running state of a query tile.
-struct Softmax {
-    maximum: [f32; Q_TILE],
-    sum: [f32; Q_TILE],
-}
-
-impl<'a> Head<'a> {
-    pub(super) fn new(
-        problem: &'a Problem,
-        inputs: &Inputs<'a>,
-        bias: &'a BiasSource<'a>,
-        [batch, head]: [usize; 2],
-    ) -> Self {
-        let shape = problem.shape();
-        let kv_head = head / (shape.heads as usize / shape.kv_heads as usize);
-        let k_len = shape.k_len as usize;
-        let [q, k, v, _] = problem.layouts();
-        let pages = problem
-            .paged()
-            .zip(inputs.block_table)
-            .map(|(paged, table)| {
-                let block_size = paged.block_size as usize;
-                let width = k_len.div_ceil(block_size);
-                Pages {
-                    table: &table[batch * width..][..width],
-                    block_size,
-                }
-            });
-        let rows = |values: &'a [f32], features: u32, layout, head, pages| Rows {
-            values,
-            columns: features as usize,
-            layout,
-            batch,
-            head,
-            pages,
-        };
-        Self {
-            problem,
-            bias,
-            batch,
-            head,
-            q: rows(inputs.q, shape.head_dim, q, head, None),
-            k: rows(inputs.k, shape.head_dim, k, kv_head, pages),
-            v: rows(inputs.v, problem.value_dim(), v, kv_head, pages),
-            k_len: inputs
-                .key_lengths
-                .map_or(k_len, |lengths| lengths[batch] as usize),
-            q_len: inputs
-                .query_lengths
-                .map_or(shape.q_len as usize, |lengths| lengths[batch] as usize),
-            starts: inputs
-                .query_starts
-                .zip(inputs.key_starts)
-                .map(|(queries, keys)| [queries, keys]),
-            mask: MaskSource::new(problem, inputs, [batch, head]),
-        }
-    }
-
-    /// The rows from this one on that belong to its sequence, up to `end`.
-    #[expect(
-        clippy::cast_possible_wrap,
-        reason = "lengths are 32-bit, so they fit i64"
-    )]
-    pub(super) fn piece(&self, first: usize, end: usize) -> Piece {
-        let query_offset = i64::from(self.problem.query_offset());
-        let Some([queries, keys]) = self.starts else {
-            return Piece {
-                rows: first..end,
-                keys: 0..self.k_len,
-                shift: query_offset,
-            };
-        };
-        let next = queries.partition_point(|&start| start as usize <= first);
-        let at = |starts: &[u32], n: usize| starts[n] as usize;
-        Piece {
-            rows: first..end.min(at(queries, next)),
-            keys: at(keys, next - 1)..at(keys, next),
-            shift: query_offset + at(keys, next - 1) as i64 - at(queries, next - 1) as i64,
-        }
-    }
-
-    fn q_tile(&self, q_first: usize, out: &mut [f32], lse: &mut [f32]) {
-        let d = self.problem.value_dim() as usize;
-        let end = q_first + lse.len();
-        let mut first = q_first;
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let end = self.q_first + self.lse.len();
+        let mut first = self.q_first;
         while first < end {
-            let piece = self.piece(first, end);
-            let (begin, length) = (first - q_first, piece.rows.len());
+            let piece = self.head.piece(first, end);
             first = piece.rows.end;
-            self.attend(
-                &piece,
-                &mut out[begin * d..][..length * d],
-                &mut lse[begin..][..length],
-            );
-        }
-    }
-
-    fn attend(&self, piece: &Piece, out: &mut [f32], lse: &mut [f32]) {
-        let d = self.problem.value_dim() as usize;
-        let [mut q_copy, mut k_copy, mut v_copy] = [const { Vec::new() }; 3];
-        let q = self.q.slice(&piece.rows, &mut q_copy);
-        let mut softmax = Softmax {
-            maximum: [MASKED; Q_TILE],
-            sum: [0.0; Q_TILE],
-        };
-        let mut scores = [0.0; Q_TILE * K_TILE];
-        let all = self.keys_of(piece);
-        for k_first in all.clone().step_by(K_TILE) {
-            let keys = k_first..all.end.min(k_first + K_TILE);
-            if !self.mask.may_see(&piece.rows, &keys) {
-                continue;
-            }
-            let k = self.k.slice(&keys, &mut k_copy);
-            times_transposed(&mut scores, K_TILE, self.problem.scale() * LOG2_E, q, k);
-            let hidden = self.add_bias(piece, &keys, &mut scores);
-            softmax.update(&mut scores, keys.len(), out, d);
-            self.drop_weights(piece, &keys, &mut scores);
-            let p = Matrix {
-                values: &scores,
-                rows: piece.rows.len(),
-                columns: keys.len(),
-                stride: K_TILE,
-            };
-            let v = self.v.slice(&keys, &mut v_copy);
-            let selective = hidden || self.problem.dropout().is_some();
-            if selective && !v.is_finite() {
-                add_visible(out, d, p, v);
-            } else {
-                add_times(out, d, p, v);
-            }
-        }
-        softmax.finish(out, lse, d);
-    }
-
-    /// The keys that some row of a piece may see.
-    pub(super) fn keys_of(&self, piece: &Piece) -> Range<usize> {
-        let mask = self.problem.mask();
-        if piece.rows.start >= self.q_len {
-            return 0..0;
-        }
-        // Keys before that of offset 0 of the first row, and up to that of the last row.
-        let first = -piece.offset(piece.rows.start, 0);
-        let last = -piece.offset(piece.rows.end - 1, 0);
-        let right = match (mask.causal, mask.window) {
-            (true, _) => Some(0),
-            (false, Some(window)) => Some(i64::from(window.right)),
-            (false, None) => None,
-        };
-        let end = right.map_or(piece.keys.end, |right| {
-            usize::try_from(last + right + 1)
-                .unwrap_or(0)
-                .min(piece.keys.end)
-        });
-        let begin = mask.window.map_or(0, |window| {
-            usize::try_from(first - i64::from(window.left)).unwrap_or(0)
-        });
-        begin.max(piece.keys.start).min(end)..end
-    }
-
-    /// The scores of a query with keys from this one on.
-    #[expect(
-        clippy::cast_possible_wrap,
-        reason = "lengths are 32-bit, so they fit i64"
-    )]
-    pub(super) const fn run(&self, piece: &Piece, i: usize, j: usize) -> Run {
-        Run {
-            batch: self.batch,
-            head: self.head,
-            i,
-            j,
-            offset: piece.offset(i, j),
-            position: i as i64 + piece.shift - piece.keys.start as i64,
-        }
-    }
-
-    /// Adds the bias and hides what the mask hides; returns whether that is anything.
-    pub(super) fn add_bias(&self, piece: &Piece, keys: &Range<usize>, scores: &mut [f32]) -> bool {
-        let mut any = false;
-        for (i, row) in piece.rows.clone().zip(scores.chunks_exact_mut(K_TILE)) {
-            let row = &mut row[..keys.len()];
-            let run = self.run(piece, i, keys.start);
-            let first = run.offset;
-            self.bias.add(&run, row);
-            if self.mask.hides_nothing() && i < self.q_len {
-                continue;
-            }
-            for ((j, offset), score) in keys.clone().zip(first..).zip(row) {
-                if i >= self.q_len || self.mask.hides(i, j, offset) {
-                    any = true;
-                    *score = MASKED;
+            // Queries past the length see nothing.
+            let seen = piece.rows.end.min(self.head.q_len);
+            let mut row = piece.rows.start;
+            while row < seen {
+                let rows = row..seen.min(row + 2 * S::F32_LANES);
+                row = rows.end;
+                let part = piece.part(rows);
+                if part.rows.len() > S::F32_LANES {
+                    self.attend::<S, 2>(simd, &part);
+                } else {
+                    self.attend::<S, 1>(simd, &part);
                 }
             }
         }
-        any
-    }
-
-    /// Leaves weights out that are summed already, and makes up for it with the others.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "lengths are 32-bit, and so is what they bound"
-    )]
-    fn drop_weights(&self, piece: &Piece, keys: &Range<usize>, weights: &mut [f32]) {
-        let Some(dropout) = self.problem.dropout() else {
-            return;
-        };
-        for (i, row) in piece.rows.clone().zip(weights.chunks_exact_mut(K_TILE)) {
-            let place = [self.batch, self.head, i, keys.start].map(|n| n as u32);
-            for (weight, factor) in row[..keys.len()].iter_mut().zip(dropout.factors(place)) {
-                // A weight that is not a number is left out like any other.
-                *weight = if factor == 0.0 { 0.0 } else { *weight * factor };
-            }
-        }
     }
 }
 
-impl Piece {
-    /// The offset of a key from a query.
-    #[expect(
-        clippy::cast_possible_wrap,
-        reason = "lengths are 32-bit, so they fit i64"
-    )]
-    pub(super) const fn offset(&self, i: usize, j: usize) -> i64 {
-        j as i64 - i as i64 - self.shift
-    }
-}
-
-/// `out += p · v` over the keys of non-zero weight alone, so that an infinity behind a mask, or left out, stays there.
-fn add_visible(out: &mut [f32], d: usize, p: Matrix<'_>, v: Matrix<'_>) {
-    let weights = p.values.chunks(p.stride).take(p.rows);
-    for (out, weights) in out.chunks_exact_mut(d).zip(weights) {
-        let visible = weights[..p.columns].iter().enumerate();
-        for (j, &weight) in visible.filter(|&(_, &weight)| weight != 0.0) {
-            for (o, &value) in out.iter_mut().zip(&v.values[j * v.stride..][..d]) {
-                *o += weight * value;
-            }
-        }
-    }
-}
-
-impl Softmax {
-    /// Turns scores into weights and rescales the output where the maximum moved.
-    fn update(&mut self, scores: &mut [f32], keys: usize, out: &mut [f32], d: usize) {
-        let rows = out.chunks_exact_mut(d).zip(scores.chunks_exact_mut(K_TILE));
-        for ((out, row), (maximum, sum)) in rows.zip(self.maximum.iter_mut().zip(&mut self.sum)) {
-            let row = &mut row[..keys];
-            let top = row.iter().copied().fold(*maximum, f32::max);
-            let correction = (*maximum - top).exp2();
-            for score in row.iter_mut() {
-                *score = if *score == MASKED {
-                    0.0
-                } else {
-                    (*score - top).exp2()
-                };
-            }
-            *maximum = top;
-            *sum = *sum * correction + row.iter().sum::<f32>();
-            for o in out {
-                *o *= correction;
-            }
-        }
-    }
-
-    fn finish(&self, out: &mut [f32], lse: &mut [f32], d: usize) {
-        let rows = out.chunks_exact_mut(d).zip(lse);
-        for ((out, lse), (&maximum, &sum)) in rows.zip(self.maximum.iter().zip(&self.sum)) {
-            if maximum == MASKED {
+impl QueryTile<'_> {
+    /// A panel of queries over all keys that any of them may see.
+    #[inline(always)]
+    fn attend<S: Simd, const NR: usize>(&mut self, simd: S, piece: &Piece) {
+        let head = self.head;
+        let Scratch {
+            panel,
+            row,
+            descending,
+            q,
+            k,
+            v,
+        } = &mut *self.scratch;
+        let d = head.v.columns;
+        let q = head.q.slice(&piece.rows, q);
+        let mut panel = Panel::<S, NR>::new(simd, panel, q, d, KEYS);
+        let bias = head.bias.offset.as_ref();
+        let gate = bias.and_then(|bias| bias.gates(head.batch, head.head, &piece.rows));
+        let gate = gate.map_or([simd.splat_f32s(1.0); NR], |gate| {
+            Panel::<S, NR>::lanes(simd, gate)
+        });
+        let dropout = head.problem.dropout().is_some();
+        let all = head.keys_of(piece);
+        for first in all.clone().step_by(KEYS) {
+            let keys = first..all.end.min(first + KEYS);
+            if !head.mask.may_see(&piece.rows, &keys) {
                 continue;
             }
-            *lse = (maximum + sum.log2()) * LN_2;
-            for o in out {
-                *o /= sum;
+            let offsets = piece.offsets(&keys);
+            let addend = match bias {
+                Some(bias) => {
+                    let width = Panel::<S, NR>::WIDTH;
+                    bias_of_tile(simd, bias, head.head, &offsets, width, gate, descending)
+                }
+                None => Addend::Constant([simd.splat_f32s(0.0); NR]),
+            };
+            let scale = head.problem.scale() * LOG2_E;
+            let mut top = panel.score(head.k.slice(&keys, k), scale, &addend);
+            row.resize(keys.len(), 0.0);
+            let mut hidden = false;
+            if head.bias.has_others() || head.mask.may_hide(&offsets) {
+                panel.for_each_query(piece.rows.len(), row, |i, scores| {
+                    let run = head.run(piece, piece.rows.start + i, first);
+                    head.bias.add_others(&run, scores);
+                    hidden |= head.hide(&run, scores);
+                });
+                top = panel.highest(keys.len());
+            }
+            panel.weigh(keys.len(), top);
+            if dropout {
+                panel.for_each_query(piece.rows.len(), row, |i, weights| {
+                    head.drop_weights(&head.run(piece, piece.rows.start + i, first), weights);
+                });
+            }
+            let v = head.v.slice(&keys, v);
+            if (hidden || dropout) && !v.is_finite() {
+                panel.add_visible(v);
+            } else {
+                panel.add(v);
+            }
+        }
+        let begin = piece.rows.start - self.q_first;
+        panel.finish(
+            &mut self.out[begin * d..][..piece.rows.len() * d],
+            &mut self.lse[begin..][..piece.rows.len()],
+        );
+    }
+}
+
+/// The bias of the offsets of a tile, for a panel of this width.
+#[inline(always)]
+fn bias_of_tile<'a, S: Simd, const NR: usize>(
+    simd: S,
+    bias: &OffsetSource<'_>,
+    head: usize,
+    offsets: &RangeInclusive<i64>,
+    width: usize,
+    gate: [S::f32s; NR],
+    values: &'a mut Vec<f32>,
+) -> Addend<'a, S, NR> {
+    if let Some(value) = bias.constant(head, offsets) {
+        return Addend::Constant(gate.map(|gate| simd.mul_f32s(gate, simd.splat_f32s(value))));
+    }
+    values.resize(KEYS + width, 0.0);
+    bias.write_descending(head, *offsets.end(), values);
+    Addend::Descending { values, gate }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Bias, Mask, RelativeBuckets, Shape};
+
+    /// A processor without vectors computes the same, up to rounding.
+    #[test]
+    fn single_numbers_give_what_vectors_give() {
+        let shape = Shape {
+            batch: 1,
+            heads: 1,
+            kv_heads: 1,
+            q_len: 60,
+            k_len: 150,
+            head_dim: 37,
+        };
+        for (mask, gated) in [(Mask::NONE, false), (Mask::CAUSAL, true)] {
+            let builder =
+                Problem::builder(shape).bias(Bias::Relative(RelativeBuckets::t5_encoder()));
+            let builder = builder.mask(mask).gated(gated).query_offset(-20);
+            let problem = builder.build().expect("a valid problem");
+            let wave = |count: u16, step: f32| -> Vec<f32> {
+                (0..count).map(|n| (f32::from(n) * step).sin()).collect()
+            };
+            let (q, k, v) = (wave(60 * 37, 0.7), wave(150 * 37, 0.3), wave(150 * 37, 0.9));
+            let (table, gate) = (wave(32, 1.1), wave(60, 2.3));
+            let inputs = Inputs {
+                table: Some(&table),
+                gate: gated.then_some(&gate),
+                ..Inputs::new(&q, &k, &v)
+            };
+            let vectors = Tiled.forward(&problem, &inputs).expect("valid inputs");
+            let (mut out, mut lse) = (vec![0.0; 60 * 37], vec![f32::NEG_INFINITY; 60]);
+            let bias = BiasSource::new(&problem, &inputs);
+            QueryTile {
+                head: &Head::new(&problem, &inputs, &bias, [0, 0]),
+                q_first: 0,
+                out: &mut out,
+                lse: &mut lse,
+                scratch: &mut Scratch::default(),
+            }
+            .with_simd(pulp::Scalar::new());
+            let pairs = out
+                .iter()
+                .zip(&vectors.out)
+                .chain(lse.iter().zip(&vectors.lse));
+            for (one, other) in pairs {
+                assert!(
+                    one == other || (one - other).abs() <= 2e-6,
+                    "{one}, {other} by vectors"
+                );
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The gradients of attention in f32: who owns which of them.
 //!
-//! Weights are computed again from the log-sum-exp. One pass is owned by key tiles and gives dK and dV; one is owned by query tiles and
+//! Weights are computed again from the log-sum-exp, which is made exact before where parameters have a gradient. One pass is owned by key tiles and gives dK and dV; one is owned by query tiles and
 //! gives dQ and the gradients of gate and table; a dense bias takes a third, owned by the rows of its gradient. Nothing is added to by two
 //! threads, and every sum has one order, so that results do not depend on how many threads there are.
 
@@ -11,8 +11,10 @@ use rayon::prelude::*;
 use super::bias::BiasSource;
 use super::bias_gradient::ParameterSums;
 use super::gradients::{length, validate};
+use super::head::{Head, Rows};
+use super::row_statistics::RowStatistics;
 use super::score_gradient::BackwardHead;
-use super::tiled::{Head, K_TILE, Q_TILE, Rows};
+use super::tiled::{K_TILE, Q_TILE};
 use super::{AttentionGradient, Gradients, Inputs, Outputs, Tiled, scatter};
 use crate::{InputError, Layout, Problem, Tensor};
 
@@ -25,14 +27,19 @@ impl AttentionGradient for Tiled {
         dout: &[f32],
     ) -> Result<Gradients, InputError> {
         validate(problem, inputs, outputs, dout)?;
-        let pass = Pass {
+        let rows = RowStatistics::new(problem, outputs, dout);
+        let mut pass = Pass {
             problem,
             inputs,
             bias: &BiasSource::new(problem, inputs),
             dout,
-            lse: &outputs.lse,
-            delta: &delta(problem, &outputs.out, dout),
+            rows: &rows,
         };
+        let refined;
+        if problem.uses(Tensor::DTable) {
+            refined = rows.refined(problem, |place| pass.head(place));
+            pass.rows = &refined;
+        }
         let [dk, dv] = pass.of_keys();
         let OfQueries { dq, dgate, dtable } = pass.of_queries();
         Ok(Gradients {
@@ -46,28 +53,13 @@ impl AttentionGradient for Tiled {
     }
 }
 
-/// `rowsum(dO ∘ O)`, `[B, H, Nq]`.
-fn delta(problem: &Problem, out: &[f32], dout: &[f32]) -> Vec<f32> {
-    let shape = problem.shape();
-    let [heads, q_len, d] = [shape.heads, shape.q_len, problem.value_dim()].map(|n| n as usize);
-    let [_, _, _, layout] = problem.layouts();
-    let of_row = |row: usize| {
-        let start = layout.start(row / q_len / heads, row / q_len % heads, row % q_len);
-        let products = out[start..][..d].iter().zip(&dout[start..][..d]);
-        products.map(|(o, dout)| o * dout).sum()
-    };
-    (0..shape.rows()).into_par_iter().map(of_row).collect()
-}
-
 /// What all passes read.
 struct Pass<'a> {
     problem: &'a Problem,
     inputs: &'a Inputs<'a>,
     bias: &'a BiasSource<'a>,
     dout: &'a [f32],
-    /// `[B, H, Nq]`, as is delta.
-    lse: &'a [f32],
-    delta: &'a [f32],
+    rows: &'a RowStatistics,
 }
 
 /// What the pass owned by query tiles gives, without gaps.
@@ -93,8 +85,8 @@ impl<'a> Pass<'a> {
                 head,
                 pages: None,
             },
-            lse: &self.lse[first..][..q_len],
-            delta: &self.delta[first..][..q_len],
+            base: &self.rows.base[first..][..q_len],
+            delta: &self.rows.delta[first..][..q_len],
         }
     }
 
@@ -195,7 +187,7 @@ impl<'a> Pass<'a> {
         backward.for_each_tile(first..first + dgate.len(), &all, |scores| {
             let begin = scores.piece.rows.start - first;
             scores.add_to_queries(&backward, &mut dq[begin * d..]);
-            for (i, row) in scores.rows() {
+            for (i, _, row) in scores.rows() {
                 let run = backward.head.run(scores.piece, i, scores.keys.start);
                 of_gate[i - first] += sums.add(&run, row);
             }
@@ -264,7 +256,7 @@ impl<'a> Pass<'a> {
         for &place in heads {
             let backward = self.head(place);
             backward.for_each_tile(rows.clone(), &(0..k_len), |scores| {
-                for (i, row) in scores.rows() {
+                for (i, _, row) in scores.rows() {
                     let begin = if one { 0 } else { i - rows.start } * k_len;
                     let block = &mut block[begin + scores.keys.start..];
                     for (sum, value) in block.iter_mut().zip(row) {
