@@ -51,7 +51,7 @@ fn compare(title: &str, rounds: usize, make: impl for<'a> Fn(&'a Rig) -> Contest
     let (placements, rounds) = if rig::quick() {
         (1, 1)
     } else {
-        (PLACEMENTS, 3)
+        (PLACEMENTS, rounds)
     };
     let mut names = Vec::new();
     let mut times = Vec::new();
