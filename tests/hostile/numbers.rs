@@ -45,7 +45,7 @@ fn stays_in_its_head(problem: &Problem, wild: impl Fn(&mut Data, f32)) {
     let tame = Data::generate(problem, 23);
     let mut expected = Vec::new();
     on_every_device(problem, &tame, |_, found| {
-        expected.push(rows(found, |row| row < ROWS))
+        expected.push(rows(found, |row| row < ROWS));
     });
     for number in WILD {
         let mut data = tame.clone();
@@ -100,7 +100,7 @@ fn gates_that_are_no_numbers_stay_in_their_row() {
     let others = |row| row != 4;
     let mut expected = Vec::new();
     on_every_device(&problem, &tame, |_, found| {
-        expected.push(rows(found, others))
+        expected.push(rows(found, others));
     });
     for number in WILD {
         let mut data = tame.clone();
