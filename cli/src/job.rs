@@ -30,12 +30,8 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) fn load(args: &AttendArgs) -> Result<Self, Fault> {
-        Self::parse(args, &tensors::read(&args.input)?)
-    }
-
-    /// From the bytes of the file.
-    pub(crate) fn parse(args: &AttendArgs, bytes: &[u8]) -> Result<Self, Fault> {
-        let file = TensorFile::parse(&args.input, bytes)?;
+        let bytes = tensors::read(&args.input)?;
+        let file = TensorFile::parse(&args.input, &bytes)?;
         let (shape, value_dim) = sizes(&file)?;
         let rows = [shape.batch, shape.heads, shape.q_len];
         let keys = [shape.batch, shape.kv_heads, shape.k_len];

@@ -220,7 +220,10 @@ fn copies<const N: usize>(
     })
 }
 
-/// On every device, without checks and with all: the results, which have the same bits.
+/// Rows up to which a decoding kernel runs; the others compile for a minute with checks, so that they run without.
+const FEW_ROWS: u32 = 16;
+
+/// On every device, without checks and, of few rows, with all: the results, which have the same bits.
 pub(crate) fn on_every_device(
     problem: &Problem,
     data: &Data,
@@ -228,31 +231,23 @@ pub(crate) fn on_every_device(
 ) {
     let mut ran = 0;
     for (name, context) in shared().iter() {
-        let run = |checks: Checks| {
-            let context = context.clone().with_checks(checks);
-            let forward = context
-                .forward(problem)
-                .map_err(|error| error.to_string())?;
-            let arena = Arena::new(&context, problem, data);
-            arena.run(&context, &arena.bind(&forward))
-        };
         if let Err(error) = context.forward(problem) {
             println!("{name}: unsupported: {error}");
             continue;
         }
-        let [trusted, checked] = [Checks::None, Checks::All].map(|checks| {
-            run(checks).unwrap_or_else(|error| panic!("{name}, {checks:?}: {error}"))
-        });
-        assert_eq!(
-            bits(&trusted.out),
-            bits(&checked.out),
-            "{name}: other bits with checks"
-        );
-        assert_eq!(
-            bits(&trusted.lse),
-            bits(&checked.lse),
-            "{name}: other bits with checks"
-        );
+        let run = |checks: Checks| {
+            let context = context.clone().with_checks(checks);
+            let forward = context.forward(problem).expect("a kernel");
+            let arena = Arena::new(&context, problem, data);
+            let found = arena.run(&context, &arena.bind(&forward));
+            found.unwrap_or_else(|error| panic!("{name}, {checks:?}: {error}"))
+        };
+        let trusted = run(Checks::None);
+        if problem.shape().q_len <= FEW_ROWS {
+            let checked = run(Checks::All);
+            assert_eq!(bits(&trusted.out), bits(&checked.out), "{name}: out");
+            assert_eq!(bits(&trusted.lse), bits(&checked.lse), "{name}: lse");
+        }
         check(name, &trusted);
         ran += 1;
     }

@@ -54,7 +54,7 @@ fn documents_and_bits_may_be_anything() {
         }),
         ..Mask::NONE
     };
-    let problem = problem(40, mask, Bias::None);
+    let problem = problem(9, mask, Bias::None);
     let mut lies = Data::generate(&problem, 3);
     let wild = |all: &mut Option<Vec<u32>>, numbers: &[u32]| {
         let all = all.as_mut().expect("a mask");
