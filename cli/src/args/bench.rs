@@ -21,7 +21,7 @@ roofline over time), unfused_ms and speedup_vs_unfused (scores and bias in memor
 
 Exit status: 0 done, 1 the machine failed or a result is wrong, 2 bad input.")]
 pub(crate) struct BenchArgs {
-    /// Fewer cases and rounds
+    /// T5's encoder alone, gradients of one length, fewer rounds
     #[arg(long)]
     pub(crate) quick: bool,
     /// Tokens of the sequences, multiples of 64 [default: 512, 1024, 2048, and without --quick 4096]
