@@ -149,7 +149,7 @@ fn add_bends(local: u32) {
 
 fn hide(r: u32) {
     for (var e = 0u; e < LANES; e++) {
-        score[r][e] = select(MASKED, score[r][e], (visible[r] >> e & 1u) != 0u);
+        score[r][e] = select(MASKED, score[r][e], ((visible[r] >> e) & 1u) != 0u);
     }
 }
 
@@ -185,7 +185,7 @@ fn find_kept(local: u32) {
 // Leaves out weights that are summed already.
 fn drop_weights(r: u32) {
     for (var e = 0u; e < LANES; e++) {
-        score[r][e] = select(0.0, score[r][e], (kept_keys[r] >> e & 1u) != 0u);
+        score[r][e] = select(0.0, score[r][e], ((kept_keys[r] >> e) & 1u) != 0u);
     }
 }
 

@@ -10,12 +10,13 @@ fn finite(value: vec4<f32>) -> vec4<bool> {
 
 // What a tile makes of four values, where it hides something.
 fn without_infinity(value: vec4<f32>, hides: bool) -> vec4<f32> {
-    if !(hides || DROPOUT) {
-        return value;
+    var counted = value;
+    if hides || DROPOUT {
+        let ordinary = finite(value);
+        infinity_met = infinity_met || !all(ordinary);
+        counted = select(vec4(0.0), value, ordinary);
     }
-    let ordinary = finite(value);
-    infinity_met = infinity_met || !all(ordinary);
-    return select(vec4(0.0), value, ordinary);
+    return counted;
 }
 
 // Adds to four features of a written row the infinities that it sees.
