@@ -79,7 +79,7 @@ fn look(local: u32) -> bool {
     }
     atomicOr(&flag, any);
     workgroupBarrier();
-    return atomicLoad(&flag) != 0u;
+    return uniform_condition(atomicLoad(&flag) != 0u, local);
 }
 
 // A slice of the features of both sides.
@@ -184,7 +184,7 @@ fn stage_kept(local: u32) {
 fn kept_of_pair(r: u32, other: u32) -> f32 {
     let at = tile_pair(own_row(r), other);
     let bits = u32(partial[at.x * (K_TILE / 8u) + at.y / 8u]);
-    return select(0.0, keep_scale(), (bits >> (at.y % 8u) & 1u) != 0u);
+    return select(0.0, keep_scale(), ((bits >> (at.y % 8u)) & 1u) != 0u);
 }
 
 fn kept_of_four(r: u32, half: u32) -> vec4<f32> {
@@ -352,10 +352,10 @@ fn meet_tile(hides: bool, local: u32) {
 }
 
 fn meet_others(local: u32) {
-    let end = other_end();
-    for (var first = other_begin(); first < end; first += OTHER) {
+    let end = uniform_number(other_end(), local);
+    for (var first = uniform_number(other_begin(), local); first < end; first += OTHER) {
         meet(first);
-        let hides = tile_hides() || rows_past_end();
+        let hides = uniform_condition(tile_hides() || rows_past_end(), local);
         if hides && !look(local) {
             continue;
         }
@@ -390,7 +390,8 @@ fn attention_backward(
             own_statistics[r] = statistics_of(place.q_first + own_row(r));
         }
     }
-    for (var n = 0u; n < own_heads(); n++) {
+    let heads = uniform_number(own_heads(), local);
+    for (var n = 0u; n < heads; n++) {
         own_head(n);
         meet_others(local);
         score_gradient_head(local);

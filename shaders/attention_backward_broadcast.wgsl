@@ -223,7 +223,7 @@ fn find_kept(r: u32) {
         let bits = kept_bits(place.q_first + lane, place.k_first + own_row(r) - lane);
         kept_of_row[r] = 0u;
         for (var e = 0u; e < LANES; e++) {
-            kept_of_row[r] |= (subgroupShuffle(bits, octet_first + e) >> lane & 1u) << e;
+            kept_of_row[r] |= ((subgroupShuffle(bits, octet_first + e) >> lane) & 1u) << e;
         }
     } else {
         kept_of_row[r] = kept_bits(place.q_first + own_row(r), place.k_first);
@@ -237,13 +237,13 @@ fn differentiate(r: u32, hides: bool) {
         let p = exp2(score[r][e] - of_query.x);
         var weight = p;
         if DROPOUT {
-            let factor = select(0.0, keep_scale(), (kept_of_row[r] >> e & 1u) != 0u);
+            let factor = select(0.0, keep_scale(), ((kept_of_row[r] >> e) & 1u) != 0u);
             weight *= factor;
             change[r][e] *= factor;
         }
         var ds = p * (change[r][e] - of_query.y);
         if hides {
-            let seen = (visible[r] >> e & 1u) != 0u;
+            let seen = ((visible[r] >> e) & 1u) != 0u;
             ds = select(0.0, ds, seen);
             weight = select(0.0, weight, seen);
         }

@@ -74,7 +74,7 @@ fn finish_scores(slot: u32, seen: u32) {
         }
     }
     for (var r = 0u; r < ROWS; r++) {
-        score[r] = select(MASKED, score[r], (seen >> r & 1u) != 0u);
+        score[r] = select(MASKED, score[r], ((seen >> r) & 1u) != 0u);
     }
 }
 
@@ -109,7 +109,7 @@ fn add_value(j: u32, seen: u32) {
         let value = load_v(row, 4u * c);
         for (var r = 0u; r < ROWS; r++) {
             let product = fma(vec4(score[r]), value, sums[c][r]);
-            sums[c][r] = select(sums[c][r], product, (seen >> r & 1u) != 0u);
+            sums[c][r] = select(sums[c][r], product, ((seen >> r) & 1u) != 0u);
         }
     }
 }

@@ -38,9 +38,8 @@ const VALUE_PADDED = VALUE_DIM % (4u * SPAN) != 0u;
 const SKIPS = KEY_MASK || PAIR_MASK;
 const TILE = max(KEYS_AT + K_TILE * SLICE_STRIDE, VALUES_AT + 4u * PIECE * SPAN);
 var<workgroup> tile: array<vec4<f32>, TILE>;
-var<workgroup> partial: array<f32, Q_TILE * COLUMNS>; // a number of each thread for each of its rows
-var<workgroup> key_visible: array<u32, K_TILE>; // 1 or 0
-var<workgroup> key_documents_of_tile: array<u32, K_TILE>;
+// A word of each thread for each of its rows; while rows look at a tile, of each key whether it is visible, and then of each its document.
+var<workgroup> partial: array<u32, Q_TILE * COLUMNS>;
 // Not 0 where some row sees some key of the tile; in the end, where a thread met an infinity.
 var<workgroup> flag: atomic<u32>;
 
@@ -93,8 +92,8 @@ fn visible_bits(row: u32) -> u32 {
     var seen_keys = 0u;
     for (var n = 0u; n < 8u; n++) {
         let slot = column + n * COLUMNS;
-        let bit = bits[n / 4u] >> (slot % HALF) & key_visible[slot];
-        let sees_it = in_range(i, place.k_first + slot) && key_documents_of_tile[slot] == document;
+        let bit = (bits[n / 4u] >> (slot % HALF)) & partial[slot];
+        let sees_it = in_range(i, place.k_first + slot) && partial[K_TILE + slot] == document;
         seen_keys |= select(0u, bit, sees_it) << n;
     }
     return seen_keys;
@@ -104,8 +103,8 @@ fn visible_bits(row: u32) -> u32 {
 fn look(local: u32) -> bool {
     workgroupBarrier();
     if local < K_TILE {
-        key_visible[local] = select(0u, 1u, visible_key(place.k_first + local) != 0u);
-        key_documents_of_tile[local] = key_document(place.k_first + local);
+        partial[local] = select(0u, 1u, visible_key(place.k_first + local) != 0u);
+        partial[K_TILE + local] = key_document(place.k_first + local);
     }
     if local == 0u {
         atomicStore(&flag, 0u);
@@ -121,7 +120,7 @@ fn look(local: u32) -> bool {
     }
     atomicOr(&flag, any);
     workgroupBarrier();
-    return atomicLoad(&flag) != 0u;
+    return uniform_condition(atomicLoad(&flag) != 0u, local);
 }
 
 // Four scores of a row with keys x, x + 8, x + 16 and x + 24 of the tile, scaled and biased.
@@ -174,7 +173,7 @@ fn finish_scores(hides: bool) {
             score[r][1] = hidden(score[r][1], visible[r] >> 4u);
         }
         let top = max(score[r][0], score[r][1]);
-        partial[(line * ROWS + r) * COLUMNS + column] = max(max(top.x, top.y), max(top.z, top.w));
+        partial[(line * ROWS + r) * COLUMNS + column] = bitcast<u32>(max(max(top.x, top.y), max(top.z, top.w)));
     }
 }
 
@@ -188,7 +187,7 @@ fn update_softmax() {
         let row = line * ROWS + r;
         var top = maximum[r];
         for (var c = 0u; c < COLUMNS; c++) {
-            top = max(top, partial[row * COLUMNS + c]);
+            top = max(top, bitcast<f32>(partial[row * COLUMNS + c]));
         }
         let correction = exp2(maximum[r] - top);
         let first = weights(score[r][0], top);
@@ -206,18 +205,18 @@ fn update_softmax() {
     }
 }
 
-// What is kept of each octet of a tile's keys, by rows; bytes, which f32 holds exactly.
+// What is kept of each octet of a tile's keys, by rows.
 fn stage_kept() {
     for (var r = 0u; r < ROWS; r++) {
         let row = line * ROWS + r;
-        partial[row * COLUMNS + column] = f32(kept_bits(place.q_first + row, place.k_first + 8u * column));
+        partial[row * COLUMNS + column] = kept_bits(place.q_first + row, place.k_first + 8u * column);
     }
 }
 
 // The weights of a row's fragment in a half, those that are left out being 0.
 fn kept_weights(p: vec4<f32>, row: u32, half: u32) -> vec4<f32> {
     let at = row * COLUMNS + 4u * half;
-    let octets = vec4<u32>(vec4(partial[at], partial[at + 1u], partial[at + 2u], partial[at + 3u]));
+    let octets = vec4(partial[at], partial[at + 1u], partial[at + 2u], partial[at + 3u]);
     return select(vec4(0.0), p, ((octets >> vec4(column)) & vec4(1u)) != vec4(0u));
 }
 
@@ -323,10 +322,10 @@ fn attention_forward(
         maximum[r] = MASKED;
     }
 
-    let end = key_end();
-    for (var k_first = key_begin(); k_first < end; k_first += K_TILE) {
+    let end = uniform_number(key_end(), local);
+    for (var k_first = uniform_number(key_begin(), local); k_first < end; k_first += K_TILE) {
         place.k_first = k_first;
-        let hides = tile_hides();
+        let hides = uniform_condition(tile_hides(), local);
         if hides && !look(local) {
             continue;
         }
@@ -355,7 +354,7 @@ fn attention_forward(
     }
     workgroupBarrier();
     for (var r = 0u; r < ROWS; r++) {
-        partial[(line * ROWS + r) * COLUMNS + column] = sum[r];
+        partial[(line * ROWS + r) * COLUMNS + column] = bitcast<u32>(sum[r]);
     }
     if infinity_met {
         atomicStore(&flag, 1u);
@@ -365,7 +364,7 @@ fn attention_forward(
         let row = line * ROWS + r;
         var total = 0.0;
         for (var c = 0u; c < COLUMNS; c++) {
-            total += partial[row * COLUMNS + c];
+            total += bitcast<f32>(partial[row * COLUMNS + c]);
         }
         if place.q_first + row < row_limit() {
             write_row(r, total);

@@ -154,7 +154,7 @@ fn add_bends(local: u32) {
 fn hide(r: u32, hides: bool) {
     let seen = select(~0u, visible[r], hides);
     for (var e = 0u; e < LANES; e++) {
-        score[r][e] = select(MASKED, score[r][e], (seen >> e & 1u) != 0u);
+        score[r][e] = select(MASKED, score[r][e], ((seen >> e) & 1u) != 0u);
     }
 }
 
@@ -186,7 +186,7 @@ fn find_kept(local: u32) {
 // Leaves out weights that are summed already.
 fn drop_weights(r: u32) {
     for (var e = 0u; e < LANES; e++) {
-        score[r][e] = select(0.0, score[r][e], (kept_keys[r] >> e & 1u) != 0u);
+        score[r][e] = select(0.0, score[r][e], ((kept_keys[r] >> e) & 1u) != 0u);
     }
 }
 

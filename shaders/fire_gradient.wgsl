@@ -26,7 +26,7 @@ fn write(row: u32, head: u32, value: f32) {
 fn active_moments(unit: u32, head: u32) -> vec2<f32> {
     let rank = rank_of(unit, head);
     let rises = w1(unit, head) > 0.0;
-    let always = rises || w1(unit, head) == 0.0 && b1(unit, head) > 0.0;
+    let always = rises || (w1(unit, head) == 0.0 && b1(unit, head) > 0.0);
     let turning = turns(unit, head);
     var total = vec2(0.0);
     for (var s = 0u; s <= params.width; s++) {

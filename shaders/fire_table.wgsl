@@ -17,7 +17,7 @@ const LOG2_E = 1.4426950408889634;
 // Whether unit `v` is active to the right of the breakpoint of unit `u`, or from 0 on where `u` is none.
 fn is_active(v: u32, u: u32, head: u32) -> bool {
     if !turns(v, head) {
-        return w1(v, head) > 0.0 || w1(v, head) == 0.0 && b1(v, head) > 0.0;
+        return w1(v, head) > 0.0 || (w1(v, head) == 0.0 && b1(v, head) > 0.0);
     }
     let right = u < params.width && passed(v, u, head);
     return right == (w1(v, head) > 0.0);

@@ -29,6 +29,7 @@
 //! writes it. So whoever changes lengths, indices, starts or blocks on the device changes what is computed, and not what is addressed.
 
 use crate::plan::Kernel;
+use crate::shader::Dialect;
 
 /// What is checked while a kernel runs.
 ///
@@ -51,9 +52,10 @@ pub(crate) fn compile(
     text: &str,
 ) -> wgpu::ComputePipeline {
     let label = kernel.label();
+    let dialect = Dialect::of(device);
     let descriptor = wgpu::ShaderModuleDescriptor {
         label: Some(&label),
-        source: wgpu::ShaderSource::Wgsl(text.into()),
+        source: wgpu::ShaderSource::Wgsl(dialect.translate(text, kernel.uses_subgroups())),
     };
     device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: Some(&label),

@@ -2,6 +2,8 @@
 //!
 //! Module scope has no order in WGSL, so linking is concatenation: the prelude, the entry, its parts, one file a slot.
 
+use std::borrow::Cow;
+
 use crate::Dtype;
 use crate::plan::{
     Algorithm, BackwardVariant, Family, GradientFamily, Lengths, RopeVariant, Side, Variant,
@@ -19,6 +21,49 @@ macro_rules! entry {
     ($name:literal) => {
         include_str!(concat!("../shaders/", $name, ".wgsl"))
     };
+}
+
+/// The slot `uniformity` for compilers that take our word for it, and for those that do not.
+const UNIFORMITY: [&str; 2] = [part!("uniformity_told"), part!("uniformity_proved")];
+
+/// What browsers want to be told of a text with subgroup operations. Those of one subgroup take the same way through a kernel: it follows
+/// from the workgroup and from votes, neither of which a browser follows through private variables.
+const SUBGROUPS: &str = "enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n";
+
+/// What the compiler that reads a text makes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// naga's, on most backends of wgpu. It knows what a text makes use of, and refuses to be told.
+    Native,
+    /// For FXC, Microsoft's older compiler, behind naga: it allows barriers only where it can prove that all invocations come to them.
+    Fxc,
+    /// A browser's: as FXC, and subgroup operations have to be enabled.
+    Browser,
+}
+
+impl Dialect {
+    /// That of the compiler behind a device.
+    #[must_use]
+    pub fn of(device: &wgpu::Device) -> Self {
+        match device.adapter_info().backend {
+            wgpu::Backend::BrowserWebGpu => Self::Browser,
+            // Where there are subgroups the compiler is DXC.
+            wgpu::Backend::Dx12 if !device.features().contains(wgpu::Features::SUBGROUP) => {
+                Self::Fxc
+            }
+            _ => Self::Native,
+        }
+    }
+
+    /// A text that is linked for naga, in this dialect. Directives come first in WGSL.
+    pub(crate) fn translate(self, text: &str, subgroups: bool) -> Cow<'_, str> {
+        let [told, proved] = UNIFORMITY;
+        match self {
+            Self::Native => Cow::Borrowed(text),
+            Self::Browser if subgroups => Cow::Owned([SUBGROUPS, text].concat()),
+            Self::Browser | Self::Fxc => Cow::Owned(text.replace(told, proved)),
+        }
+    }
 }
 
 /// The kernel that builds the bucket-index matrix; `PER_WORD` is left open.
@@ -46,6 +91,7 @@ pub fn link(variant: &Variant) -> String {
     };
     let prelude = variant.prelude();
     let mut files = vec![prelude.as_str(), entry, offset, part!("small_bound")];
+    files.extend((variant.algorithm == Algorithm::Fragments).then_some(UNIFORMITY[0]));
     files.extend(scores(variant));
     files.join("\n")
 }
@@ -89,6 +135,7 @@ pub fn link_backward(variant: &BackwardVariant) -> String {
         offset,
         offset_gradient,
     ];
+    files.extend((!broadcast).then_some(UNIFORMITY[0]));
     files.extend(score_gradient(variant));
     files.extend(scores(scores_variant));
     files.join("\n")

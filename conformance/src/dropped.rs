@@ -157,8 +157,8 @@ const NUMBERS: [(&str, &str, &str); 7] = [
     ("nine rounds", "round < 10u", "round < 9u"),
     (
         "halves of a word of dropout swapped",
-        "select(vec4(0u), vec4(1u, 4u, 16u, 64u), (words & vec4(0xffffu)) >= threshold)",
-        "select(vec4(0u), vec4(1u, 4u, 16u, 64u), (words >> vec4(16u)) >= threshold)",
+        "keeping(words & vec4(0xffffu))",
+        "keeping(words >> vec4(16u))",
     ),
     (
         "kept weights do not make up for the others",
@@ -219,13 +219,13 @@ pub const FRAGMENTS: [Planted; 4] = [
 pub const BROADCAST: [Planted; 3] = [
     (
         "the sum of kept weights alone",
-        "score[r][e] = select(0.0, score[r][e], (kept_keys[r] >> e & 1u) != 0u);",
-        "sum[r] -= select(score[r][e], 0.0, (kept_keys[r] >> e & 1u) != 0u); score[r][e] = select(0.0, score[r][e], (kept_keys[r] >> e & 1u) != 0u);",
+        "score[r][e] = select(0.0, score[r][e], ((kept_keys[r] >> e) & 1u) != 0u);",
+        "sum[r] -= select(score[r][e], 0.0, ((kept_keys[r] >> e) & 1u) != 0u); score[r][e] = select(0.0, score[r][e], ((kept_keys[r] >> e) & 1u) != 0u);",
         "dropout",
     ),
     (
         "the first key's dropout for all",
-        "select(0.0, score[r][e], (kept_keys[r] >> e & 1u) != 0u)",
+        "select(0.0, score[r][e], ((kept_keys[r] >> e) & 1u) != 0u)",
         "select(0.0, score[r][e], (kept_keys[r] & 1u) != 0u)",
         "dropout",
     ),

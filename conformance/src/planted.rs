@@ -464,7 +464,7 @@ pub const DECODE: [Planted; 14] = [
     ),
     (
         "rows see what one of them sees",
-        "(seen >> r & 1u) != 0u",
+        "((seen >> r) & 1u) != 0u",
         "seen != 0u",
         "two rows, several parts, causal",
     ),

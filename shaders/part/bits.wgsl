@@ -10,5 +10,5 @@ fn bits_from(i: u32, j: u32) -> u32 {
     if j % 32u == 0u {
         return low;
     }
-    return low >> (j % 32u) | mask_bits[row + min(j / 32u + 1u, last)] << (32u - j % 32u);
+    return (low >> (j % 32u)) | (mask_bits[row + min(j / 32u + 1u, last)] << (32u - j % 32u));
 }

@@ -17,14 +17,16 @@ fn philox(counter: vec4<u32>) -> vec4<u32> {
     return c;
 }
 
+// Every second bit: whether a number keeps its weight. One by one, because OpenGL before 4.5 selects no vectors of integers.
+fn keeping(numbers: vec4<u32>) -> u32 {
+    let keeps = numbers >= vec4(params.dropout_threshold);
+    return select(0u, 1u, keeps.x) | select(0u, 4u, keeps.y) | select(0u, 16u, keeps.z) | select(0u, 64u, keeps.w);
+}
+
 // Bit n is set where the weight of key 8 · octet + n is kept.
 fn kept_octet(i: u32, octet: u32) -> u32 {
     let words = philox(vec4(octet, i, place.head, place.batch));
-    let threshold = vec4(params.dropout_threshold);
-    let even = select(vec4(0u), vec4(1u, 4u, 16u, 64u), (words & vec4(0xffffu)) >= threshold);
-    let odd = select(vec4(0u), vec4(2u, 8u, 32u, 128u), (words >> vec4(16u)) >= threshold);
-    let bits = even | odd;
-    return bits.x | bits.y | bits.z | bits.w;
+    return keeping(words & vec4(0xffffu)) | (keeping(words >> vec4(16u)) << 1u);
 }
 
 // Bit n is set where the weight of key j + n is kept, of eight. A loop, because some drivers run every branch, but leave a loop.

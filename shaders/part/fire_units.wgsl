@@ -17,7 +17,7 @@ fn w2(unit: u32, head: u32) -> f32 {
 fn turns(unit: u32, head: u32) -> bool {
     let slope = w1(unit, head);
     let shift = b1(unit, head);
-    return slope > 0.0 && shift < 0.0 || slope < 0.0 && shift > 0.0;
+    return (slope > 0.0 && shift < 0.0) || (slope < 0.0 && shift > 0.0);
 }
 
 fn breakpoint(unit: u32, head: u32) -> f32 {
@@ -28,7 +28,7 @@ fn breakpoint(unit: u32, head: u32) -> f32 {
 fn passed(v: u32, u: u32, head: u32) -> bool {
     let x = breakpoint(v, head);
     let y = breakpoint(u, head);
-    return x < y || x == y && v <= u;
+    return x < y || (x == y && v <= u);
 }
 
 // How many breakpoints come before that of a unit.

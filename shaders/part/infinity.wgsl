@@ -10,10 +10,11 @@ fn finite(value: vec4<f32>) -> vec4<bool> {
 
 // What a tile makes of four values, where it hides something.
 fn without_infinity(value: vec4<f32>, hides: bool) -> vec4<f32> {
+    var counted = value;
     if hides || DROPOUT {
-        return without_infinity_or_branch(value, true);
+        counted = without_infinity_or_branch(value, true);
     }
-    return value;
+    return counted;
 }
 
 fn without_infinity_or_branch(value: vec4<f32>, hides: bool) -> vec4<f32> {

@@ -11,24 +11,22 @@ fn key_begin() -> u32 {
     return start;
 }
 
-// Where the keys end that some row of the tile may see.
+// Where the keys end that some row of the tile may see. It returns once, because FXC takes what returns early for uninitialized.
 fn key_end() -> u32 {
     let rows = seeing_limit();
-    if place.q_first >= rows {
-        return 0u;
-    }
+    var end = key_limit();
     if CAUSAL || WINDOW {
         let reach = select(params.window_right, 0, CAUSAL);
         let last = i32(min(place.q_first + Q_TILE, rows)) + place.shift + reach;
-        return min(u32(max(last, 0)), key_limit());
+        end = min(u32(max(last, 0)), end);
     }
-    return key_limit();
+    return select(end, 0u, place.q_first >= rows);
 }
 
 // Whether the mask hides what is at this offset.
 fn hidden_offset(offset: i32) -> bool {
     let after = CAUSAL && offset > 0;
-    return after || WINDOW && (offset > params.window_right || offset < -params.window_left);
+    return after || (WINDOW && (offset > params.window_right || offset < -params.window_left));
 }
 
 // Whether a row of the tile may not see every key of it, for the mask or because there are fewer.

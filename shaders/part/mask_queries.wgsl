@@ -11,14 +11,13 @@ fn query_begin() -> u32 {
     return start;
 }
 
-// Where the queries end that may see a key of the tile.
+// Where the queries end that may see a key of the tile; it returns once, as `key_end` does.
 fn query_end() -> u32 {
-    if place.k_first >= key_limit() {
-        return 0u;
-    }
+    let keys = key_limit();
+    var end = seeing_limit();
     if WINDOW {
-        let last = i32(min(place.k_first + K_TILE, key_limit())) - place.shift + params.window_left;
-        return min(u32(max(last, 0)), seeing_limit());
+        let last = i32(min(place.k_first + K_TILE, keys)) - place.shift + params.window_left;
+        end = min(u32(max(last, 0)), end);
     }
-    return seeing_limit();
+    return select(end, 0u, place.k_first >= keys);
 }

@@ -5,7 +5,7 @@ use super::backward::sums::{
 };
 use super::backward::{BackwardVariant, clear_bindings, statistics_bindings};
 use super::variant::dtype_prelude;
-use super::{Family, RopeVariant, Variant, decode, fire_table};
+use super::{Algorithm, Family, RopeVariant, Variant, decode, fire_table};
 use crate::{Dtype, IndexFormat, shader};
 
 /// A kernel.
@@ -98,6 +98,16 @@ impl Kernel {
             Self::ClearDbias => shader::link_clear_dbias(),
             Self::CopyWords => shader::COPY_WORDS.into(),
         }
+    }
+
+    /// Whether its text has subgroup operations.
+    pub(crate) fn uses_subgroups(self) -> bool {
+        let scores = match self {
+            Self::Forward(variant) => variant,
+            Self::Backward(variant) => variant.scores,
+            _ => return false,
+        };
+        scores.algorithm == Algorithm::Broadcast
     }
 
     /// The bindings of uniforms.

@@ -2,6 +2,7 @@
 
 use super::backward::sums::GradientFamily;
 use super::{Algorithm, Family, Kernel, RopeVariant, choose, choose_backward};
+use crate::shader::Dialect;
 use crate::{Capabilities, Error, IndexFormat, Problem, Rotation};
 
 /// A kernel's name, and its complete WGSL.
@@ -9,11 +10,19 @@ use crate::{Capabilities, Error, IndexFormat, Problem, Rotation};
 pub struct KernelText {
     /// What pipelines and bind groups are labelled with.
     pub name: String,
-    /// One entry point, which indexes without bounds checks.
+    /// One entry point, which indexes without bounds checks; in the dialect of naga.
     pub wgsl: String,
+    /// Whether it has subgroup operations.
+    pub subgroups: bool,
 }
 
 impl KernelText {
+    /// The text for a compiler that reads another dialect.
+    #[must_use]
+    pub fn in_dialect(&self, dialect: Dialect) -> String {
+        dialect.translate(&self.wgsl, self.subgroups).into_owned()
+    }
+
     /// What [`crate::Context::forward`] compiles on a device with these capabilities.
     ///
     /// # Errors
@@ -89,6 +98,7 @@ impl From<Kernel> for KernelText {
         Self {
             name: kernel.label(),
             wgsl: kernel.text(),
+            subgroups: kernel.uses_subgroups(),
         }
     }
 }

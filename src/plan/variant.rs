@@ -97,7 +97,7 @@ impl Variant {
         }
     }
 
-    /// Bytes of workgroup memory.
+    /// Bytes of workgroup memory as WebGPU counts them: those of each variable rounded up to 16, in the dialect of browsers.
     #[must_use]
     pub const fn workgroup_bytes(&self) -> u32 {
         match self.algorithm {
@@ -121,14 +121,13 @@ impl Variant {
                 weights_and_values
             };
         let partial = self.q_tile() * 8 * 4;
-        let visible_and_documents = self.k_tile() * 8;
         let strip = if self.bias.offset {
-            (self.q_tile() + self.k_tile() - 1) * 4
+            ((self.q_tile() + self.k_tile() - 1) * 4).next_multiple_of(16)
         } else {
             0
         };
-        let flag = 4;
-        tiles + partial + visible_and_documents + flag + strip
+        let flag_and_agreed = 2 * 16;
+        tiles + partial + flag_and_agreed + strip
     }
 
     /// The storage bindings that the kernel uses, and whether each is only read; binding 0 holds the uniforms.

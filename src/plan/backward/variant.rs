@@ -61,7 +61,7 @@ impl BackwardVariant {
         self.scores.k_tile()
     }
 
-    /// Bytes of workgroup memory.
+    /// As [`Variant::workgroup_bytes`].
     #[must_use]
     pub const fn workgroup_bytes(&self) -> u32 {
         if matches!(self.scores.algorithm, Algorithm::Broadcast) {
@@ -78,12 +78,12 @@ impl BackwardVariant {
             };
         let partial = self.scores.workgroup() * self.scores.rows * 4;
         let strip = if self.scores.bias.offset {
-            (own + other - 1) * 4
+            ((own + other - 1) * 4).next_multiple_of(16)
         } else {
             0
         };
-        let flag = 4;
-        tiles + partial + flag + strip
+        let flag_and_agreed = 2 * 16;
+        tiles + partial + flag_and_agreed + strip
     }
 
     /// The rows of sums by offset that a workgroup leaves behind.

@@ -1,0 +1,128 @@
+//! `microsoft`: every kernel through DXC and FXC under Wine. `dawn`: the conformance suite on a device that Dawn plays.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use relattn_compilers::microsoft::{Compiler, Outcome, Workshop};
+use relattn_compilers::{dawn, kernels};
+use relattn_conformance::outcome::{Outcome as Judged, Verdict};
+use relattn_conformance::record::Summary;
+use relattn_conformance::suite::{Extent, suite};
+use relattn_conformance::trial;
+
+#[derive(Parser)]
+#[command(about = "Every kernel through other shader compilers")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Compiles with DXC and FXC under Wine what naga writes for DirectX 12
+    Microsoft {
+        /// Only kernels whose name contains this
+        #[arg(long, default_value = "")]
+        only: String,
+        /// Seconds that a compiler gets for a kernel
+        #[arg(long, default_value_t = 300)]
+        seconds: u64,
+        /// Only this compiler
+        #[arg(long)]
+        compiler: Option<String>,
+    },
+    /// Runs the conformance suite through Tint and Dawn
+    Dawn {
+        /// Only cases whose name contains this
+        #[arg(long)]
+        case: Option<String>,
+        /// A sample
+        #[arg(long)]
+        quick: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let clean = match Arguments::parse().task {
+        Task::Microsoft {
+            only,
+            seconds,
+            compiler,
+        } => microsoft(&only, Duration::from_secs(seconds), compiler.as_deref()),
+        Task::Dawn { case, quick } => conform(case.as_deref(), quick),
+    };
+    match clean {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A line for each kernel and compiler, and a sum; whether all were accepted.
+fn microsoft(only: &str, allowed: Duration, which: Option<&str>) -> Result<bool, String> {
+    let workshop = Workshop::open()?;
+    let kernels = kernels::all().map_err(|error| error.to_string())?;
+    let mut clean = true;
+    for compiler in Compiler::ALL {
+        let name = format!("{compiler:?}").to_uppercase();
+        if which.is_some_and(|which| !which.eq_ignore_ascii_case(&name)) {
+            continue;
+        }
+        let mut counts = [0; 4];
+        for kernel in kernels.iter().filter(|kernel| kernel.name.contains(only)) {
+            let label = format!("{name}: {}", kernel.name);
+            if let Some(reason) = compiler.target().unsupported(kernel) {
+                println!("{label}: unsupported: {reason}");
+                counts[0] += 1;
+                continue;
+            }
+            match workshop.compile(compiler, kernel, allowed)? {
+                Outcome::Accepted { bytes, took } => {
+                    println!("{label}: {bytes} bytes after {:.1} s", took.as_secs_f64());
+                    counts[1] += 1;
+                }
+                Outcome::Refused(said) => {
+                    println!("{label}: refused: {said}");
+                    counts[2] += 1;
+                }
+                Outcome::Unfinished => {
+                    println!("{label}: not done after {} s", allowed.as_secs());
+                    counts[3] += 1;
+                }
+            }
+        }
+        let [unsupported, accepted, refused, unfinished] = counts;
+        println!(
+            "{name}: {accepted} accepted, {refused} refused, {unfinished} not done in time, {unsupported} unsupported"
+        );
+        clean &= refused + unfinished == 0 && accepted > 0;
+    }
+    Ok(clean)
+}
+
+/// The suite on each of Dawn's devices; whether all that is supported passed.
+fn conform(case: Option<&str>, quick: bool) -> Result<bool, String> {
+    let extent = if quick { Extent::Quick } else { Extent::Full };
+    let mut clean = true;
+    for adapter in dawn::adapters()? {
+        let context = adapter.context?;
+        let mut outcomes: Vec<Judged> = Vec::new();
+        for entry in suite(extent, case) {
+            let outcome = trial::run(&context, &entry, None);
+            if let Verdict::Failed { reason, .. } = &outcome.verdict {
+                println!("{}: {}: {reason}", adapter.name, entry.name);
+            }
+            outcomes.push(outcome);
+        }
+        let info = [adapter.name, "webgpu".into(), adapter.info.driver_info];
+        let summary = Summary::of(info, &outcomes);
+        clean &= summary.failed == 0 && summary.passed > 0;
+        let summary = serde_json::to_string_pretty(&summary).map_err(|error| error.to_string())?;
+        println!("{summary}");
+    }
+    Ok(clean)
+}
