@@ -59,7 +59,7 @@ mod tensor;
 pub use bias::{Bias, IndexFormat, Kerple, alibi_slopes};
 pub use buckets::{Direction, RelativeBuckets, Thresholds};
 pub use builder::ProblemBuilder;
-pub use capability::Capabilities;
+pub use capability::{Capabilities, MatrixSizes};
 #[cfg(feature = "gpu")]
 pub use compile::Checks;
 #[cfg(feature = "gpu")]

@@ -18,12 +18,23 @@ impl Context {
         problem: &Problem,
         text: &str,
     ) -> Result<Forward, Error> {
-        let forward = self.forward(problem)?;
+        // SAFETY: what the caller promises.
+        Ok(unsafe { self.with_text(self.forward(problem)?, text) })
+    }
+
+    /// A forward pass of this context with another shader text, which has the bindings of the linked one.
+    ///
+    /// # Safety
+    /// As [`Self::forward_with_text`].
+    #[doc(hidden)]
+    #[must_use]
+    #[expect(unsafe_code, reason = "only the caller knows the text")]
+    pub unsafe fn with_text(&self, forward: Forward, text: &str) -> Forward {
         let kernel = Kernel::Forward(*forward.variant());
-        Ok(Forward {
+        Forward {
             pipeline: self.compile(kernel, text),
             ..forward
-        })
+        }
     }
 
     /// The backward pass with every kernel's text changed; the bindings stay as they are.
