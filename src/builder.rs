@@ -43,6 +43,23 @@ impl ProblemBuilder {
         }
     }
 
+    /// The choices of a problem, its layouts among them.
+    pub(crate) fn of(problem: &Problem) -> Self {
+        Self {
+            value_dim: problem.value_dim,
+            dtype: problem.dtype,
+            scale: Scale::Value(problem.scale),
+            biases: problem.biases().collect(),
+            gated: problem.gated,
+            dropout: problem.dropout,
+            mask: problem.mask,
+            paged: problem.paged,
+            query_offset: problem.query_offset,
+            layouts: problem.layouts.map(Some),
+            ..Self::new(problem.shape)
+        }
+    }
+
     /// Sets how q, k, v or the output lies in memory; contiguous where this is not called.
     ///
     /// # Errors

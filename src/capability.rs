@@ -1,5 +1,17 @@
 //! What a device offers, as far as the choice of a kernel depends on it.
 
+#[cfg(feature = "gpu")]
+use wgpu::{CooperativeScalarType, Features};
+
+/// Sizes of the matrices, with as many rows as columns, that a subgroup multiplies together: f16 factors, f32 sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct MatrixSizes {
+    /// 8 × 8.
+    pub eight: bool,
+    /// 16 × 16.
+    pub sixteen: bool,
+}
+
 /// The facts about a device that decide which kernels it can run; a plain value, so that choices are tested without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Capabilities {
@@ -17,6 +29,48 @@ pub struct Capabilities {
     pub busy_workgroups: u32,
     /// A processor plays the GPU.
     pub cpu: bool,
+    /// The matrices that subgroups multiply; none where the device was requested without them, or where nobody told which those are.
+    pub matrices: MatrixSizes,
+}
+
+impl MatrixSizes {
+    /// No matrices.
+    pub const NONE: Self = Self {
+        eight: false,
+        sixteen: false,
+    };
+
+    /// Whether matrices of so many rows are among them.
+    #[must_use]
+    pub const fn has(self, rows: u32) -> bool {
+        match rows {
+            8 => self.eight,
+            16 => self.sixteen,
+            _ => false,
+        }
+    }
+
+    /// What an adapter offers, through Vulkan alone: naga's Metal takes matrices from arrays of numbers, and here they lie in arrays of vec4.
+    #[cfg(feature = "gpu")]
+    #[must_use]
+    pub fn of(adapter: &wgpu::Adapter) -> Self {
+        let vulkan = adapter.get_info().backend == wgpu::Backend::Vulkan;
+        if !vulkan || !adapter.features().contains(Capabilities::MATRIX_FEATURES) {
+            return Self::NONE;
+        }
+        let offered = adapter.cooperative_matrix_properties();
+        let has = |size| {
+            offered.iter().any(|one| {
+                [one.m_size, one.n_size, one.k_size] == [size; 3]
+                    && one.ab_type == CooperativeScalarType::F16
+                    && one.cr_type == CooperativeScalarType::F32
+            })
+        };
+        Self {
+            eight: has(8),
+            sixteen: has(16),
+        }
+    }
 }
 
 impl Capabilities {
@@ -29,6 +83,7 @@ impl Capabilities {
         largest_subgroup: 0,
         busy_workgroups: Self::GPU_WORKGROUPS,
         cpu: false,
+        matrices: MatrixSizes::NONE,
     };
 
     /// wgpu does not tell how many units a GPU has; this many workgroups fill a large one.
@@ -36,7 +91,13 @@ impl Capabilities {
 
     /// The features that kernels make use of. None is needed.
     #[cfg(feature = "gpu")]
-    pub const FEATURES: wgpu::Features = wgpu::Features::SUBGROUP;
+    pub const FEATURES: Features = Features::SUBGROUP;
+
+    /// The features that products of matrices need, one of them an experimental one of wgpu.
+    #[cfg(feature = "gpu")]
+    pub const MATRIX_FEATURES: Features = Features::SUBGROUP
+        .union(Features::SHADER_F16)
+        .union(Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
 
     /// How to request a device on which every kernel runs that the adapter can run: the features that kernels make use of,
     /// and WebGPU's default limits with as many storage buffers as there are, since an index matrix together with a key
@@ -55,13 +116,34 @@ impl Capabilities {
         }
     }
 
-    /// What the device was requested with.
+    /// As [`Self::descriptor`], with products of matrices where the adapter has any that kernels make use of; [`crate::Context::with_matrices`]
+    /// then uses them for tensors of f16.
+    ///
+    /// wgpu calls the feature experimental: a driver, or wgpu itself, may be wrong about it. Hence the token, which takes unsafe code to make.
+    #[cfg(feature = "gpu")]
+    #[must_use]
+    pub fn descriptor_with_matrices(
+        adapter: &wgpu::Adapter,
+        experimental: wgpu::ExperimentalFeatures,
+    ) -> wgpu::DeviceDescriptor<'static> {
+        let plain = Self::descriptor(adapter);
+        if MatrixSizes::of(adapter) == MatrixSizes::NONE {
+            return plain;
+        }
+        wgpu::DeviceDescriptor {
+            required_features: plain.required_features | Self::MATRIX_FEATURES,
+            experimental_features: experimental,
+            ..plain
+        }
+    }
+
+    /// What the device was requested with, but for [`Self::matrices`]: which sizes there are, its adapter alone knows.
     #[cfg(feature = "gpu")]
     #[must_use]
     pub fn of(device: &wgpu::Device) -> Self {
         let (limits, info) = (device.limits(), device.adapter_info());
         let cpu = info.device_type == wgpu::DeviceType::Cpu;
-        let subgroups = device.features().contains(wgpu::Features::SUBGROUP);
+        let subgroups = device.features().contains(Features::SUBGROUP);
         Self {
             workgroup_storage: limits.max_compute_workgroup_storage_size,
             invocations: limits.max_compute_invocations_per_workgroup,
@@ -70,6 +152,7 @@ impl Capabilities {
             largest_subgroup: if subgroups { info.subgroup_max_size } else { 0 },
             busy_workgroups: busy_workgroups(cpu),
             cpu,
+            matrices: MatrixSizes::NONE,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::plan::{
 };
 use crate::tune::Tuning;
 use crate::watch::{is_lost, watched};
-use crate::{Capabilities, Checks, Error, IndexFormat, Problem, Rotation, Thresholds};
+use crate::{Capabilities, Checks, Error, IndexFormat, MatrixSizes, Problem, Rotation, Thresholds};
 
 /// The caller's device, and the kernels compiled for it so far, which clones share.
 #[derive(Clone, Debug)]
@@ -46,6 +46,22 @@ impl Context {
     #[must_use]
     pub const fn with_checks(mut self, checks: Checks) -> Self {
         self.checks = checks;
+        self
+    }
+
+    /// Uses products of matrices, of the sizes that the device's adapter has, for tensors of f16 from now on. A device that was requested
+    /// without them, as by other than [`Capabilities::descriptor_with_matrices`], has none, which [`Forward::reasons`] then tells.
+    #[must_use]
+    pub fn with_matrices(mut self, adapter: &wgpu::Adapter) -> Self {
+        let has = self
+            .device
+            .features()
+            .contains(Capabilities::MATRIX_FEATURES);
+        self.capabilities.matrices = if has {
+            MatrixSizes::of(adapter)
+        } else {
+            MatrixSizes::NONE
+        };
         self
     }
 
@@ -125,7 +141,8 @@ impl Context {
         candidate: Candidate,
         origin: Origin,
     ) -> Result<Forward, Error> {
-        let variant = Variant::new(problem, candidate.algorithm, candidate.rows);
+        let pair = (candidate.algorithm, candidate.rows);
+        let variant = Variant::new(problem, &self.capabilities, pair);
         let decodes = variant.algorithm == Algorithm::Decode;
         let merge = Kernel::DecodeMerge {
             dtype: variant.dtype,

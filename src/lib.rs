@@ -63,7 +63,7 @@ mod watch;
 pub use bias::{Bias, IndexFormat, Kerple, alibi_slopes};
 pub use buckets::{Direction, RelativeBuckets, Thresholds};
 pub use builder::ProblemBuilder;
-pub use capability::Capabilities;
+pub use capability::{Capabilities, MatrixSizes};
 #[cfg(feature = "gpu")]
 pub use compile::Checks;
 #[cfg(feature = "gpu")]

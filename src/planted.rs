@@ -18,7 +18,20 @@ impl Context {
         problem: &Problem,
         text: &str,
     ) -> Result<Forward, Error> {
-        let forward = self.forward(problem)?;
+        // SAFETY: what the caller promises.
+        unsafe { self.with_text(self.forward(problem)?, text) }
+    }
+
+    /// A forward pass of this context with another shader text, which has the bindings of the linked one.
+    ///
+    /// # Errors
+    /// A device that is out of memory or lost.
+    ///
+    /// # Safety
+    /// As [`Self::forward_with_text`].
+    #[doc(hidden)]
+    #[expect(unsafe_code, reason = "only the caller knows the text")]
+    pub unsafe fn with_text(&self, forward: Forward, text: &str) -> Result<Forward, Error> {
         let kernel = Kernel::Forward(*forward.variant());
         Ok(Forward {
             pipeline: self.compile(kernel, text)?,

@@ -106,6 +106,11 @@ impl Problem {
         ProblemBuilder::new(shape)
     }
 
+    /// Starts a problem of the same choices, some of which may then be others. Layouts and the factor of the scores stay what they are.
+    pub fn to_builder(&self) -> ProblemBuilder {
+        ProblemBuilder::of(self)
+    }
+
     /// The sizes of the tensors.
     #[must_use]
     pub const fn shape(&self) -> &Shape {

@@ -81,11 +81,12 @@ pub fn link(variant: &Variant) -> String {
     let entry = match variant.algorithm {
         Algorithm::Fragments => entry!("attention_forward"),
         Algorithm::Broadcast => entry!("attention_forward_broadcast"),
+        Algorithm::Cooperative => entry!("attention_forward_cooperative"),
         Algorithm::Decode => entry!("attention_decode"),
     };
     let offset = match (variant.bias.offset, variant.algorithm) {
         (false, _) => part!("offset_none"),
-        (true, Algorithm::Fragments) => part!("offset_strip"),
+        (true, Algorithm::Fragments | Algorithm::Cooperative) => part!("offset_strip"),
         (true, Algorithm::Broadcast) => part!("offset_shuffle"),
         (true, Algorithm::Decode) => part!("offset_direct"),
     };

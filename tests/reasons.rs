@@ -6,7 +6,7 @@ use relattn::plan::{
     Algorithm, Reason, Variant, candidates, candidates_backward, choose, choose_backward, reasons,
     reasons_backward,
 };
-use relattn::{Bias, Capabilities, Mask, Packed, Problem, Shape};
+use relattn::{Bias, Capabilities, Dtype, Mask, MatrixSizes, Packed, Problem, Shape};
 
 const GPU: Capabilities = Capabilities::WEBGPU_DEFAULT;
 const PROCESSOR: Capabilities = Capabilities {
@@ -199,4 +199,87 @@ fn candidates_keep_to_what_is_right() {
     };
     assert_eq!(rows(&GPU), [8, 4, 2, 1]);
     assert_eq!(rows(&tight), [1]);
+}
+
+/// f16 on a GPU whose subgroups multiply matrices, and whatever of that is another fact.
+#[test]
+fn matrices_are_the_reason_for_cooperative() {
+    let halves = |head_dim| {
+        let built = Problem::builder(*problem(100, 100, head_dim).shape()).dtype(Dtype::F16);
+        built.build().expect("a valid problem")
+    };
+    let sixteen = MatrixSizes {
+        sixteen: true,
+        ..MatrixSizes::NONE
+    };
+    let both = MatrixSizes {
+        eight: true,
+        ..sixteen
+    };
+    let eight = MatrixSizes {
+        sixteen: false,
+        ..both
+    };
+    let gpu = |matrices, subgroup: [u32; 2]| Capabilities {
+        matrices,
+        subgroup_size: subgroup[0],
+        largest_subgroup: subgroup[1],
+        ..GPU
+    };
+    for (capabilities, size) in [
+        (gpu(sixteen, [32, 64]), 16),
+        (gpu(both, [32, 32]), 16),
+        (gpu(eight, [4, 64]), 8),
+        // An invocation has a row at least.
+        (gpu(both, [8, 8]), 8),
+        (gpu(both, [128, 128]), 16),
+    ] {
+        let (variant, reasons) = chosen(&halves(64), &capabilities);
+        let pair = (variant.algorithm, variant.rows);
+        assert_eq!(pair, (Algorithm::Cooperative, size), "{capabilities:?}");
+        let subgroup = [capabilities.subgroup_size, capabilities.largest_subgroup];
+        assert_eq!(reasons, [Reason::Matrices { size, subgroup }]);
+        let candidate = candidates(&halves(64), &capabilities).into_iter();
+        let mut pairs = candidate.map(|one| (one.algorithm, one.rows));
+        assert!(pairs.any(|one| one == pair), "{capabilities:?}");
+    }
+    for capabilities in [
+        gpu(MatrixSizes::NONE, [32, 64]),
+        gpu(sixteen, [8, 8]),
+        gpu(both, [4, 4]),
+        gpu(both, [32, 256]),
+    ] {
+        let (variant, reasons) = chosen(&halves(64), &capabilities);
+        assert_eq!(variant.algorithm, Algorithm::Fragments, "{capabilities:?}");
+        assert!(reasons.contains(&Reason::NoMatrices), "{capabilities:?}");
+    }
+    let (variant, reasons) = chosen(&halves(130), &gpu(both, [32, 64]));
+    assert_eq!(variant.algorithm, Algorithm::Fragments);
+    let wide = Reason::WideForMatrices { features: 130 };
+    assert!(reasons.contains(&wide), "{reasons:?}");
+    // f32 is never rounded to f16, and nobody is told that it is not.
+    let capabilities = gpu(both, [32, 64]);
+    let (variant, reasons) = chosen(&problem(100, 100, 64), &capabilities);
+    assert_eq!(variant.algorithm, Algorithm::Fragments);
+    assert!(!reasons.contains(&Reason::NoMatrices));
+    let all = candidates(&problem(100, 100, 64), &capabilities);
+    assert!(
+        all.iter()
+            .all(|one| one.algorithm != Algorithm::Cooperative)
+    );
+    // A processor that plays the GPU multiplies them no faster than it does anything else.
+    let processor = Capabilities {
+        matrices: both,
+        ..PROCESSOR
+    };
+    let (variant, _) = chosen(&halves(64), &processor);
+    assert_eq!(variant.algorithm, Algorithm::Broadcast);
+    let text = Reason::Matrices {
+        size: 16,
+        subgroup: [32, 64],
+    };
+    assert_eq!(
+        text.to_string(),
+        "cooperative: f16, and subgroups of 32 to 64 multiply matrices of 16 × 16"
+    );
 }

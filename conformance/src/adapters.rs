@@ -82,7 +82,12 @@ fn devices(adapter: &wgpu::Adapter, change: fn(&mut wgpu::Limits)) -> Vec<Adapte
     let info = adapter.get_info();
     let name = format!("{}/{}", info.backend, info.name);
     let mut plain = wgpu::DeviceDescriptor::default();
-    let mut full = Capabilities::descriptor(adapter);
+    #[expect(
+        unsafe_code,
+        reason = "the one experimental feature that is asked for is what kernels multiply matrices by, whose argument is that of `relattn::Checks`"
+    )]
+    let experimental = unsafe { wgpu::ExperimentalFeatures::enabled() };
+    let mut full = Capabilities::descriptor_with_matrices(adapter, experimental);
     change(&mut plain.required_limits);
     change(&mut full.required_limits);
     let mut devices = vec![open(adapter, name.clone(), &plain)];
@@ -104,7 +109,10 @@ fn open(adapter: &wgpu::Adapter, name: String, descriptor: &wgpu::DeviceDescript
     Adapter {
         name,
         context: pollster::block_on(request)
-            .map(|(device, queue)| Context::new(&device, &queue).with_checks(checks()))
+            .map(|(device, queue)| {
+                let context = Context::new(&device, &queue).with_matrices(adapter);
+                context.with_checks(checks())
+            })
             .map_err(|error| error.to_string()),
         one_at_a_time: info.backend == wgpu::Backend::Gl,
         info,

@@ -24,6 +24,7 @@ pub mod drawn;
 pub mod dropped;
 pub mod gradients;
 pub mod heat;
+pub mod matrices;
 pub mod outcome;
 pub mod placed;
 pub mod planted;

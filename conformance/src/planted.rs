@@ -1,5 +1,7 @@
 //! Errors to plant: changes of a shader's text, and a case of the catalogue that must refuse each.
 
+use crate::matrices::PLANTED as MATRICES;
+
 /// The name of an error, the text that it replaces, what it puts there, and a case that must notice.
 pub type Planted = (&'static str, &'static str, &'static str, &'static str);
 
@@ -14,7 +16,7 @@ impl Edit {
     /// The planted error of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        let mut all = [&SHARED[..], &FRAGMENTS, &BROADCAST, &DECODE]
+        let mut all = [&SHARED[..], &FRAGMENTS, &BROADCAST, &DECODE, &MATRICES]
             .into_iter()
             .flatten();
         let &(_, from, to, _) = all.find(|(planted, ..)| *planted == name)?;

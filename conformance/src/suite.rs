@@ -10,6 +10,7 @@ use crate::bucket_matrices::{self, BucketMatrix};
 use crate::catalogue::catalogue;
 use crate::choices::{Choice, LEVELS, choices};
 use crate::drawn::Drawn;
+use crate::matrices;
 
 /// The seed of the data of the catalogue.
 const SEED: u32 = 7;
@@ -41,6 +42,8 @@ pub struct Entry {
 pub enum Work {
     /// A forward pass over data of a seed.
     Forward(Problem, u32),
+    /// A forward pass by products of matrices, whether or not rules choose them, over data of a seed.
+    Matrices(Problem, u32),
     /// Both passes over data of a seed.
     Backward(Problem, u32),
     /// A matrix of bucket indices.
@@ -48,11 +51,12 @@ pub enum Work {
 }
 
 impl Work {
-    /// `forward`, `backward` or `buckets`.
+    /// `forward`, `matrices`, `backward` or `buckets`.
     #[must_use]
     pub const fn pass(&self) -> &'static str {
         match self {
             Self::Forward(..) => "forward",
+            Self::Matrices(..) => "matrices",
             Self::Backward(..) => "backward",
             Self::Buckets(_) => "buckets",
         }
@@ -62,7 +66,9 @@ impl Work {
     #[must_use]
     pub fn family(&self) -> &'static str {
         match self {
-            Self::Forward(problem, _) | Self::Backward(problem, _) => family(problem),
+            Self::Forward(problem, _) | Self::Matrices(problem, _) | Self::Backward(problem, _) => {
+                family(problem)
+            }
             Self::Buckets(_) => "T5",
         }
     }
@@ -71,11 +77,13 @@ impl Work {
     #[must_use]
     pub fn dtype(&self) -> &'static str {
         match self {
-            Self::Forward(problem, _) | Self::Backward(problem, _) => match problem.dtype() {
-                Dtype::F32 => "f32",
-                Dtype::F16 => "f16",
-                Dtype::Bf16 => "bf16",
-            },
+            Self::Forward(problem, _) | Self::Matrices(problem, _) | Self::Backward(problem, _) => {
+                match problem.dtype() {
+                    Dtype::F32 => "f32",
+                    Dtype::F16 => "f16",
+                    Dtype::Bf16 => "bf16",
+                }
+            }
             Self::Buckets(matrix) => matrix.format_name(),
         }
     }
@@ -108,11 +116,13 @@ pub fn suite(extent: Extent, containing: Option<&str>) -> Vec<Entry> {
             named(|_| true),
             bucket_matrices::all(),
             products(|_| true, DRAWS),
+            by_matrices(|_| true),
         ],
         Extent::Quick => [
             named(is_quick),
             bucket_matrices::some(),
             products(compiles_quickly, QUICK_DRAWS),
+            by_matrices(|name| name == "one of everything" || name == "tile edges"),
         ],
     }
     .concat();
@@ -145,6 +155,15 @@ fn named(wanted: impl Fn(&str) -> bool) -> Vec<Entry> {
             .map(move |case| entry(case.name, pass(case.problem.clone(), SEED)))
     });
     entries.collect()
+}
+
+/// The catalogue in f16, forward by products of matrices.
+fn by_matrices(wanted: impl Fn(&str) -> bool) -> Vec<Entry> {
+    let cases = matrices::cases().into_iter();
+    let cases = cases.filter(|case| wanted(case.name));
+    cases
+        .map(|case| entry(case.name, Work::Matrices(case.problem, SEED)))
+        .collect()
 }
 
 /// Few features, and a mask at most: two of the choices.

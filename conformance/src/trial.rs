@@ -14,7 +14,7 @@ use crate::outcome::{Measured, Outcome, Verdict};
 use crate::planted::Edit;
 use crate::suite::{Entry, Work};
 use crate::worst::Worst;
-use crate::{backward, device};
+use crate::{backward, device, matrices};
 
 /// What was found of a case so far.
 #[derive(Default)]
@@ -60,6 +60,7 @@ fn supported(context: &Context, work: &Work) -> Result<(), Error> {
     match work {
         Work::Buckets(_) => Ok(()),
         Work::Forward(problem, _) => choose(problem, &capabilities).map(|_| ()),
+        Work::Matrices(problem, _) => matrices::candidate(problem, &capabilities).map(|_| ()),
         Work::Backward(problem, _) => {
             choose(problem, &capabilities)?;
             choose_backward(problem, &capabilities).map(|_| ())
@@ -70,7 +71,12 @@ fn supported(context: &Context, work: &Work) -> Result<(), Error> {
 impl Trial {
     fn run(&mut self, context: &Context, work: &Work, edit: Option<Edit>) -> Result<(), String> {
         match work {
-            Work::Forward(problem, seed) => self.forward(context, problem, *seed, edit),
+            Work::Forward(problem, seed) => self.forward(context, problem, *seed, |problem| {
+                compile(context, context.forward(problem)?, edit)
+            }),
+            Work::Matrices(problem, seed) => self.forward(context, problem, *seed, |problem| {
+                compile(context, matrices::forward(context, problem)?, edit)
+            }),
             Work::Backward(problem, seed) => self.backward(context, problem, *seed, edit),
             Work::Buckets(matrix) => {
                 self.kernel = Some("bucket index".into());
@@ -87,10 +93,10 @@ impl Trial {
         context: &Context,
         problem: &Problem,
         seed: u32,
-        edit: Option<Edit>,
+        compile: impl FnOnce(&Problem) -> Result<Forward, Error>,
     ) -> Result<(), String> {
         let start = Instant::now();
-        let forward = compile(context, problem, edit).map_err(|error| error.to_string())?;
+        let forward = compile(problem).map_err(|error| error.to_string())?;
         self.compile_seconds = start.elapsed().as_secs_f64();
         self.kernel = Some(name(forward.variant().algorithm));
         let data = Data::generate(problem, seed);
@@ -152,11 +158,10 @@ impl Trial {
     unsafe_code,
     reason = "edits keep every index in range and every loop finite"
 )]
-fn compile(context: &Context, problem: &Problem, edit: Option<Edit>) -> Result<Forward, Error> {
-    let forward = context.forward(problem)?;
+fn compile(context: &Context, forward: Forward, edit: Option<Edit>) -> Result<Forward, Error> {
     let text = shader::link(forward.variant());
     match edit.filter(|edit| edit.applies(&text)) {
-        Some(edit) => unsafe { context.forward_with_text(problem, &edit.of(&text)) },
+        Some(edit) => unsafe { context.with_text(forward, &edit.of(&text)) },
         None => Ok(forward),
     }
 }

@@ -2,8 +2,8 @@
 
 use relattn::plan::KernelText;
 use relattn::{
-    Bias, Capabilities, Dtype, Error, IndexFormat, Kerple, Mask, Problem, ProblemError,
-    RelativeBuckets, Rope, Rotation, Shape,
+    Bias, Capabilities, Dtype, Error, IndexFormat, Kerple, Mask, MatrixSizes, Problem,
+    ProblemError, RelativeBuckets, Rope, Rotation, Shape,
 };
 
 /// An AMD GPU as wgpu reports it, with WebGPU's default limits.
@@ -13,12 +13,21 @@ const GPU: Capabilities = Capabilities {
     ..Capabilities::WEBGPU_DEFAULT
 };
 
+/// One whose adapter multiplies matrices, and whose caller said so.
+const MATRICES: Capabilities = Capabilities {
+    matrices: MatrixSizes {
+        eight: false,
+        sixteen: true,
+    },
+    ..GPU
+};
+
 /// Rows of a pass, and of a decoding step: one, and several of a speculative one.
 const ROWS: u32 = 512;
 const DECODE_ROWS: [u32; 2] = [1, 4];
 
-/// Each kernel once, in an order that stays.
-pub(crate) fn all() -> Result<Vec<KernelText>, Error> {
+/// Each kernel once, in an order that stays; on a GPU that multiplies matrices those that do too.
+pub(crate) fn all(matrices: bool) -> Result<Vec<KernelText>, Error> {
     let mut kernels: Vec<KernelText> = Vec::new();
     for problem in problems(ROWS)? {
         kernels.extend(KernelText::of_forward(&problem, &GPU)?);
@@ -43,6 +52,11 @@ pub(crate) fn all() -> Result<Vec<KernelText>, Error> {
             .dtype(dtype)
             .build()?;
         kernels.extend(KernelText::of_rope(&rotation));
+    }
+    if matrices {
+        for problem in problems(ROWS)? {
+            kernels.extend(KernelText::of_forward(&problem, &MATRICES)?);
+        }
     }
     Ok(without_repeats(kernels))
 }

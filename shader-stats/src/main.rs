@@ -86,7 +86,7 @@ fn compile(only: &str) -> Result<Table, String> {
             version: hardware.version,
         });
     }
-    let kernels = kernels::all().map_err(|error| error.to_string())?;
+    let kernels = kernels::all(hardware.matrices).map_err(|error| error.to_string())?;
     let rows = kernels
         .iter()
         .filter(|kernel| kernel.name.contains(only))

@@ -19,6 +19,8 @@ pub(crate) struct NullHardware {
     executables: executable::Device,
     /// Of Mesa, such as 25.0.7.
     pub(crate) version: String,
+    /// Whether it multiplies matrices.
+    pub(crate) matrices: bool,
 }
 
 impl NullHardware {
@@ -38,7 +40,10 @@ impl NullHardware {
             let physical = *found
                 .first()
                 .ok_or("the driver does not know this family")?;
-            let device = create_device(&instance, physical).map_err(failed("a device"))?;
+            let matrices = offers(&instance, physical, ash::khr::cooperative_matrix::NAME)
+                .map_err(failed("the extensions"))?;
+            let device =
+                create_device(&instance, physical, matrices).map_err(failed("a device"))?;
             let executables = executable::Device::new(&instance, &device);
             let mut driver = vk::PhysicalDeviceDriverProperties::default();
             let mut properties = vk::PhysicalDeviceProperties2::default().push_next(&mut driver);
@@ -50,6 +55,7 @@ impl NullHardware {
                 device,
                 executables,
                 version,
+                matrices,
             })
         }
     }
@@ -156,6 +162,20 @@ impl NullHardware {
     }
 }
 
+/// # Safety
+/// The handles must be alive.
+unsafe fn offers(
+    instance: &ash::Instance,
+    physical: vk::PhysicalDevice,
+    name: &CStr,
+) -> Result<bool, vk::Result> {
+    // SAFETY: as at `open`.
+    let offered = unsafe { instance.enumerate_device_extension_properties(physical)? };
+    Ok(offered
+        .iter()
+        .any(|one| one.extension_name_as_c_str() == Ok(name)))
+}
+
 /// With what wgpu asks for, as far as it bears on the code: robust access, and numbers of 16 bits for matrices.
 ///
 /// # Safety
@@ -163,16 +183,10 @@ impl NullHardware {
 unsafe fn create_device(
     instance: &ash::Instance,
     physical: vk::PhysicalDevice,
+    matrices: bool,
 ) -> Result<ash::Device, vk::Result> {
     // SAFETY: as at `open`.
     unsafe {
-        let offered = instance.enumerate_device_extension_properties(physical)?;
-        let offers = |name: &CStr| {
-            offered
-                .iter()
-                .any(|one| one.extension_name_as_c_str() == Ok(name))
-        };
-        let matrices = offers(ash::khr::cooperative_matrix::NAME);
         let mut extensions = vec![
             executable::NAME.as_ptr(),
             ash::ext::robustness2::NAME.as_ptr(),

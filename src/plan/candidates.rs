@@ -3,14 +3,15 @@
 use std::fmt;
 
 use super::backward::of_algorithm;
-use super::choose::decodes;
+use super::choose::{decodes, multiplies};
 use super::{Algorithm, BackwardVariant, Variant, Wanted, decode};
 use crate::{Capabilities, Error, Problem};
 
 /// The algorithms of the forward pass, with the rows that an invocation may own.
-const FORWARD: [(Algorithm, &[u32]); 3] = [
+const FORWARD: [(Algorithm, &[u32]); 4] = [
     (Algorithm::Fragments, &[8, 4, 2, 1]),
     (Algorithm::Broadcast, &[4, 2, 1]),
+    (Algorithm::Cooperative, &[16, 8]),
     (Algorithm::Decode, &[4, 2, 1]),
 ];
 
@@ -26,7 +27,7 @@ const BACKWARD: [(Algorithm, &[u32]); 2] = [
 pub struct Candidate {
     /// How the products are shared out.
     pub algorithm: Algorithm,
-    /// Rows of one invocation, in the backward pass of the owned side.
+    /// Rows of one invocation, in the backward pass of the owned side; of [`Algorithm::Cooperative`] those of a matrix.
     pub rows: u32,
     /// Parts of the keys, each by workgroups of its own; 1 unless the algorithm is [`Algorithm::Decode`].
     pub splits: u32,
@@ -79,27 +80,27 @@ fn suits(
     match algorithm {
         Algorithm::Fragments => true,
         Algorithm::Broadcast => capabilities.broadcasts(),
+        Algorithm::Cooperative => multiplies(problem, capabilities, rows),
         Algorithm::Decode => decodes(problem) && rows <= problem.shape().q_len.next_power_of_two(),
     }
 }
 
 fn fits(problem: &Problem, capabilities: &Capabilities, pair: (Algorithm, u32)) -> bool {
-    let variant = Variant::new(problem, pair.0, pair.1);
+    if !suits(problem, capabilities, pair) {
+        return false;
+    }
+    let variant = Variant::new(problem, capabilities, pair);
     let buffers = variant.bindings().len();
     let limits = capabilities.check(variant.workgroup_bytes(), variant.workgroup(), buffers);
-    suits(problem, capabilities, pair) && limits.is_ok()
+    limits.is_ok()
 }
 
 /// No parts, as many as the rules say, and half and twice as many.
-fn splits(
-    problem: &Problem,
-    capabilities: &Capabilities,
-    (algorithm, rows): (Algorithm, u32),
-) -> Vec<u32> {
-    if algorithm != Algorithm::Decode {
+fn splits(problem: &Problem, capabilities: &Capabilities, pair: (Algorithm, u32)) -> Vec<u32> {
+    if pair.0 != Algorithm::Decode {
         return vec![1];
     }
-    let variant = Variant::new(problem, algorithm, rows);
+    let variant = Variant::new(problem, capabilities, pair);
     let ruled = decode::splits(problem, &variant, capabilities);
     let most = decode::most_splits(problem);
     let mut splits = vec![1, ruled / 2, ruled, 2 * ruled];
@@ -140,7 +141,7 @@ impl Candidate {
     pub(crate) fn check(self, problem: &Problem, capabilities: &Capabilities) -> Result<(), Error> {
         let most = match self.algorithm {
             Algorithm::Decode => decode::most_splits(problem),
-            Algorithm::Fragments | Algorithm::Broadcast => 1,
+            Algorithm::Fragments | Algorithm::Broadcast | Algorithm::Cooperative => 1,
         };
         let pair = (self.algorithm, self.rows);
         let known = pairs(&FORWARD).any(|known| known == pair);

@@ -1,7 +1,7 @@
 //! From a problem and a device's capabilities to a kernel; sees no device.
 
 use super::{Algorithm, Variant};
-use crate::{Capabilities, Error, Limit, Problem};
+use crate::{Capabilities, Dtype, Error, Limit, Problem};
 
 /// Chooses the forward kernel.
 ///
@@ -10,14 +10,15 @@ use crate::{Capabilities, Error, Limit, Problem};
 ///
 /// Where a processor plays the GPU, every access to workgroup memory is a gather and every barrier a switch of contexts,
 /// but registers lie in its first cache, in any number: there keys go round by subgroup, with as many rows an invocation as
-/// the cache holds. On a GPU rows of a thread are few, so that fragments share what is staged: with four rows eight waves of AMD's RDNA3
+/// the cache holds. Where the subgroups of a GPU multiply matrices, tensors of f16 are multiplied so, by the larger ones, to 128 features:
+/// of more the queries do not stay in registers. On another GPU rows of a thread are few, so that fragments share what is staged: with four rows eight waves of AMD's RDNA3
 /// fit an execution unit, with eight rows half as many. In a decoding step an invocation has 128 sums there; with 256 registers spill.
 ///
 /// # Errors
 /// A device below WebGPU's default limits.
 pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant, Error> {
-    let (algorithm, rows) = algorithm(problem, capabilities);
-    let variant = Variant::new(problem, algorithm, rows);
+    let chosen = algorithm(problem, capabilities);
+    let variant = Variant::new(problem, capabilities, chosen);
     let buffers = variant.bindings().len();
     capabilities.check(variant.workgroup_bytes(), variant.workgroup(), buffers)?;
     Ok(variant)
@@ -28,6 +29,16 @@ pub(super) fn decodes(problem: &Problem) -> bool {
     problem.shape().q_len <= Algorithm::DECODE_ROWS && problem.mask().packed.is_none()
 }
 
+/// Whether [`Algorithm::Cooperative`] is right, with matrices of so many rows: f16 in memory, so that f16 factors are no less exact but for
+/// the weights, and subgroups large enough for an invocation to have a row.
+pub(super) fn multiplies(problem: &Problem, capabilities: &Capabilities, rows: u32) -> bool {
+    let largest = capabilities.largest_subgroup;
+    problem.dtype() == Dtype::F16
+        && capabilities.matrices.has(rows)
+        && largest.is_power_of_two()
+        && (rows..=Algorithm::MOST_MATRIX_LANES).contains(&largest)
+}
+
 fn algorithm(problem: &Problem, capabilities: &Capabilities) -> (Algorithm, u32) {
     let shape = problem.shape();
     let features = shape.head_dim.max(problem.value_dim());
@@ -35,6 +46,12 @@ fn algorithm(problem: &Problem, capabilities: &Capabilities) -> (Algorithm, u32)
         let sums = if capabilities.cpu { 256 } else { 128 };
         let most = (sums / features.next_power_of_two()).clamp(1, 4);
         return (Algorithm::Decode, shape.q_len.next_power_of_two().min(most));
+    }
+    let sizes = [16, 8].into_iter();
+    let mut sizes = sizes.filter(|&rows| multiplies(problem, capabilities, rows));
+    let narrow = features <= Algorithm::MATRIX_FEATURES;
+    if let (false, true, Some(rows)) = (capabilities.cpu, narrow, sizes.next()) {
+        return (Algorithm::Cooperative, rows);
     }
     match (capabilities.broadcasts(), features) {
         (true, 0..=64) => (Algorithm::Broadcast, 4),

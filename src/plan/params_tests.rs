@@ -138,6 +138,7 @@ fn kernels() -> Vec<Kernel> {
                         head_dim,
                         value_dim: value_dim(head_dim, mask),
                         rows,
+                        lanes: 0,
                         bias,
                         mask: mask_slots(mask),
                         dropout: mask & 4 != 0,
@@ -146,16 +147,39 @@ fn kernels() -> Vec<Kernel> {
                     kernels.push(Kernel::Forward(variant));
                     kernels.extend(backward(variant));
                 }
+                kernels.extend(cooperative(head_dim, mask, bias));
             }
         }
     }
     kernels
 }
 
+/// Products of matrices, with subgroups of each size in turn.
+fn cooperative(head_dim: u32, mask: u32, bias: BiasSlots) -> Vec<Kernel> {
+    let lanes = [8, 16, 32, 64, 128][(head_dim / 32 + mask) as usize % 5];
+    let sizes = [8, 16].into_iter();
+    let fits = sizes.filter(|&rows| rows <= lanes && head_dim.is_multiple_of(2));
+    let kernel = |rows| {
+        Kernel::Forward(Variant {
+            algorithm: Algorithm::Cooperative,
+            dtype: Dtype::F16,
+            head_dim,
+            value_dim: value_dim(head_dim, mask),
+            rows,
+            lanes,
+            bias,
+            mask: mask_slots(mask),
+            dropout: mask & 4 != 0,
+            block_size: (mask % 3 == 1).then_some(16),
+        })
+    };
+    fits.map(kernel).collect()
+}
+
 /// The backward kernels with the scores of a forward kernel.
 fn backward(forward: Variant) -> Vec<Kernel> {
     let rows = match (forward.algorithm, forward.head_dim.max(forward.value_dim)) {
-        (Algorithm::Decode, _) => return Vec::new(),
+        (Algorithm::Decode | Algorithm::Cooperative, _) => return Vec::new(),
         (Algorithm::Broadcast, _) => forward.rows,
         (Algorithm::Fragments, 0..=128) => 4,
         (Algorithm::Fragments, _) => 2,
@@ -259,9 +283,15 @@ fn every_reachable_shader_is_valid_and_has_the_bindings_of_the_table() {
             Kernel::Backward(variant) => Some(variant.scores.algorithm),
             _ => None,
         };
-        if algorithm == Some(Algorithm::Broadcast) {
-            capabilities |= naga::valid::Capabilities::SUBGROUP;
-        }
+        capabilities |= match algorithm {
+            Some(Algorithm::Broadcast) => naga::valid::Capabilities::SUBGROUP,
+            Some(Algorithm::Cooperative) => {
+                naga::valid::Capabilities::SUBGROUP
+                    | naga::valid::Capabilities::SHADER_FLOAT16
+                    | naga::valid::Capabilities::COOPERATIVE_MATRIX
+            }
+            _ => naga::valid::Capabilities::empty(),
+        };
         let mut validator = naga::valid::Validator::new(flags, capabilities);
         validator
             .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
@@ -326,6 +356,7 @@ fn uniforms_lie_as_the_shaders_declare_them() {
         head_dim: 8,
         value_dim: 8,
         rows: 8,
+        lanes: 0,
         bias: BiasSlots::default(),
         mask: MaskSlots::default(),
         dropout: true,

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::choose::decodes;
+use super::choose::{decodes, multiplies};
 use super::{Algorithm, BackwardVariant, Variant, decode};
-use crate::{Capabilities, Problem, Tensor};
+use crate::{Capabilities, Dtype, Problem, Tensor};
 
 /// One reason for a choice. Where the fact in it were another, so would be the choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,21 @@ pub enum Reason {
     Processor {
         /// The fewest and the most invocations of a subgroup.
         subgroup: [u32; 2],
+    },
+    /// Cooperative: tensors of f16, and subgroups that multiply matrices.
+    Matrices {
+        /// Rows and columns of a matrix.
+        size: u32,
+        /// The fewest and the most invocations of a subgroup.
+        subgroup: [u32; 2],
+    },
+    /// No cooperative, though tensors are of f16: the device was requested without matrices of f16 with sums of f32, or nobody told which
+    /// sizes its adapter has, or its subgroups are smaller than those, or larger than 128.
+    NoMatrices,
+    /// No cooperative, though tensors are of f16 and subgroups multiply matrices: rows are too wide to stay in registers.
+    WideForMatrices {
+        /// The larger of D and Dv.
+        features: u32,
     },
     /// Fragments: no processor plays the GPU, so that workgroup memory is fast and registers are few.
     Gpu,
@@ -82,6 +97,17 @@ pub(crate) enum Origin {
 #[must_use]
 pub fn reasons(problem: &Problem, capabilities: &Capabilities, variant: &Variant) -> Vec<Reason> {
     let mut reasons = of_scores(problem, capabilities, variant);
+    let may_multiply = problem.dtype() == Dtype::F16 && !capabilities.cpu;
+    if may_multiply && variant.algorithm == Algorithm::Fragments {
+        let multiplies = [8, 16].map(|rows| multiplies(problem, capabilities, rows));
+        reasons.push(if multiplies.contains(&true) {
+            Reason::WideForMatrices {
+                features: variant.head_dim.max(variant.value_dim),
+            }
+        } else {
+            Reason::NoMatrices
+        });
+    }
     if variant.algorithm == Algorithm::Decode {
         reasons.push(Reason::Parts {
             splits: decode::splits(problem, variant, capabilities),
@@ -127,21 +153,27 @@ pub(crate) fn by(origin: Origin, rules: impl FnOnce() -> Vec<Reason>) -> Vec<Rea
 }
 
 fn of_scores(problem: &Problem, capabilities: &Capabilities, variant: &Variant) -> Vec<Reason> {
-    vec![
-        of_algorithm(problem, capabilities, variant.algorithm),
-        of_rows(problem, variant),
-    ]
+    let mut reasons = vec![of_algorithm(problem, capabilities, variant)];
+    // Those of a matrix are part of the reason before.
+    if variant.algorithm != Algorithm::Cooperative {
+        reasons.push(of_rows(problem, variant));
+    }
+    reasons
 }
 
-fn of_algorithm(problem: &Problem, capabilities: &Capabilities, algorithm: Algorithm) -> Reason {
+fn of_algorithm(problem: &Problem, capabilities: &Capabilities, variant: &Variant) -> Reason {
     let shape = problem.shape();
     let subgroup = [capabilities.subgroup_size, capabilities.largest_subgroup];
-    match algorithm {
+    match variant.algorithm {
         Algorithm::Decode => Reason::FewRows {
             q_len: shape.q_len,
             k_len: shape.k_len,
         },
         Algorithm::Broadcast => Reason::Processor { subgroup },
+        Algorithm::Cooperative => Reason::Matrices {
+            size: variant.rows,
+            subgroup,
+        },
         Algorithm::Fragments if !capabilities.cpu => Reason::Gpu,
         Algorithm::Fragments if subgroup == [0, 0] => Reason::NoSubgroups,
         Algorithm::Fragments => Reason::Subgroups { found: subgroup },
@@ -177,6 +209,19 @@ impl fmt::Display for Reason {
                 f,
                 "broadcast: a processor plays the GPU, with subgroups of {a} to {b}"
             ),
+            Self::Matrices {
+                size,
+                subgroup: [a, b],
+            } => write!(
+                f,
+                "cooperative: f16, and subgroups of {a} to {b} multiply matrices of {size} × {size}"
+            ),
+            Self::WideForMatrices { features } => write!(
+                f,
+                "no cooperative: {features} features, and it is for at most {}",
+                Algorithm::MATRIX_FEATURES
+            ),
+            Self::NoMatrices => write!(f, "no cooperative: no matrices of f16 with sums of f32"),
             Self::Gpu => write!(f, "fragments: a GPU, or what passes for one"),
             Self::NoSubgroups => write!(
                 f,

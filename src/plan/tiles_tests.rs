@@ -147,7 +147,8 @@ fn whole<'a>(problem: &Problem, variant: &Variant) -> Sequence<'a> {
 fn tiles_bounded_by_masks_and_lengths_are_told_apart() {
     each_algorithm(|device, queue, algorithm, rows| {
         for mask in bounded_masks() {
-            let variant = Variant::new(&problem([BATCH, 1, 1], mask, 0), algorithm, rows);
+            let problem = problem([BATCH, 1, 1], mask, 0);
+            let variant = Variant::new(&problem, &Capabilities::of(device), (algorithm, rows));
             let classifier = Classifier::new(device, queue, variant);
             for q_len in lengths(variant.q_tile()) {
                 for k_len in lengths(variant.k_tile()) {
@@ -192,7 +193,8 @@ fn tiles_of_packed_sequences_are_told_apart() {
         for mask in bounded_masks().filter(|mask| !mask.key_lengths && !mask.query_lengths) {
             let packed = Some(Packed { sequences: 6 });
             let mask = Mask { packed, ..mask };
-            let variant = Variant::new(&problem([1, 1, 1], mask, 0), algorithm, rows);
+            let problem = problem([1, 1, 1], mask, 0);
+            let variant = Variant::new(&problem, &Capabilities::of(device), (algorithm, rows));
             let classifier = Classifier::new(device, queue, variant);
             let starts = |tile: u32| [0, tile + 1, tile + 1, 2 * tile, 2 * tile + 1, 2 * tile + 2];
             let queries = starts(variant.q_tile()).map(|start| start + 3);
@@ -270,7 +272,8 @@ fn tiles_that_nobody_sees_are_told_apart() {
     ];
     each_algorithm(|device, queue, algorithm, rows| {
         for mask in masks {
-            let variant = Variant::new(&problem([1, 1, 1], mask, 0), algorithm, rows);
+            let problem = problem([1, 1, 1], mask, 0);
+            let variant = Variant::new(&problem, &Capabilities::of(device), (algorithm, rows));
             let classifier = Classifier::new(device, queue, variant);
             let [q_tile, k_tile] = [variant.q_tile(), variant.k_tile()];
             for k_len in lengths(k_tile).into_iter().chain([5 * k_tile + 3]) {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{BiasSlots, MaskSlots};
-use crate::{Dtype, Problem};
+use crate::{Capabilities, Dtype, Problem};
 
 /// How the products are shared out over invocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +13,9 @@ pub enum Algorithm {
     Fragments,
     /// An invocation owns whole rows, and subgroup operations pass keys and values around.
     Broadcast,
+    /// A subgroup owns a block of rows, and multiplies matrices of f16 with sums of f32. The weights are rounded to f16 for it, after they
+    /// have been summed; hence for tensors of f16 alone.
+    Cooperative,
     /// An invocation owns keys; the keys of a few rows are split over workgroups, and a second pass merges the parts.
     Decode,
 }
@@ -22,6 +25,10 @@ impl Algorithm {
     pub const LANES: u32 = 8;
     /// The most invocations in a subgroup that [`Self::Broadcast`] works with: those of its workgroup, so that all are there.
     pub const MOST_LANES: u32 = 32;
+    /// The most invocations in a subgroup that [`Self::Cooperative`] works with.
+    pub const MOST_MATRIX_LANES: u32 = 128;
+    /// The most features that [`Self::Cooperative`] is chosen for.
+    pub const MATRIX_FEATURES: u32 = 128;
     /// The most query rows that [`Self::Decode`] is chosen for.
     pub const DECODE_ROWS: u32 = 16;
 }
@@ -37,8 +44,10 @@ pub struct Variant {
     pub head_dim: u32,
     /// Dv.
     pub value_dim: u32,
-    /// Query rows of one invocation.
+    /// Query rows of one invocation; of [`Algorithm::Cooperative`] those of a matrix.
     pub rows: u32,
+    /// The most invocations of a subgroup, where the algorithm is [`Algorithm::Cooperative`]; 0 elsewhere.
+    pub lanes: u32,
     /// What is added to a score.
     pub bias: BiasSlots,
     /// What hides scores.
@@ -50,14 +59,23 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// Of a problem with an algorithm and its rows.
-    pub(crate) fn new(problem: &Problem, algorithm: Algorithm, rows: u32) -> Self {
+    /// Of a problem on a device, with an algorithm and its rows.
+    pub(crate) fn new(
+        problem: &Problem,
+        capabilities: &Capabilities,
+        (algorithm, rows): (Algorithm, u32),
+    ) -> Self {
+        let lanes = match algorithm {
+            Algorithm::Cooperative => capabilities.largest_subgroup,
+            Algorithm::Fragments | Algorithm::Broadcast | Algorithm::Decode => 0,
+        };
         Self {
             algorithm,
             dtype: problem.dtype(),
             head_dim: problem.shape().head_dim,
             value_dim: problem.value_dim(),
             rows,
+            lanes,
             bias: BiasSlots::of(problem),
             mask: MaskSlots::of(problem.mask()),
             dropout: problem.dropout().is_some(),
@@ -74,6 +92,7 @@ impl Variant {
             Algorithm::Fragments => 8 * (64 / self.rows),
             Algorithm::Decode => 64,
             Algorithm::Broadcast => 32,
+            Algorithm::Cooperative => self.blocks() * self.lanes,
         }
     }
 
@@ -83,6 +102,7 @@ impl Variant {
         match self.algorithm {
             Algorithm::Fragments => self.workgroup() / 8 * self.rows,
             Algorithm::Broadcast => self.workgroup() * self.rows,
+            Algorithm::Cooperative => self.blocks() * self.rows,
             Algorithm::Decode => self.rows,
         }
     }
@@ -92,6 +112,9 @@ impl Variant {
     pub const fn k_tile(&self) -> u32 {
         match self.algorithm {
             Algorithm::Fragments => 64,
+            // Whole vec4 for each of the invocations that share a row.
+            Algorithm::Cooperative if self.lanes / self.rows > 8 => 4 * (self.lanes / self.rows),
+            Algorithm::Cooperative => 32,
             // Of decoding the keys that a strand takes at a time.
             Algorithm::Broadcast | Algorithm::Decode => Algorithm::LANES,
         }
@@ -102,6 +125,7 @@ impl Variant {
     pub const fn workgroup_bytes(&self) -> u32 {
         match self.algorithm {
             Algorithm::Fragments => self.fragment_bytes(),
+            Algorithm::Cooperative => self.cooperative_bytes(),
             Algorithm::Broadcast => 0,
             // Queries, a number of each invocation for each row, and four vec4 of each invocation.
             Algorithm::Decode => {
@@ -109,6 +133,42 @@ impl Variant {
                 queries + self.rows * 64 * 4 + 64 * 4 * 16
             }
         }
+    }
+
+    /// Blocks of rows in a workgroup of [`Algorithm::Cooperative`]: 64 rows, and at most 256 invocations.
+    const fn blocks(&self) -> u32 {
+        let (by_rows, by_invocations) = (64 / self.rows, 256 / self.lanes);
+        if by_rows < by_invocations {
+            by_rows
+        } else {
+            by_invocations
+        }
+    }
+
+    const fn cooperative_bytes(&self) -> u32 {
+        let (rows, keys) = (self.q_tile(), self.k_tile());
+        // Features of a slice of K and of a span of V.
+        let [slice, span] = [
+            self.staged(self.head_dim, 64),
+            self.staged(self.value_dim, 32),
+        ];
+        let slice = keys * (slice + 8);
+        let weights_and_span = rows * keys + span * (keys + 8);
+        let halves = 2 * if slice > weights_and_span {
+            slice
+        } else {
+            weights_and_span
+        };
+        let scores = rows * keys * 4;
+        let visible_and_documents = keys * 8;
+        let flag = 16;
+        halves + scores + visible_and_documents + flag + self.strip_bytes()
+    }
+
+    /// Features that are staged at a time, of so many at most.
+    const fn staged(&self, features: u32, most: u32) -> u32 {
+        let matrices = features.div_ceil(self.rows);
+        matrices.div_ceil(features.div_ceil(most)) * self.rows
     }
 
     const fn fragment_bytes(&self) -> u32 {
@@ -121,13 +181,17 @@ impl Variant {
                 weights_and_values
             };
         let partial = self.q_tile() * 8 * 4;
-        let strip = if self.bias.offset {
+        let flag_and_agreed = 2 * 16;
+        tiles + partial + flag_and_agreed + self.strip_bytes()
+    }
+
+    /// Biases by offset of a tile.
+    const fn strip_bytes(&self) -> u32 {
+        if self.bias.offset {
             ((self.q_tile() + self.k_tile() - 1) * 4).next_multiple_of(16)
         } else {
             0
-        };
-        let flag_and_agreed = 2 * 16;
-        tiles + partial + flag_and_agreed + strip
+        }
     }
 
     /// The storage bindings that the kernel uses, and whether each is only read; binding 0 holds the uniforms.
@@ -164,12 +228,16 @@ impl Variant {
     /// The constants that the shader text leaves open.
     pub(crate) fn prelude(&self) -> String {
         let (bias, mask) = (&self.bias, &self.mask);
-        let mut text = dtype_prelude(self.dtype);
+        let mut text = self.matrix_prelude();
+        text += &dtype_prelude(self.dtype);
         let mut numbers = vec![
             ("HEAD_DIM", self.head_dim),
             ("VALUE_DIM", self.value_dim),
             ("ROWS", self.rows),
         ];
+        if self.algorithm == Algorithm::Cooperative {
+            numbers.push(("LANES", self.lanes));
+        }
         if let Some(index) = bias.index {
             numbers.extend([
                 ("TABLE_ROWS", index.rows),
@@ -195,6 +263,20 @@ impl Variant {
     }
 }
 
+impl Variant {
+    /// The types of matrices, where there are any.
+    fn matrix_prelude(&self) -> String {
+        if self.algorithm != Algorithm::Cooperative {
+            return String::new();
+        }
+        let matrix = format!("coop_mat{0}x{0}", self.rows);
+        format!(
+            "enable f16;\nenable wgpu_cooperative_matrix;\nalias LeftMatrix = {matrix}<f16, A>;\n\
+             alias RightMatrix = {matrix}<f16, B>;\nalias SumMatrix = {matrix}<f32, C>;\n"
+        )
+    }
+}
+
 /// What the slot `storage` leaves open.
 pub(crate) fn dtype_prelude(dtype: Dtype) -> String {
     match dtype {
@@ -208,6 +290,7 @@ impl fmt::Display for Algorithm {
         f.write_str(match self {
             Self::Fragments => "fragments",
             Self::Broadcast => "broadcast",
+            Self::Cooperative => "cooperative",
             Self::Decode => "decode",
         })
     }

@@ -1,7 +1,7 @@
 //! What times are remembered for: a class of problems on a device.
 
 use crate::plan::{BiasSlots, MaskSlots};
-use crate::{Capabilities, Checks, Problem};
+use crate::{Capabilities, Checks, Dtype, MatrixSizes, Problem};
 
 /// What a time depends on beside the class of the problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +37,13 @@ impl DeviceKey {
 }
 
 /// The class of a problem: all that is fixed when a kernel is compiled but for the algorithm and its rows, and lengths and heads to the
-/// next power of two.
-pub(crate) fn class(pass: Pass, problem: &Problem, checks: Checks) -> String {
+/// next power of two. Where matrices may be multiplied, so that there are more algorithms, is another class.
+pub(crate) fn class(
+    pass: Pass,
+    problem: &Problem,
+    checks: Checks,
+    matrices: MatrixSizes,
+) -> String {
     let shape = problem.shape();
     let bias = BiasSlots::of(problem);
     let pass = match pass {
@@ -54,7 +59,7 @@ pub(crate) fn class(pass: Pass, problem: &Problem, checks: Checks) -> String {
     let paged = paged.map(|paged| format!(" paged{}", paged.block_size));
     let heads = u64::from(shape.batch) * u64::from(shape.heads);
     format!(
-        "{pass} {:?} d{}/{}{bias}{}{}{}{}{}{} q{} k{} heads{}",
+        "{pass} {:?} d{}/{}{bias}{}{}{}{}{}{}{} q{} k{} heads{}",
         problem.dtype(),
         shape.head_dim,
         problem.value_dim(),
@@ -72,6 +77,11 @@ pub(crate) fn class(pass: Pass, problem: &Problem, checks: Checks) -> String {
         } else {
             ""
         },
+        if problem.dtype() == Dtype::F16 && matrices != MatrixSizes::NONE {
+            " matrices"
+        } else {
+            ""
+        },
         u64::from(shape.q_len).next_power_of_two(),
         u64::from(shape.k_len).next_power_of_two(),
         heads.next_power_of_two(),
@@ -81,7 +91,7 @@ pub(crate) fn class(pass: Pass, problem: &Problem, checks: Checks) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Pass, class};
-    use crate::{Bias, Checks, Dtype, Mask, Problem, ProblemBuilder, Shape};
+    use crate::{Bias, Checks, Dtype, Mask, MatrixSizes, Problem, ProblemBuilder, Shape};
 
     fn builder(q_len: u32, k_len: u32) -> ProblemBuilder {
         Problem::builder(Shape {
@@ -96,7 +106,7 @@ mod tests {
 
     fn of(builder: ProblemBuilder) -> String {
         let problem = builder.build().expect("a valid problem");
-        class(Pass::Forward, &problem, Checks::None)
+        class(Pass::Forward, &problem, Checks::None, MatrixSizes::NONE)
     }
 
     #[test]
@@ -123,9 +133,20 @@ mod tests {
             assert!(!all[n + 1..].contains(first), "{first}");
         }
         let problem = plain().build().expect("a valid problem");
+        let none = MatrixSizes::NONE;
         let passes =
-            [Pass::Forward, Pass::Backward].map(|pass| class(pass, &problem, Checks::None));
+            [Pass::Forward, Pass::Backward].map(|pass| class(pass, &problem, Checks::None, none));
         assert_ne!(passes[0], passes[1]);
-        assert_ne!(passes[0], class(Pass::Forward, &problem, Checks::All));
+        let checked = class(Pass::Forward, &problem, Checks::All, none);
+        assert_ne!(passes[0], checked);
+        let sixteen = MatrixSizes {
+            sixteen: true,
+            ..none
+        };
+        let by_matrices = |problem: &Problem| class(Pass::Forward, problem, Checks::None, sixteen);
+        assert_eq!(passes[0], by_matrices(&problem));
+        let halves = plain().dtype(Dtype::F16);
+        let problem = halves.clone().build().expect("a valid problem");
+        assert_ne!(of(halves), by_matrices(&problem));
     }
 }

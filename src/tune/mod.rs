@@ -84,7 +84,7 @@ impl Context {
         }
         let times = rounds::times(self, &passes)?;
         let times = candidates.into_iter().zip(times).collect();
-        self.settle(class(Pass::Forward, problem, self.checks()), ruled, times)
+        self.settle(self.class(Pass::Forward, problem), ruled, times)
     }
 
     /// The same of the backward pass, [`candidates_backward`], with every gradient that the problem has.
@@ -112,7 +112,7 @@ impl Context {
         let passes = passes.collect::<Result<Vec<_>, _>>()?;
         let times = rounds::times(self, &passes)?;
         let times = candidates.into_iter().zip(times).collect();
-        self.settle(class(Pass::Backward, problem, self.checks()), ruled, times)
+        self.settle(self.class(Pass::Backward, problem), ruled, times)
     }
 
     /// Buffers that serve all of these passes.
@@ -135,6 +135,10 @@ impl Context {
         )
     }
 
+    fn class(&self, pass: Pass, problem: &Problem) -> String {
+        class(pass, problem, self.checks(), self.capabilities().matrices)
+    }
+
     fn settle(
         &self,
         class: String,
@@ -152,7 +156,7 @@ impl Context {
     }
 
     pub(crate) fn tuned_forward(&self, problem: &Problem) -> Option<Fastest> {
-        let class = || class(Pass::Forward, problem, self.checks());
+        let class = || self.class(Pass::Forward, problem);
         let (candidate, timing) = self.tuning.find(class)?;
         candidate.check(problem, &self.capabilities()).ok()?;
         Some((candidate, timing))
@@ -163,7 +167,7 @@ impl Context {
         problem: &Problem,
         wanted: Wanted,
     ) -> Option<([BackwardVariant; 2], Timing)> {
-        let class = || class(Pass::Backward, problem, self.checks());
+        let class = || self.class(Pass::Backward, problem);
         let (candidate, timing) = self.tuning.find(class)?;
         let variants = candidate.backward(problem, wanted, &self.capabilities());
         Some((variants.ok()?, timing))

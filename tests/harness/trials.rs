@@ -42,6 +42,13 @@ pub(crate) fn trials_of<T: Send + 'static>(
     cases.into_iter().map(trial).collect()
 }
 
+/// A trial that says why an adapter has none of some kind.
+pub(crate) fn unsupported(adapter: &Adapter, what: &str, reason: &str) -> Trial {
+    let name = format!("{what}: unsupported: {reason}");
+    let trial = Trial::test(name, || Ok(())).with_ignored_flag(true);
+    trial.with_kind(&adapter.name)
+}
+
 /// One of each adapter after the other, so that no two wait for an adapter that does one thing at a time.
 pub(crate) fn in_turn(mut all: Vec<impl Iterator<Item = Trial>>) -> Vec<Trial> {
     let mut taken = Vec::new();

@@ -30,9 +30,16 @@ impl Rig {
                 pollster::block_on(request).expect("an adapter")
             }
         };
-        let request = adapter.request_device(&Capabilities::descriptor(&adapter));
+        #[expect(
+            unsafe_code,
+            reason = "the one experimental feature that is asked for is what kernels multiply matrices by"
+        )]
+        let experimental = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        let descriptor = Capabilities::descriptor_with_matrices(&adapter, experimental);
+        let request = adapter.request_device(&descriptor);
         let (device, queue) = pollster::block_on(request).expect("a device with default limits");
-        Self::new(Context::new(&device, &queue), adapter.get_info())
+        let context = Context::new(&device, &queue).with_matrices(&adapter);
+        Self::new(context, adapter.get_info())
     }
 
     /// Measures on this context's device, by timestamps where it was requested with [`Stopwatch::FEATURES`].

@@ -41,8 +41,13 @@ pub(crate) fn of_algorithm(
             shape.k_len,
         )?;
     }
+    let scores = Variant::new(problem, capabilities, chosen);
     let sides = [Side::Queries, Side::Keys];
-    let [queries, keys] = sides.map(|side| variant(problem, wanted, side, chosen));
+    let [queries, keys] = sides.map(|side| BackwardVariant {
+        side,
+        scores,
+        gradients: gradients(problem, wanted, side),
+    });
     for variant in [&queries, &keys] {
         let (bytes, invocations) = (variant.workgroup_bytes(), variant.scores.workgroup());
         capabilities.check(bytes, invocations, variant.bindings().len())?;
@@ -59,19 +64,6 @@ fn algorithm(problem: &Problem, capabilities: &Capabilities) -> (Algorithm, u32)
         (true, _) => (Algorithm::Broadcast, 1),
         (false, 0..=128) => (Algorithm::Fragments, 4),
         (false, _) => (Algorithm::Fragments, 2),
-    }
-}
-
-fn variant(
-    problem: &Problem,
-    wanted: Wanted,
-    side: Side,
-    (algorithm, rows): (Algorithm, u32),
-) -> BackwardVariant {
-    BackwardVariant {
-        side,
-        scores: Variant::new(problem, algorithm, rows),
-        gradients: gradients(problem, wanted, side),
     }
 }
 

@@ -90,7 +90,7 @@ impl BackwardVariant {
     pub(super) const fn offset_parts(&self) -> u32 {
         match self.scores.algorithm {
             Algorithm::Broadcast => self.scores.workgroup() / Algorithm::LANES,
-            Algorithm::Fragments | Algorithm::Decode => 1,
+            Algorithm::Fragments | Algorithm::Cooperative | Algorithm::Decode => 1,
         }
     }
 

@@ -45,7 +45,7 @@ pub(super) struct Classifier<'a> {
 /// What the invocation `local` does with a tile, as its kernel's loop over keys does it.
 const fn look(algorithm: Algorithm) -> &'static str {
     match algorithm {
-        Algorithm::Fragments => "!hides || look(local)",
+        Algorithm::Fragments | Algorithm::Cooperative => "!hides || look(local)",
         Algorithm::Broadcast => {
             "!hides || subgroupAny(look(local, visible_key(k_first + lane % LANES), key_document(k_first + lane % LANES)))"
         }
@@ -66,6 +66,7 @@ fn text(variant: &Variant) -> String {
     }",
         ),
         Algorithm::Fragments => ("", "column = local % COLUMNS; line = local / COLUMNS;"),
+        Algorithm::Cooperative => ("", "column = local % COLUMNS; row = local / COLUMNS;"),
         Algorithm::Decode => ("", ""),
     };
     let look = look(variant.algorithm);

@@ -134,7 +134,11 @@ impl Sequence<'_> {
             };
             assert!(seen, "{score:?} is skipped in {tile:?}: {self:?}");
         }
-        let looks = self.variant.algorithm != Algorithm::Fragments || !self.by_bounds();
+        let owned = matches!(
+            self.variant.algorithm,
+            Algorithm::Broadcast | Algorithm::Decode
+        );
+        let looks = owned || !self.by_bounds();
         if looks && !self.visible(tile, false) {
             let any = found.seen.iter().any(|&seen| seen);
             assert!(!any, "nobody sees {tile:?}: {self:?}");
@@ -144,7 +148,7 @@ impl Sequence<'_> {
     /// The invocation that computes a score; none where all must agree.
     fn owner(&self, [first, k_first]: [i64; 2], [i, j]: [i64; 2]) -> Option<usize> {
         let owner = match self.variant.algorithm {
-            Algorithm::Fragments => return None,
+            Algorithm::Fragments | Algorithm::Cooperative => return None,
             Algorithm::Broadcast => (i - first) % i64::from(self.variant.workgroup()),
             Algorithm::Decode => j - k_first,
         };

@@ -1,0 +1,160 @@
+//! Products of matrices, which rules do not choose where a processor plays the GPU: asked for, over the catalogue in f16.
+
+use relattn::plan::{Algorithm, Candidate, Forward, candidates};
+use relattn::{Capabilities, Context, Dtype, Error, Problem};
+
+use crate::catalogue::{Case, catalogue};
+use crate::planted::Planted;
+
+/// The cases of the catalogue that f16 can store, in f16: rows of others begin between words.
+pub fn cases() -> Vec<Case> {
+    let halves = |Case { name, problem }| {
+        let problem = problem.to_builder().dtype(Dtype::F16).build().ok()?;
+        Some(Case { name, problem })
+    };
+    catalogue().into_iter().filter_map(halves).collect()
+}
+
+/// The way to compute a problem by products of matrices, of the largest that the device has.
+///
+/// # Errors
+/// There is none.
+pub fn candidate(problem: &Problem, capabilities: &Capabilities) -> Result<Candidate, Error> {
+    let mut all = candidates(problem, capabilities).into_iter();
+    let found = all.find(|one| one.algorithm == Algorithm::Cooperative);
+    found.ok_or(Error::Candidate {
+        found: Candidate {
+            algorithm: Algorithm::Cooperative,
+            rows: 16,
+            splits: 1,
+        },
+    })
+}
+
+/// The pass by products of matrices.
+///
+/// # Errors
+/// As [`candidate`].
+pub fn forward(context: &Context, problem: &Problem) -> Result<Forward, Error> {
+    let candidate = candidate(problem, &context.capabilities())?;
+    context.forward_by(problem, candidate)
+}
+
+/// Errors in the kernel by products of matrices; their cases are those of [`cases`].
+pub const PLANTED: [Planted; 20] = [
+    (
+        "bias dropped",
+        "params.scale + bias;",
+        "params.scale;",
+        "constant tiles on both sides",
+    ),
+    (
+        "bias shifted by one",
+        "staged[Q_TILE - 1u - row + slot]",
+        "staged[max(Q_TILE - 1u - row + slot, 1u) - 1u]",
+        "constant tiles on both sides",
+    ),
+    (
+        "i and j swapped",
+        "staged[Q_TILE - 1u - row + slot]",
+        "staged[K_TILE - 1u + row - slot]",
+        "constant tiles on both sides",
+    ),
+    (
+        "bias on the first key tile only",
+        "params.scale + bias;",
+        "params.scale + select(vec4(0.0), bias, place.k_first == 0u);",
+        "constant tiles on both sides",
+    ),
+    (
+        "bias of the first key of four for all",
+        "bias_of(row, slot + 1u, own, tile)",
+        "bias_of(row, slot, own, tile)",
+        "constant tiles on both sides",
+    ),
+    (
+        "scale applied to the bias",
+        "params.scale + bias;",
+        "params.scale + params.scale * bias;",
+        "constant tiles on both sides",
+    ),
+    (
+        "output not corrected",
+        "scores[row * SCORE_STRIDE + c] *= correction;",
+        "",
+        "ALiBi",
+    ),
+    ("sum not corrected", "sum * correction", "sum", "ALiBi"),
+    (
+        "nobody asks for a correction",
+        "if moved && !first {",
+        "if false {",
+        "ALiBi",
+    ),
+    (
+        "maxima that never move",
+        "let moved = first ||",
+        "let moved = first || false &&",
+        "ALiBi",
+    ),
+    (
+        "weights as matrices are not scaled back",
+        "/ (FACTOR * total)",
+        "/ total",
+        "constant tiles on both sides",
+    ),
+    (
+        "another block's queries",
+        "let at = (own * SIZE - first) * SLICE_STRIDE",
+        "let at = (first + Q_ROWS - SIZE - own * SIZE) * SLICE_STRIDE",
+        "constant tiles on both sides",
+    ),
+    (
+        "another block's weights",
+        "&halves[own * SIZE * P_STRIDE",
+        "&halves[(BLOCKS - 1u - own) * SIZE * P_STRIDE",
+        "constant tiles on both sides",
+    ),
+    (
+        "keys not transposed",
+        "coopLoad<RightMatrix>(&halves[c * SIZE",
+        "coopLoadT<RightMatrix>(&halves[c * SIZE",
+        "constant tiles on both sides",
+    ),
+    (
+        "values transposed",
+        "coopLoad<RightMatrix>(&halves[at]",
+        "coopLoadT<RightMatrix>(&halves[at]",
+        "constant tiles on both sides",
+    ),
+    (
+        "features past a slice dropped",
+        "if SLICES > 1u { scores_of_slice(1u, local); }",
+        "",
+        "head_dim 96",
+    ),
+    (
+        "values past a span dropped",
+        "if SPANS > 1u { add_span(1u, hides, local); }",
+        "",
+        "head_dim 96",
+    ),
+    (
+        "what is seen counts for nobody",
+        "atomicOr(&flag, visible);",
+        "",
+        "documents",
+    ),
+    (
+        "the sum of kept weights alone",
+        "        halves[row * P_STRIDE + four(n)]",
+        "        sum -= dot(score[n] - p, vec4(1.0));\n        halves[row * P_STRIDE + four(n)]",
+        "dropout",
+    ),
+    (
+        "dropout of the first keys for all",
+        "place.k_first + 4u * four(n)) &",
+        "place.k_first) &",
+        "dropout",
+    ),
+];

@@ -1,0 +1,483 @@
+// Fused attention by products of matrices that a subgroup holds together: f16 factors, f32 sums. One workgroup computes Q_TILE
+// query rows of one head, and each subgroup a block of SIZE of them.
+//   Q in matrices of the subgroup, once
+//   for each key tile of which the mask leaves anything:
+//       S = Q Kᵀ                                in matrices; through `scores` to the invocations of each row
+//       S = scale · S + bias
+//       m' = rowmax S where that is past m + STEP, else m;   P = exp2(S − m'), l = l · exp2(m − m') + rowsum P
+//       O = O · exp2(m − m')                    through `scores`, and only where some row has another m'
+//       O = O + kept(P) V                       in matrices, P in f16
+//   out = keep_scale · O / l, lse = (m + log2 l) · ln 2
+//
+// 1. A matrix can be multiplied by a number, not by one for each row. Hence STEP: while no score is past 2^STEP times the weight of
+//    the maximum, that maximum is good enough, since P, at most 2^STEP, keeps all of its digits in f16. Most tiles move none.
+//    What is left of f16's range to the upper end, FACTOR, is for weights so small that they would lose digits at the lower one.
+// 2. COLUMNS invocations share a row of scores. Each owns runs of 4 or 8 keys, so that what it reads and writes are whole vec4.
+// 3. Which subgroup has which size is not known before it runs. LANES is the largest, so that there is one for each block; where
+//    they are smaller some have none, and help with all else. A loop says so instead of an `if`, which naga takes for control flow
+//    that the invocations of a matrix do not share.
+// 4. 16 KiB serve any head dimension: `halves` holds a slice of the features of Q or K, else P and a span of those of V. The latter lie by
+//    feature, since what a matrix has of a column is read at once.
+// 5. What each invocation adds to l are weights before they are rounded.
+
+const SIZE = ROWS;                                // rows and columns of a matrix
+const BLOCKS = min(64u / SIZE, 256u / LANES);     // of rows, in a workgroup
+const WORKGROUP = BLOCKS * LANES;
+const Q_TILE = BLOCKS * SIZE;
+const COLUMNS = LANES / SIZE;
+const K_TILE = max(32u, 4u * COLUMNS);
+const KEY_BLOCKS = K_TILE / SIZE;
+const FOURS = K_TILE / (4u * COLUMNS);            // vec4 of scores of an invocation
+const RUN = min(FOURS, 2u);                       // of them with neighbouring keys
+const STEP = 8.0;
+const FACTOR = 128.0;                             // of P as a matrix
+
+// Features are staged for S in slices of at most 64, with 8 of padding, so that rows start in different banks.
+const HEAD_BLOCKS = (HEAD_DIM + SIZE - 1u) / SIZE;
+const SLICES = (HEAD_DIM + 63u) / 64u;
+const SLICE_BLOCKS = (HEAD_BLOCKS + SLICES - 1u) / SLICES;
+const SLICE = SLICE_BLOCKS * SIZE / 4u;           // in vec4, as all that follows
+const SLICE_STRIDE = SLICE + 2u;
+const PADDED = HEAD_DIM % 4u != 0u || HEAD_DIM != 4u * SLICE * SLICES;
+const Q_ROWS = min(Q_TILE, K_TILE);               // rows of Q that are staged at a time
+
+// Those of V in spans of at most 32, which are as many as a tile has keys, or half of them.
+const VALUE_BLOCKS = (VALUE_DIM + SIZE - 1u) / SIZE;
+const SPANS = (VALUE_DIM + 31u) / 32u;
+const SPAN_BLOCKS = (VALUE_BLOCKS + SPANS - 1u) / SPANS;
+const SPAN = SPAN_BLOCKS * SIZE / 4u;
+const VALUE_PADDED = VALUE_DIM % 4u != 0u || VALUE_DIM != 4u * SPAN * SPANS;
+const SCORE_STRIDE = K_TILE / 4u;
+const P_STRIDE = K_TILE / 4u;
+const VALUES_AT = Q_TILE * P_STRIDE;              // where V lies in `halves`, behind P
+const VALUE_STRIDE = K_TILE / 4u + 2u;
+
+const SKIPS = KEY_MASK || PAIR_MASK;
+const HALVES = max(K_TILE * SLICE_STRIDE, VALUES_AT + 4u * SPAN * VALUE_STRIDE);
+var<workgroup> halves: array<vec4<f16>, HALVES>;
+var<workgroup> scores: array<vec4<f32>, Q_TILE * SCORE_STRIDE>; // or a span of O
+var<workgroup> key_visible: array<u32, K_TILE>; // 1 or 0
+var<workgroup> key_documents_of_tile: array<u32, K_TILE>;
+// Not 0 where some row sees some key of the tile; then, where some row has another maximum; in the end, where an infinity was met.
+var<workgroup> flag: atomic<u32>;
+
+var<private> block: u32;  // of this subgroup; from BLOCKS on there is none
+var<private> row: u32;    // of this invocation, in the tile
+var<private> column: u32; // its place in the row
+var<private> query_blocks: array<LeftMatrix, SLICES * SLICE_BLOCKS>;
+var<private> score_blocks: array<SumMatrix, KEY_BLOCKS>;
+var<private> sum_blocks: array<SumMatrix, SPANS * SPAN_BLOCKS>;
+var<private> score: array<vec4<f32>, FOURS>;
+var<private> visible: u32; // a bit for each of these scores
+var<private> maximum: f32;
+var<private> sum: f32;
+var<private> correction: f32;
+
+// The n-th vec4 of this invocation in a row of scores.
+fn four(n: u32) -> u32 {
+    return (n / RUN * COLUMNS + column) * RUN + n % RUN;
+}
+
+// Where an invocation of this row leaves a number for the others: in the first of its scores, which it has taken.
+fn left_by(column: u32) -> u32 {
+    return row * SCORE_STRIDE + column * RUN;
+}
+
+// A slice of the features of some rows of Q, and of the keys of a tile.
+fn stage_queries(slice: u32, first: u32, local: u32) {
+    for (var t = local; t < Q_ROWS * SLICE; t += WORKGROUP) {
+        let query = q_row(place.q_first + first + t / SLICE);
+        halves[t / SLICE * SLICE_STRIDE + t % SLICE] = vec4<f16>(load_q(query, 4u * (slice * SLICE + t % SLICE)));
+    }
+}
+
+fn stage_keys(slice: u32, local: u32) {
+    for (var t = local; t < K_TILE * SLICE; t += WORKGROUP) {
+        let key = k_row(place.k_first + t / SLICE);
+        halves[t / SLICE * SLICE_STRIDE + t % SLICE] = vec4<f16>(load_k(key, 4u * (slice * SLICE + t % SLICE)));
+    }
+}
+
+fn take_queries(slice: u32, local: u32) {
+    for (var first = 0u; first < Q_TILE; first += Q_ROWS) {
+        workgroupBarrier();
+        stage_queries(slice, first, local);
+        workgroupBarrier();
+        let end = (first + Q_ROWS) / SIZE;
+        for (var own = block; own < end && own * SIZE >= first; own += BLOCKS) {
+            for (var f = 0u; f < SLICE_BLOCKS; f++) {
+                let at = (own * SIZE - first) * SLICE_STRIDE + f * SIZE / 4u;
+                query_blocks[slice * SLICE_BLOCKS + f] = coopLoadT<LeftMatrix>(&halves[at], SLICE_STRIDE);
+            }
+        }
+    }
+}
+
+// score_blocks += Q Kᵀ over a slice of the features.
+fn add_scores(slice: u32) {
+    for (var own = block; own < BLOCKS; own += BLOCKS) {
+        for (var f = 0u; f < SLICE_BLOCKS; f++) {
+            for (var c = 0u; c < KEY_BLOCKS; c++) {
+                let keys = coopLoad<RightMatrix>(&halves[c * SIZE * SLICE_STRIDE + f * SIZE / 4u], SLICE_STRIDE);
+                score_blocks[c] = coopMultiplyAdd(query_blocks[slice * SLICE_BLOCKS + f], keys, score_blocks[c]);
+            }
+        }
+    }
+}
+
+fn scores_of_slice(slice: u32, local: u32) {
+    workgroupBarrier();
+    stage_keys(slice, local);
+    if slice == 0u {
+        bias_prepare(local);
+        if local == 0u {
+            atomicStore(&flag, 0u);
+        }
+    }
+    workgroupBarrier();
+    add_scores(slice);
+}
+
+fn put_scores() {
+    for (var own = block; own < BLOCKS; own += BLOCKS) {
+        for (var c = 0u; c < KEY_BLOCKS; c++) {
+            coopStoreT(score_blocks[c], &scores[own * SIZE * SCORE_STRIDE + c * SIZE / 4u], SCORE_STRIDE);
+        }
+    }
+}
+
+// The keys of this invocation that its row sees, bit n being the n-th of its scores.
+fn visible_bits() -> u32 {
+    let i = place.q_first + row;
+    let document = query_document(i);
+    let bits = array<u32, 2>(bits_from(i, place.k_first), bits_from(i, place.k_first + K_TILE - 32u));
+    var seen_keys = 0u;
+    for (var n = 0u; n < 4u * FOURS; n++) {
+        let slot = 4u * four(n / 4u) + n % 4u;
+        let bit = bits[slot / 32u] >> (slot % 32u) & key_visible[slot];
+        let sees_it = in_range(i, place.k_first + slot) && key_documents_of_tile[slot] == document;
+        seen_keys |= select(0u, bit, sees_it) << n;
+    }
+    return seen_keys;
+}
+
+// Finds what the rows see of a tile that hides something; whether that is anything, for the whole workgroup.
+fn look(local: u32) -> bool {
+    workgroupBarrier();
+    for (var slot = local; slot < K_TILE; slot += WORKGROUP) {
+        key_visible[slot] = select(0u, 1u, visible_key(place.k_first + slot) != 0u);
+        key_documents_of_tile[slot] = key_document(place.k_first + slot);
+    }
+    if local == 0u {
+        atomicStore(&flag, 0u);
+    }
+    workgroupBarrier();
+    visible = visible_bits();
+    if !SKIPS {
+        return true;
+    }
+    atomicOr(&flag, visible);
+    workgroupBarrier();
+    return atomicLoad(&flag) != 0u;
+}
+
+// Four scores of this invocation's row, scaled and biased.
+fn biased(score: vec4<f32>, slot: u32, own: RowBias) -> vec4<f32> {
+    var bias = vec4(constant_bias(own));
+    if !bias_constant() {
+        let tile = tile_bias(0u, row);
+        bias = vec4(
+            bias_of(row, slot, own, tile), bias_of(row, slot + 1u, own, tile),
+            bias_of(row, slot + 2u, own, tile), bias_of(row, slot + 3u, own, tile));
+    }
+    return score * params.scale + bias;
+}
+
+fn bend(s: u32, slot: u32, own: RowBias) -> vec4<f32> {
+    let i = place.q_first + row;
+    let j = place.k_first + slot;
+    return vec4(
+        fire_bend(s, i, j, own.normalizer), fire_bend(s, i, j + 1u, own.normalizer),
+        fire_bend(s, i, j + 2u, own.normalizer), fire_bend(s, i, j + 3u, own.normalizer));
+}
+
+fn add_bends() {
+    for (var s = segment_first; s < segment_last; s++) {
+        let own = row_bias(row);
+        for (var n = 0u; n < FOURS; n++) {
+            score[n] += bend(s, 4u * four(n), own);
+        }
+    }
+}
+
+fn hidden(score: vec4<f32>, bits: u32) -> vec4<f32> {
+    return select(vec4(MASKED), score, (vec4(bits) & vec4(1u, 2u, 4u, 8u)) != vec4(0u));
+}
+
+// Takes the scores of this invocation, finishes them, and leaves their maximum.
+fn finish_scores(hides: bool) {
+    let own = row_bias(row);
+    for (var n = 0u; n < FOURS; n++) {
+        score[n] = biased(scores[row * SCORE_STRIDE + four(n)], 4u * four(n), own);
+    }
+    add_bends();
+    var top = vec4(MASKED);
+    for (var n = 0u; n < FOURS; n++) {
+        if hides {
+            score[n] = hidden(score[n], visible >> (4u * n));
+        }
+        top = max(top, score[n]);
+    }
+    scores[left_by(column)].x = max(max(top.x, top.y), max(top.z, top.w));
+}
+
+fn weights(score: vec4<f32>, maximum: f32) -> vec4<f32> {
+    return vec4(weight(score.x, maximum), weight(score.y, maximum), weight(score.z, maximum), weight(score.w, maximum));
+}
+
+// Moves the row to a new maximum if it has to, and turns its scores into weights.
+fn update_softmax() {
+    var top = MASKED;
+    for (var c = 0u; c < COLUMNS; c++) {
+        top = max(top, scores[left_by(c)].x);
+    }
+    let first = maximum == MASKED;
+    let moved = first || top > maximum + STEP;
+    // Of a row without weights the sums are 0 already.
+    if moved && !first {
+        atomicStore(&flag, 1u);
+    }
+    top = select(maximum, max(maximum, top), moved);
+    correction = exp2(maximum - top);
+    maximum = top;
+    var added = vec4(0.0);
+    for (var n = 0u; n < FOURS; n++) {
+        score[n] = weights(score[n], top);
+        added += score[n];
+    }
+    sum = sum * correction + (added.x + added.y + added.z + added.w);
+}
+
+// A bit for each score of this invocation whose weight is kept.
+fn kept_scores() -> u32 {
+    let i = place.q_first + row;
+    var bits = 0u;
+    for (var n = 0u; n < FOURS; n += RUN) {
+        bits |= (kept_bits(i, place.k_first + 4u * four(n)) & (0xffu >> (8u - 4u * RUN))) << (4u * n);
+    }
+    return bits;
+}
+
+fn stage_weights() {
+    var bits = 0u;
+    if DROPOUT {
+        bits = kept_scores();
+    }
+    for (var n = 0u; n < FOURS; n++) {
+        var p = score[n];
+        if DROPOUT {
+            p = select(vec4(0.0), p, (vec4(bits >> (4u * n)) & vec4(1u, 2u, 4u, 8u)) != vec4(0u));
+        }
+        halves[row * P_STRIDE + four(n)] = vec4<f16>(FACTOR * p);
+    }
+}
+
+fn value(key: u32, d: u32, hides: bool) -> vec4<f32> {
+    return without_infinity(load_v(v_row(place.k_first + key), d), hides);
+}
+
+// A span of V, four features of four keys at a time.
+fn stage_values(span: u32, hides: bool, local: u32) {
+    for (var t = local; t < K_TILE / 4u * SPAN; t += WORKGROUP) {
+        let keys = t / SPAN;
+        let c = t % SPAN;
+        let d = 4u * (span * SPAN + c);
+        let by_key = mat4x4<f32>(
+            value(4u * keys, d, hides), value(4u * keys + 1u, d, hides),
+            value(4u * keys + 2u, d, hides), value(4u * keys + 3u, d, hides));
+        let by_feature = transpose(by_key);
+        let at = VALUES_AT + 4u * c * VALUE_STRIDE + keys;
+        halves[at] = vec4<f16>(by_feature[0]);
+        halves[at + VALUE_STRIDE] = vec4<f16>(by_feature[1]);
+        halves[at + 2u * VALUE_STRIDE] = vec4<f16>(by_feature[2]);
+        halves[at + 3u * VALUE_STRIDE] = vec4<f16>(by_feature[3]);
+    }
+}
+
+// A span of O, between matrices and memory.
+fn put_sums(span: u32) {
+    for (var own = block; own < BLOCKS; own += BLOCKS) {
+        for (var f = 0u; f < SPAN_BLOCKS; f++) {
+            coopStoreT(sum_blocks[span * SPAN_BLOCKS + f], &scores[own * SIZE * SCORE_STRIDE + f * SIZE / 4u], SCORE_STRIDE);
+        }
+    }
+}
+
+fn take_sums(span: u32) {
+    for (var own = block; own < BLOCKS; own += BLOCKS) {
+        for (var f = 0u; f < SPAN_BLOCKS; f++) {
+            let at = own * SIZE * SCORE_STRIDE + f * SIZE / 4u;
+            sum_blocks[span * SPAN_BLOCKS + f] = coopLoadT<SumMatrix>(&scores[at], SCORE_STRIDE);
+        }
+    }
+}
+
+// O · exp2(m − m') over a span.
+fn correct(span: u32) {
+    workgroupBarrier();
+    put_sums(span);
+    workgroupBarrier();
+    for (var c = column; c < SPAN; c += COLUMNS) {
+        scores[row * SCORE_STRIDE + c] *= correction;
+    }
+    workgroupBarrier();
+    take_sums(span);
+}
+
+fn correct_all() {
+    correct(0u);
+    if SPANS > 1u { correct(1u); }
+    if SPANS > 2u { correct(2u); }
+    if SPANS > 3u { correct(3u); }
+    if SPANS > 4u { correct(4u); }
+    if SPANS > 5u { correct(5u); }
+    if SPANS > 6u { correct(6u); }
+    if SPANS > 7u { correct(7u); }
+}
+
+// sum_blocks += P V over the staged span.
+fn add_values(span: u32) {
+    for (var own = block; own < BLOCKS; own += BLOCKS) {
+        for (var c = 0u; c < KEY_BLOCKS; c++) {
+            let p = coopLoadT<LeftMatrix>(&halves[own * SIZE * P_STRIDE + c * SIZE / 4u], P_STRIDE);
+            for (var f = 0u; f < SPAN_BLOCKS; f++) {
+                let at = VALUES_AT + f * SIZE * VALUE_STRIDE + c * SIZE / 4u;
+                let values = coopLoad<RightMatrix>(&halves[at], VALUE_STRIDE);
+                sum_blocks[span * SPAN_BLOCKS + f] = coopMultiplyAdd(p, values, sum_blocks[span * SPAN_BLOCKS + f]);
+            }
+        }
+    }
+}
+
+fn add_span(span: u32, hides: bool, local: u32) {
+    workgroupBarrier();
+    stage_values(span, hides, local);
+    workgroupBarrier();
+    add_values(span);
+}
+
+fn add_all(hides: bool, local: u32) {
+    add_values(0u);
+    if SPANS > 1u { add_span(1u, hides, local); }
+    if SPANS > 2u { add_span(2u, hides, local); }
+    if SPANS > 3u { add_span(3u, hides, local); }
+    if SPANS > 4u { add_span(4u, hides, local); }
+    if SPANS > 5u { add_span(5u, hides, local); }
+    if SPANS > 6u { add_span(6u, hides, local); }
+    if SPANS > 7u { add_span(7u, hides, local); }
+}
+
+fn write_span(span: u32, total: f32) {
+    workgroupBarrier();
+    put_sums(span);
+    workgroupBarrier();
+    let i = place.q_first + row;
+    for (var c = column; c < SPAN && i < row_limit(); c += COLUMNS) {
+        let value = select(keep_scale() * (scores[row * SCORE_STRIDE + c] / (FACTOR * total)), vec4(0.0), total == 0.0);
+        write_features(out_row(i), 4u * (span * SPAN + c), value);
+    }
+}
+
+fn write_all(total: f32) {
+    write_span(0u, total);
+    if SPANS > 1u { write_span(1u, total); }
+    if SPANS > 2u { write_span(2u, total); }
+    if SPANS > 3u { write_span(3u, total); }
+    if SPANS > 4u { write_span(4u, total); }
+    if SPANS > 5u { write_span(5u, total); }
+    if SPANS > 6u { write_span(6u, total); }
+    if SPANS > 7u { write_span(7u, total); }
+}
+
+// For the features that this invocation wrote.
+fn add_own_infinities() {
+    let i = place.q_first + row;
+    for (var span = 0u; span < SPANS; span++) {
+        for (var c = column; c < SPAN && i < row_limit(); c += COLUMNS) {
+            add_infinities(i, 4u * (span * SPAN + c));
+        }
+    }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn attention_forward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_id) subgroup: u32,
+) {
+    place = placed(in_turn(group, count) + params.first.xyz);
+    block = subgroup;
+    row = local / COLUMNS;
+    column = local % COLUMNS;
+    maximum = MASKED;
+    take_queries(0u, local);
+    if SLICES > 1u { take_queries(1u, local); }
+    if SLICES > 2u { take_queries(2u, local); }
+    if SLICES > 3u { take_queries(3u, local); }
+    for (var f = 0u; f < SPANS * SPAN_BLOCKS; f++) {
+        sum_blocks[f] = SumMatrix();
+    }
+
+    let end = key_end();
+    for (var k_first = key_begin(); k_first < end; k_first += K_TILE) {
+        place.k_first = k_first;
+        let hides = tile_hides();
+        if hides && !look(local) {
+            continue;
+        }
+        for (var c = 0u; c < KEY_BLOCKS; c++) {
+            score_blocks[c] = SumMatrix();
+        }
+        scores_of_slice(0u, local);
+        if SLICES > 1u { scores_of_slice(1u, local); }
+        if SLICES > 2u { scores_of_slice(2u, local); }
+        if SLICES > 3u { scores_of_slice(3u, local); }
+        put_scores();
+        workgroupBarrier();
+        finish_scores(hides);
+        if COLUMNS > 1u {
+            workgroupBarrier();
+        }
+        update_softmax();
+        stage_weights();
+        stage_values(0u, hides, local);
+        workgroupBarrier();
+        if atomicLoad(&flag) != 0u {
+            correct_all();
+        }
+        add_all(hides, local);
+    }
+
+    workgroupBarrier();
+    if local == 0u {
+        atomicStore(&flag, 0u);
+    }
+    scores[left_by(column)].x = sum;
+    workgroupBarrier();
+    if infinity_met {
+        atomicStore(&flag, 1u);
+    }
+    var total = 0.0;
+    for (var c = 0u; c < COLUMNS; c++) {
+        total += scores[left_by(c)].x;
+    }
+    write_all(total);
+    if column == 0u && place.q_first + row < row_limit() {
+        write_lse(place.q_first + row, maximum, total);
+    }
+    workgroupBarrier();
+    if atomicLoad(&flag) != 0u {
+        add_own_infinities();
+    }
+}

@@ -1,0 +1,163 @@
+//! Products of matrices on every adapter that has them, which rules do not choose where a processor plays the GPU: the catalogue in f16,
+//! infinities behind masks, and planted errors, each of which a case has to refuse.
+//!
+//! A device that multiplies no matrices of f16 with sums of f32 is listed as ignored with the reason; it never counts as passed.
+
+mod harness;
+
+use std::process::ExitCode;
+
+use harness::adapters::{Adapter, adapters};
+use harness::catalogue::Case;
+use harness::compare::Reference;
+use harness::data::Data;
+use harness::planted::Planted;
+use harness::trials::{in_turn, trials_of, unsupported};
+use harness::{device, matrices};
+use libtest_mimic::{Arguments, Failed, Trial};
+use relattn::cpu::Outputs;
+use relattn::{Bias, Context, Dtype, Error, Mask, MatrixSizes, Problem, RelativeBuckets, Shape};
+use relattn::{Window, shader};
+
+/// What is tried.
+enum Try {
+    Case(Problem),
+    Planted(Planted),
+    Infinities,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let trials = adapters()
+        .iter()
+        .map(of_adapter)
+        .map(Vec::into_iter)
+        .collect();
+    libtest_mimic::run(&arguments, in_turn(trials)).exit_code()
+}
+
+fn of_adapter(adapter: &Adapter) -> Vec<Trial> {
+    let none = |context: &Context| context.capabilities().matrices == MatrixSizes::NONE;
+    if adapter.context.as_ref().is_ok_and(none) {
+        let reason = "no matrices of f16 with sums of f32";
+        return vec![unsupported(adapter, "products of matrices", reason)];
+    }
+    let cases = matrices::cases().into_iter();
+    let cases = cases.map(|Case { name, problem }| (name.to_owned(), Try::Case(problem)));
+    let planted = matrices::PLANTED.map(|one| (format!("planted: {}", one.0), Try::Planted(one)));
+    let infinities = ("infinities behind masks".to_owned(), Try::Infinities);
+    let all = cases.chain(planted).chain([infinities]);
+    trials_of(adapter, all.collect(), supported, check)
+}
+
+fn supported(context: &Context, tried: &Try) -> Result<(), Error> {
+    match tried {
+        Try::Case(problem) => matrices::candidate(problem, &context.capabilities()).map(|_| ()),
+        Try::Planted(_) | Try::Infinities => Ok(()),
+    }
+}
+
+fn check(context: &Context, tried: &Try) -> Result<(), Failed> {
+    match tried {
+        Try::Case(problem) => {
+            let data = Data::generate(problem, 7);
+            let found = run(context, problem, &data)?;
+            Reference::new(problem, &data.inputs()).check(&found)?;
+        }
+        Try::Planted(planted) => refuses(context, *planted)?,
+        Try::Infinities => infinities(context)?,
+    }
+    Ok(())
+}
+
+fn run(context: &Context, problem: &Problem, data: &Data) -> Result<Outputs, Failed> {
+    let forward = matrices::forward(context, problem)?;
+    Ok(device::run(context, &forward, problem, data)?)
+}
+
+/// Whether the case of a planted error has its text, and refuses it.
+fn refuses(context: &Context, (_, from, to, case): Planted) -> Result<(), Failed> {
+    let mut cases = matrices::cases().into_iter();
+    let found = cases.find(|one| one.name == case);
+    let Case { name, problem } = found.ok_or_else(|| format!("no case {case:?}"))?;
+    let data = Data::generate(&problem, 7);
+    let forward = matrices::forward(context, &problem)?;
+    let text = shader::link(forward.variant());
+    if !text.contains(from) {
+        return Err(format!("{name:?} has no {from:?}").into());
+    }
+    #[expect(
+        unsafe_code,
+        reason = "planted errors take a wrong number or a wrong place within a tensor, never one outside"
+    )]
+    let forward = unsafe { context.with_text(forward, &text.replace(from, to)) }?;
+    let found = device::run(context, &forward, &problem, &data);
+    let reference = Reference::new(&problem, &data.inputs());
+    match found.and_then(|outputs| reference.check(&outputs)) {
+        Ok(share) => Err(format!("{name:?} is right to {share:.2}").into()),
+        Err(_) => Ok(()),
+    }
+}
+
+const ROWS: usize = 80;
+const FEATURES: usize = 24;
+
+/// Not a number and infinity change the rows that see them, and no other: behind a key mask, a causal mask and a window.
+fn infinities(context: &Context) -> Result<(), Failed> {
+    let shape = Shape {
+        batch: 1,
+        heads: 2,
+        kv_heads: 2,
+        q_len: 80,
+        k_len: 80,
+        head_dim: 24,
+    };
+    let mask = Mask {
+        causal: true,
+        keys: true,
+        window: Some(Window { left: 30, right: 0 }),
+        ..Mask::NONE
+    };
+    let builder = Problem::builder(shape).mask(mask).dtype(Dtype::F16);
+    let problem = builder
+        .bias(Bias::Relative(RelativeBuckets::t5_decoder()))
+        .build()?;
+    let mut clean = Data::generate(&problem, 3);
+    let visible = clean.key_mask.as_mut().expect("a key mask");
+    visible.fill(1);
+    visible[20] = 0;
+    let row = |head: usize, n: usize| (head * ROWS + n) * FEATURES;
+    let mut dirty = clean.clone();
+    dirty.q[row(0, 11)] = f32::NAN;
+    dirty.k[row(1, 50) + 3] = f32::NAN;
+    dirty.v[row(0, 40) + 5] = f32::INFINITY;
+    dirty.v[row(1, 20)] = f32::INFINITY;
+    dirty.k[row(0, 20)] = f32::NAN;
+    let [clean, dirty] = [
+        run(context, &problem, &clean)?,
+        run(context, &problem, &dirty)?,
+    ];
+    for head in 0..2 {
+        for i in 0..ROWS {
+            let touched = match head {
+                0 => i == 11 || (40..=70).contains(&i),
+                _ => (50..ROWS).contains(&i),
+            };
+            let row = row(head, i)..row(head, i) + FEATURES;
+            let (clean, dirty) = (&clean.out[row.clone()], &dirty.out[row]);
+            if dirty.iter().any(|x| !x.is_finite()) != touched || !touched && clean != dirty {
+                return Err(
+                    format!("head {head}, row {i}: {dirty:?}, and {clean:?} without").into(),
+                );
+            }
+            // Of a value alone the feature that it is in, and no other.
+            if head == 0 && i >= 40 && touched {
+                let infinite = |&(d, x): &(usize, &f32)| (d == 5) == (*x == f32::INFINITY);
+                if !dirty.iter().enumerate().all(|one| infinite(&one)) {
+                    return Err(format!("row {i}: {dirty:?}").into());
+                }
+            }
+        }
+    }
+    Ok(())
+}
