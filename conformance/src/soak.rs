@@ -196,8 +196,10 @@ impl Soaking<'_> {
     /// A kind that has not run yet, or any that has; nothing where the round is over.
     fn kind(&self, rng: &mut ChaCha8Rng, until: Until) -> Option<usize> {
         let kinds = 2 * self.choices.len();
+        // One problem is run in any case.
+        let some = self.begun.load(Ordering::Relaxed) > 0;
         match until {
-            Until::Compiled(end) | Until::End(end) if Instant::now() >= end => None,
+            Until::Compiled(end) | Until::End(end) if some && Instant::now() >= end => None,
             Until::Compiled(_) => {
                 let next = |begun| (begun < kinds).then_some(begun + 1);
                 let order = Ordering::Relaxed;
