@@ -1,0 +1,121 @@
+//! Errors to plant in the kernel by subgroup.
+
+use super::Planted;
+
+/// Errors in the kernel by subgroup.
+pub const BROADCAST: [Planted; 19] = [
+    (
+        "bias dropped",
+        "params.scale, bias_of(row, e, own[r], tile))",
+        "params.scale, 0.0)",
+        "constant tiles on both sides",
+    ),
+    (
+        "bias shifted by one",
+        "let first = i32(place.k_first + lane)",
+        "let first = 1 + i32(place.k_first + lane)",
+        "constant tiles on both sides",
+    ),
+    (
+        "i and j swapped",
+        "clamp(offset, -radius, radius)",
+        "clamp(-offset, -radius, radius)",
+        "constant tiles on both sides",
+    ),
+    (
+        "bias on the first key tile only",
+        "bias_of(row, e, own[r], tile))",
+        "select(0.0, bias_of(row, e, own[r], tile), place.k_first == 0u))",
+        "constant tiles on both sides",
+    ),
+    (
+        "bias on the first query tile only",
+        "bias_of(row, e, own[r], tile))",
+        "select(0.0, bias_of(row, e, own[r], tile), place.q_first == 0u))",
+        "constant tiles on both sides",
+    ),
+    (
+        "scale applied to the bias",
+        "bias_of(row, e, own[r], tile))",
+        "params.scale * bias_of(row, e, own[r], tile))",
+        "constant tiles on both sides",
+    ),
+    (
+        "query offset ignored by the bias",
+        "row - row_in_subgroup) - place.shift + 1",
+        "row - row_in_subgroup) + 1",
+        "constant tiles, query offset",
+    ),
+    (
+        "bias of the first key for all",
+        "lanes - 1u + slot - row_in_subgroup",
+        "lanes - 1u - row_in_subgroup",
+        "constant tiles on both sides",
+    ),
+    (
+        "bias of the tile before, of which there is none",
+        "strip_follows = strip_at == place.k_first && place.k_first != key_begin();",
+        "strip_follows = true;",
+        "constant tiles on both sides",
+    ),
+    (
+        "constant tiles begin too early",
+        "(first_offset >= radius",
+        "(first_offset >= radius / 2",
+        "constant tiles on both sides",
+    ),
+    (
+        "query offset ignored by constant tiles",
+        "- place.shift;\n    let last_offset = first_offset",
+        ";\n    let last_offset = first_offset",
+        "constant tiles, query offset",
+    ),
+    (
+        "constant tiles hide nothing",
+        "if bias_constant() && !hides {",
+        "if bias_constant() {",
+        "several tiles, grouped heads, padding",
+    ),
+    (
+        "what is hidden is seen",
+        "select(~0u, visible[r], hides)",
+        "~0u",
+        "decoder past saturation",
+    ),
+    (
+        "output not rescaled",
+        "total[r] *= corrections[r];",
+        "",
+        "constant tiles on both sides",
+    ),
+    (
+        "sum not rescaled",
+        "sum[r] * correction",
+        "sum[r]",
+        "constant tiles on both sides",
+    ),
+    (
+        "every key is the first",
+        "let y = subgroupShuffle(key, e);",
+        "let y = subgroupShuffle(key, 0u);",
+        "constant tiles on both sides",
+    ),
+    (
+        "every value is the first",
+        "let y = subgroupShuffle(value, e);",
+        "let y = subgroupShuffle(value, 0u);",
+        "constant tiles on both sides",
+    ),
+    (
+        "nobody sees a tile",
+        "return any != 0u;",
+        "return false;",
+        "documents",
+    ),
+    (
+        "the last row sees for all",
+        "any |= visible[r];",
+        "any = visible[r];",
+        "documents",
+    ),
+];

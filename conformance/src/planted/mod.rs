@@ -1,0 +1,47 @@
+//! Errors to plant: changes of a shader's text, and a case of the catalogue that must refuse each.
+
+mod broadcast;
+mod decode;
+mod fragments;
+mod shared;
+
+pub use broadcast::BROADCAST;
+pub use decode::DECODE;
+pub use fragments::FRAGMENTS;
+pub use shared::SHARED;
+
+use crate::matrices::PLANTED as MATRICES;
+
+/// The name of an error, the text that it replaces, what it puts there, and a case that must notice.
+pub type Planted = (&'static str, &'static str, &'static str, &'static str);
+
+/// A change of every kernel that has a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit {
+    from: &'static str,
+    to: &'static str,
+}
+
+impl Edit {
+    /// The planted error of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = [&SHARED[..], &FRAGMENTS, &BROADCAST, &DECODE, &MATRICES]
+            .into_iter()
+            .flatten();
+        let &(_, from, to, _) = all.find(|(planted, ..)| *planted == name)?;
+        Some(Self { from, to })
+    }
+
+    /// Whether a kernel has the text.
+    #[must_use]
+    pub fn applies(&self, kernel: &str) -> bool {
+        kernel.contains(self.from)
+    }
+
+    /// The kernel with the error.
+    #[must_use]
+    pub fn of(&self, kernel: &str) -> String {
+        kernel.replace(self.from, self.to)
+    }
+}
