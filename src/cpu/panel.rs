@@ -229,7 +229,8 @@ impl<'a, S: Simd, const NR: usize> Panel<'a, S, NR> {
         let columns = out.len() / lse.len();
         let rows = out.chunks_exact_mut(columns).zip(lse);
         for (i, (row, lse)) in rows.enumerate() {
-            if tops[i] == MASKED {
+            // Not by the greatest score, which skips what is not a number.
+            if sums[i] == 0.0 {
                 continue;
             }
             *lse = (tops[i] + sums[i].log2()) * LN_2;
