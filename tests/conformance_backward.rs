@@ -24,11 +24,13 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut seen = Vec::new();
     let mut trials = Vec::new();
-    for adapter in adapters() {
-        let kernels = kernels_of(&adapter);
+    // Kept to the end: devices that a thread still gives back while the process exits make drivers crash.
+    let adapters = adapters();
+    for adapter in &adapters {
+        let kernels = kernels_of(adapter);
         let step = if seen.contains(&kernels) { 2 } else { 1 };
         seen.push(kernels);
-        let all = trials_of(&adapter, runs(), supported, check);
+        let all = trials_of(adapter, runs(), supported, check);
         trials.push(all.into_iter().step_by(step));
     }
     libtest_mimic::run(&arguments, in_turn(trials)).exit_code()

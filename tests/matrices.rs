@@ -28,7 +28,9 @@ enum Try {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = adapters()
+    // Kept to the end, as by the tests of gradients.
+    let adapters = adapters();
+    let trials = adapters
         .iter()
         .map(of_adapter)
         .map(Vec::into_iter)

@@ -210,10 +210,7 @@ impl<'a> Classifier<'a> {
     /// Buffers of the bindings that the decisions read.
     fn numbers(&self, numbers: &[(u32, Vec<u32>)]) -> Vec<(u32, wgpu::Buffer)> {
         let bindings = self.variant.bindings().into_iter();
-        let read = bindings
-            .filter(|(number, _)| READ.contains(number))
-            // Where no tile is an exception, nobody asks the table.
-            .filter(|&(number, _)| number != 6 || self.variant.algorithm != Algorithm::Broadcast);
+        let read = bindings.filter(|(number, _)| READ.contains(number));
         read.map(|(number, _)| {
             let words = numbers.iter().find(|&&(found, _)| found == number);
             let words = words.map_or(&[0; 1][..], |(_, words)| words);
