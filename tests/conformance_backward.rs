@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut seen = Vec::new();
     let mut trials = Vec::new();
-    // Kept to the end: devices that a thread still gives back while the process exits make drivers crash.
+    // Kept to the end, so that devices are given back by this thread, and before the process exits.
     let adapters = adapters();
     for adapter in &adapters {
         let kernels = kernels_of(adapter);
