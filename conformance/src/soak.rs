@@ -26,7 +26,7 @@ const KEPT: usize = 20;
 pub struct Load {
     /// Threads that use the device.
     pub threads: u32,
-    /// How long they do, at most half of it for the first problem of each kernel, which compiles it. What is begun is finished.
+    /// How long they do, once the kernels are compiled.
     pub duration: Duration,
     /// Of the problems; thread and seed make the same ones every time.
     pub seed: u64,
@@ -114,12 +114,10 @@ pub fn soak(
         progress,
         begun: AtomicUsize::new(0),
     };
-    let start = Instant::now();
     let rng = ChaCha8Rng::seed_from_u64;
-    let half = start + load.duration / 2;
-    soaking.round(load.threads, rng(load.seed), Until::Compiled(half));
+    soaking.round(load.threads, rng(load.seed), Until::Compiled);
     let before = Held::now(context, process);
-    let end = start + load.duration;
+    let end = Instant::now() + load.duration;
     soaking.round(
         load.threads,
         rng(load.seed.wrapping_add(1)),
@@ -149,8 +147,8 @@ fn supported(context: &Context) -> Vec<Choice> {
 /// How long a round of all threads takes.
 #[derive(Clone, Copy)]
 enum Until {
-    /// Each choice has run forward and backward, in turn, or this moment.
-    Compiled(Instant),
+    /// Each choice has run forward and backward, in turn.
+    Compiled,
     /// This moment.
     End(Instant),
 }
@@ -161,7 +159,7 @@ struct Soaking<'a> {
     turn: Option<Mutex<()>>,
     state: Mutex<Soaked>,
     progress: &'a (dyn Fn(u64, u64) + Sync),
-    /// Kinds of problems that were begun: a choice forward, the same backward, and so on.
+    /// Problems that were begun.
     begun: AtomicUsize,
 }
 
@@ -178,9 +176,15 @@ impl Soaking<'_> {
 
     /// Runs another problem, unless the round is over.
     fn problem(&self, rng: &mut ChaCha8Rng, until: Until) -> bool {
-        let Some(kind) = self.kind(rng, until) else {
-            return false;
+        let kinds = 2 * self.choices.len();
+        let kind = match until {
+            Until::Compiled => self.begun.fetch_add(1, Ordering::Relaxed),
+            Until::End(end) if Instant::now() < end => rng.random_range(0..kinds),
+            Until::End(_) => return false,
         };
+        if kind >= kinds {
+            return false;
+        }
         let entry = self.entry(kind, rng);
         let outcome = {
             let turn = self.turn.as_ref();
@@ -193,30 +197,12 @@ impl Soaking<'_> {
         true
     }
 
-    /// A kind that has not run yet, or any that has; nothing where the round is over.
-    fn kind(&self, rng: &mut ChaCha8Rng, until: Until) -> Option<usize> {
-        let kinds = 2 * self.choices.len();
-        // One problem is run in any case.
-        let some = self.begun.load(Ordering::Relaxed) > 0;
-        match until {
-            Until::Compiled(end) | Until::End(end) if some && Instant::now() >= end => None,
-            Until::Compiled(_) => {
-                let next = |begun| (begun < kinds).then_some(begun + 1);
-                let order = Ordering::Relaxed;
-                self.begun.fetch_update(order, order, next).ok()
-            }
-            Until::End(_) => match self.begun.load(Ordering::Relaxed) {
-                0 => None,
-                begun => Some(rng.random_range(0..begun)),
-            },
-        }
-    }
-
     fn entry(&self, kind: usize, rng: &mut ChaCha8Rng) -> Entry {
-        let choice = &self.choices[kind / 2];
+        let count = self.choices.len();
+        let choice = &self.choices[kind % count];
         let problem = Drawn::next(choice, rng).problem(choice);
         let seed = rng.random_range(1..1000);
-        let (pass, of): (_, fn(_, _) -> _) = match kind.is_multiple_of(2) {
+        let (pass, of): (_, fn(_, _) -> _) = match kind < count {
             true => ("forward", Work::Forward),
             false => ("backward", Work::Backward),
         };

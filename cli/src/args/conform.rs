@@ -37,7 +37,7 @@ pub(crate) struct ConformArgs {
     /// Write a page with tables, charts, and maps of the errors of failed cases
     #[arg(long, value_name = "FILE.html")]
     pub(crate) html: Option<PathBuf>,
-    /// Instead of the cases, run random problems from several threads on one device for MINUTES, compiling included, each checked
+    /// Instead of the cases, run random problems from several threads on one device for MINUTES once their kernels are compiled, each checked
     #[arg(long, value_name = "MINUTES", value_parser = minutes, conflicts_with_all = ["case", "list", "resume", "html", "quick"])]
     pub(crate) soak: Option<f64>,
     /// The seed of --soak

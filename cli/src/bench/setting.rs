@@ -59,16 +59,12 @@ pub(super) struct Setting {
 impl Setting {
     /// T5's encoder on as many keys as queries.
     fn encoder(pass: Pass, n: u32, quick: bool) -> Self {
-        let mut entrants = vec![Entrant::T5];
-        // A software driver compiles a kernel of gradients for up to 18 seconds, and one without a bias is another.
-        let all = !quick || pass == Pass::Forward;
-        if all {
-            entrants.push(Entrant::NoBias);
-        }
+        let mut entrants = vec![Entrant::T5, Entrant::NoBias];
+        // A software driver compiles kernels of gradients for up to 18 seconds, and these are others.
         if n <= LONGEST_MATRIX && !quick {
             entrants.push(Entrant::Dense);
         }
-        if all && n <= LONGEST_MATRIX && n.is_multiple_of(2 * UNIT) {
+        if n <= LONGEST_MATRIX && n.is_multiple_of(2 * UNIT) {
             entrants.push(Entrant::Unfused);
         }
         entrants.push(Entrant::Cpu);
@@ -210,5 +206,71 @@ pub(super) fn cost(problem: &Problem, pass: Pass) -> (u64, u64) {
     match pass {
         Pass::Forward => (cost.flops, cost.bytes),
         Pass::Backward => (cost.flops / 2 * 5, cost.bytes * 2),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        bench: BenchArgs,
+    }
+
+    /// The flops and bytes of each case of one length.
+    fn costs(arguments: &[&str], pass: Pass) -> Vec<(String, u64, u64)> {
+        let program = ["bench", "--query-len", "128"];
+        let program = Program::parse_from(program.iter().chain(arguments));
+        let all = settings(&program.bench);
+        let all = all.iter().filter(|setting| setting.pass == pass);
+        let cases = all.flat_map(|setting| {
+            setting.entrants.iter().map(|&entrant| {
+                let problem = setting.problem(entrant).expect("a valid problem");
+                let (flops, bytes) = cost(&problem, pass);
+                (setting.case(entrant), flops, bytes)
+            })
+        });
+        cases.collect()
+    }
+
+    fn of<'a>(costs: &'a [(String, u64, u64)], case: &str) -> &'a (String, u64, u64) {
+        let mut found = costs.iter().filter(|(name, ..)| name == case);
+        let one = found.next().unwrap_or_else(|| panic!("no case {case}"));
+        assert!(found.next().is_none(), "{case} twice");
+        one
+    }
+
+    const TENSORS: u64 = 4 * 8 * 128 * 64 * 4;
+
+    #[test]
+    fn cases_count_what_they_compute() {
+        let forward = costs(&[], Pass::Forward);
+        let backward = costs(&[], Pass::Backward);
+        for costs in [&forward, &backward] {
+            for case in ["t5", "dense", "no_bias", "unfused", "cpu", "alibi_causal"] {
+                of(costs, case);
+            }
+        }
+        // The pairs on the diagonal and below it; half as many bytes; a row against 8192 keys.
+        assert_eq!(of(&forward, "t5_causal").1, 4 * 8 * (128 * 129 / 2) * 64);
+        assert_eq!(of(&forward, "t5_f16").2, TENSORS / 2);
+        assert_eq!(of(&forward, "t5_decode").1, 4 * 8 * 8192 * 64);
+        let whole = 4 * 8 * 128 * 128 * 64;
+        assert_eq!(of(&backward, "t5").1, whole / 2 * 5);
+        assert_eq!(of(&backward, "t5").2, 2 * TENSORS);
+    }
+
+    #[test]
+    fn few_cases_have_all_that_they_are_compared_with() {
+        for pass in [Pass::Forward, Pass::Backward] {
+            let costs = costs(&["--quick"], pass);
+            for case in ["t5", "no_bias", "unfused", "cpu"] {
+                of(&costs, case);
+            }
+        }
     }
 }
