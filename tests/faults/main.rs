@@ -8,8 +8,8 @@
 mod harness;
 
 mod caller;
+mod large;
 mod lost;
-mod memory;
 mod results;
 mod sharing;
 mod small;
