@@ -7,7 +7,7 @@ use relattn::plan::{Bound, Forward, ForwardOperands, Operand};
 use relattn::{Checks, Context, Dtype, Problem, Tensor, wgpu};
 
 use crate::harness::adapters::shared;
-use crate::harness::compare::Reference;
+use crate::harness::compare::{Reference, written};
 use crate::harness::data::{Data, elements};
 use crate::harness::device::{self, POISON, bits, number, packed, stored, words, words_of};
 
@@ -230,6 +230,7 @@ pub(crate) fn on_every_device(
     mut check: impl FnMut(&str, &Outputs),
 ) {
     let mut ran = 0;
+    let written = written(problem);
     for (name, context) in shared().iter() {
         if let Err(error) = context.forward(problem) {
             println!("{name}: unsupported: {error}");
@@ -243,6 +244,10 @@ pub(crate) fn on_every_device(
             found.unwrap_or_else(|error| panic!("{name}, {checks:?}: {error}"))
         };
         let trusted = run(Checks::None);
+        let gaps = written.iter().zip(&trusted.out).filter(|(own, _)| !**own);
+        for (_, value) in gaps {
+            assert_eq!(value.to_bits(), POISON, "{name}: a gap of the output");
+        }
         if problem.shape().q_len <= FEW_ROWS {
             let checked = run(Checks::All);
             assert_eq!(bits(&trusted.out), bits(&checked.out), "{name}: out");

@@ -1,6 +1,6 @@
 //! Lengths, starts, documents and bits of any value.
 
-use relattn::{Bias, Bits, Mask, Packed, Problem, RelativeBuckets, Shape};
+use relattn::{Bias, Bits, Layout, Mask, Packed, Problem, RelativeBuckets, Shape, Tensor};
 
 use super::arena::{equals_the_truth, on_every_device};
 use crate::harness::data::Data;
@@ -76,10 +76,18 @@ const PACKED: Mask = Mask {
     ..Mask::NONE
 };
 
-/// A start past the rows is their end, so that what follows is empty.
+/// A start past the rows is their end, so that what follows is empty. Behind the rows of each head is a gap, where a row too many would
+/// lie.
 #[test]
 fn starts_end_with_the_rows() {
     let problem = problem(40, PACKED, Bias::Alibi);
+    let gaps = Layout {
+        batch: 2 * 60 * 4,
+        head: 60 * 4,
+        row: 4,
+    };
+    let builder = problem.to_builder().layout(Tensor::Out, gaps);
+    let problem = builder.expect("a layout").build().expect("valid");
     let mut lies = Data::generate(&problem, 3);
     lies.query_starts = Some(vec![0, 7, 29, 41, 1 << 31, u32::MAX]);
     lies.key_starts = Some(vec![0, 33, 50, 0x7fc0_dead, u32::MAX, u32::MAX]);
