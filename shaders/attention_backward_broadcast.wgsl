@@ -77,7 +77,7 @@ fn read_others(hides: bool) {
         for (var c = 0u; c < BLOCK; c++) {
             let d = 4u * (b * BLOCK + c);
             if d < HEAD_DIM {
-                others[b][c] = without_infinity_or_branch(load_other(0u, lane, d), hides);
+                others[b][c] = finite_or_zero(load_other(0u, lane, d), hides || DROPOUT);
             }
         }
     }
@@ -85,7 +85,7 @@ fn read_others(hides: bool) {
         for (var c = 0u; c < VALUE_BLOCK; c++) {
             let d = 4u * (b * VALUE_BLOCK + c);
             if d < VALUE_DIM {
-                other_values[b][c] = without_infinity_or_branch(load_other(1u, lane, d), hides);
+                other_values[b][c] = finite_or_zero(load_other(1u, lane, d), hides || DROPOUT);
             }
         }
     }

@@ -235,7 +235,7 @@ fn add_values(j: u32, hides: bool) {
         for (var c = 0u; c < VALUE_BLOCK; c++) {
             let d = 4u * (b * VALUE_BLOCK + c);
             if d < VALUE_DIM {
-                sums[b][c] = add_products(sums[b][c], without_infinity_or_branch(load_v(row, d), hides));
+                sums[b][c] = add_products(sums[b][c], finite_or_zero(load_v(row, d), hides || DROPOUT));
             }
         }
     }

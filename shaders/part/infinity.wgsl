@@ -12,13 +12,13 @@ fn finite(value: vec4<f32>) -> vec4<bool> {
 fn without_infinity(value: vec4<f32>, hides: bool) -> vec4<f32> {
     var counted = value;
     if hides || DROPOUT {
-        counted = without_infinity_or_branch(value, true);
+        counted = finite_or_zero(value, true);
     }
     return counted;
 }
 
-fn without_infinity_or_branch(value: vec4<f32>, hides: bool) -> vec4<f32> {
-    let ordinary = finite(value) | vec4(!(hides || DROPOUT));
+fn finite_or_zero(value: vec4<f32>, asked: bool) -> vec4<f32> {
+    let ordinary = finite(value) | vec4(!asked);
     infinity_met = infinity_met | !all(ordinary);
     return select(vec4(0.0), value, ordinary);
 }

@@ -14,6 +14,7 @@ use wgpu::{
 };
 
 use super::buffer::Buffer;
+use super::foreign;
 use super::objects::{Group, Pipeline};
 
 /// Commands in the order in which they were recorded. Buffers and groups outlive them: whoever submits holds them.
@@ -96,7 +97,7 @@ impl CommandEncoderInterface for Encoder {
         _: TexelCopyTextureInfo<'_>,
         _: Extent3d,
     ) {
-        unimplemented!("textures")
+        foreign("textures")
     }
 
     fn copy_texture_to_buffer(
@@ -105,7 +106,7 @@ impl CommandEncoderInterface for Encoder {
         _: TexelCopyBufferInfo<'_>,
         _: Extent3d,
     ) {
-        unimplemented!("textures")
+        foreign("textures")
     }
 
     fn copy_texture_to_texture(
@@ -114,23 +115,23 @@ impl CommandEncoderInterface for Encoder {
         _: TexelCopyTextureInfo<'_>,
         _: Extent3d,
     ) {
-        unimplemented!("textures")
+        foreign("textures")
     }
 
     fn begin_render_pass(&self, _: &wgpu::RenderPassDescriptor<'_>) -> DispatchRenderPass {
-        unimplemented!("render passes")
+        foreign("render passes")
     }
 
     fn clear_texture(&self, _: &DispatchTexture, _: &wgpu::ImageSubresourceRange) {
-        unimplemented!("textures")
+        foreign("textures")
     }
 
     fn clear_buffer(&self, _: &DispatchBuffer, _: BufferAddress, _: Option<BufferAddress>) {
-        unimplemented!("clearing")
+        foreign("clearing")
     }
 
     fn write_timestamp(&self, _: &DispatchQuerySet, _: u32) {
-        unimplemented!("queries")
+        foreign("queries")
     }
 
     fn resolve_query_set(
@@ -141,7 +142,7 @@ impl CommandEncoderInterface for Encoder {
         _: &DispatchBuffer,
         _: BufferAddress,
     ) {
-        unimplemented!("queries")
+        foreign("queries")
     }
 
     fn mark_acceleration_structures_built<'a>(
@@ -149,7 +150,7 @@ impl CommandEncoderInterface for Encoder {
         _: &mut dyn Iterator<Item = &'a wgpu::Blas>,
         _: &mut dyn Iterator<Item = &'a wgpu::Tlas>,
     ) {
-        unimplemented!("acceleration structures")
+        foreign("acceleration structures")
     }
 
     fn build_acceleration_structures<'a>(
@@ -157,7 +158,7 @@ impl CommandEncoderInterface for Encoder {
         _: &mut dyn Iterator<Item = &'a wgpu::BlasBuildEntry<'a>>,
         _: &mut dyn Iterator<Item = &'a wgpu::Tlas>,
     ) {
-        unimplemented!("acceleration structures")
+        foreign("acceleration structures")
     }
 
     fn transition_resources<'a>(
@@ -165,7 +166,7 @@ impl CommandEncoderInterface for Encoder {
         _: &mut dyn Iterator<Item = BufferTransition<&'a DispatchBuffer>>,
         _: &mut dyn Iterator<Item = TextureTransition<&'a DispatchTexture>>,
     ) {
-        unimplemented!("transitions")
+        foreign("transitions")
     }
 }
 
@@ -200,23 +201,23 @@ impl ComputePassInterface for Pass {
     fn pop_debug_group(&mut self) {}
 
     fn set_immediates(&mut self, _: u32, _: &[u8]) {
-        unimplemented!("immediates")
+        foreign("immediates")
     }
 
     fn write_timestamp(&mut self, _: &DispatchQuerySet, _: u32) {
-        unimplemented!("queries")
+        foreign("queries")
     }
 
     fn begin_pipeline_statistics_query(&mut self, _: &DispatchQuerySet, _: u32) {
-        unimplemented!("queries")
+        foreign("queries")
     }
 
     fn end_pipeline_statistics_query(&mut self) {
-        unimplemented!("queries")
+        foreign("queries")
     }
 
     fn dispatch_workgroups_indirect(&mut self, _: &DispatchBuffer, _: BufferAddress) {
-        unimplemented!("indirect dispatches")
+        foreign("indirect dispatches")
     }
 
     fn transition_resources<'a>(
@@ -224,7 +225,7 @@ impl ComputePassInterface for Pass {
         _: &mut dyn Iterator<Item = BufferTransition<&'a DispatchBuffer>>,
         _: &mut dyn Iterator<Item = TextureTransition<&'a DispatchTextureView>>,
     ) {
-        unimplemented!("transitions")
+        foreign("transitions")
     }
 }
 

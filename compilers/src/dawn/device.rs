@@ -8,11 +8,11 @@ use wgpu::custom::*;
 use wgpu::{AdapterInfo, Backend, BindingType, BufferBindingType, BufferUsages, DeviceType};
 use wgpu::{Features, Limits};
 
-use super::Facts;
 use super::buffer::Buffer;
 use super::commands::{Encoder, Recorded};
 use super::objects::{Group, GroupLayout, Module, Object, Pipeline, PipelineLayout, at_once};
 use super::process::Process;
+use super::{Facts, foreign};
 
 #[derive(Debug)]
 struct Device {
@@ -94,7 +94,7 @@ impl DeviceInterface for Device {
         _: wgpu::ShaderRuntimeChecks,
     ) -> DispatchShaderModule {
         let wgpu::ShaderSource::Wgsl(code) = descriptor.source else {
-            unimplemented!("other languages than WGSL")
+            foreign("other languages than WGSL")
         };
         let module = self.make(json!({ "op": "module", "code": code }));
         DispatchShaderModule::custom(Module(module))
@@ -201,29 +201,29 @@ impl DeviceInterface for Device {
         &self,
         _: &wgpu::ShaderModuleDescriptorPassthrough<'_>,
     ) -> DispatchShaderModule {
-        unimplemented!("other languages than WGSL")
+        foreign("other languages than WGSL")
     }
 
     unsafe fn create_pipeline_cache(
         &self,
         _: &wgpu::PipelineCacheDescriptor<'_>,
     ) -> DispatchPipelineCache {
-        unimplemented!("caches")
+        foreign("caches")
     }
 
     fn create_render_pipeline(
         &self,
         _: &wgpu::RenderPipelineDescriptor<'_>,
     ) -> DispatchRenderPipeline {
-        unimplemented!("render pipelines")
+        foreign("render pipelines")
     }
 
     fn create_mesh_pipeline(&self, _: &wgpu::MeshPipelineDescriptor<'_>) -> DispatchRenderPipeline {
-        unimplemented!("render pipelines")
+        foreign("render pipelines")
     }
 
     fn create_texture(&self, _: &wgpu::TextureDescriptor<'_>) -> DispatchTexture {
-        unimplemented!("textures")
+        foreign("textures")
     }
 
     fn create_external_texture(
@@ -231,7 +231,7 @@ impl DeviceInterface for Device {
         _: &wgpu::ExternalTextureDescriptor<'_>,
         _: &[&wgpu::TextureView],
     ) -> DispatchExternalTexture {
-        unimplemented!("textures")
+        foreign("textures")
     }
 
     fn create_blas(
@@ -239,26 +239,26 @@ impl DeviceInterface for Device {
         _: &wgpu::CreateBlasDescriptor<'_>,
         _: wgpu::BlasGeometrySizeDescriptors,
     ) -> (Option<u64>, DispatchBlas) {
-        unimplemented!("acceleration structures")
+        foreign("acceleration structures")
     }
 
     fn create_tlas(&self, _: &wgpu::CreateTlasDescriptor<'_>) -> DispatchTlas {
-        unimplemented!("acceleration structures")
+        foreign("acceleration structures")
     }
 
     fn create_sampler(&self, _: &wgpu::SamplerDescriptor<'_>) -> DispatchSampler {
-        unimplemented!("samplers")
+        foreign("samplers")
     }
 
     fn create_query_set(&self, _: &wgpu::QuerySetDescriptor<'_>) -> DispatchQuerySet {
-        unimplemented!("queries")
+        foreign("queries")
     }
 
     fn create_render_bundle_encoder(
         &self,
         _: &wgpu::RenderBundleEncoderDescriptor<'_>,
     ) -> DispatchRenderBundleEncoder {
-        unimplemented!("render bundles")
+        foreign("render bundles")
     }
 }
 
@@ -270,13 +270,13 @@ fn kind(binding: &BindingType) -> &'static str {
             BufferBindingType::Storage { read_only: true } => "read-only-storage",
             BufferBindingType::Storage { read_only: false } => "storage",
         },
-        _ => unimplemented!("other bindings than buffers"),
+        _ => foreign("other bindings than buffers"),
     }
 }
 
 fn bound(entry: &wgpu::BindGroupEntry<'_>) -> Value {
     let wgpu::BindingResource::Buffer(binding) = &entry.resource else {
-        unimplemented!("other bindings than buffers")
+        foreign("other bindings than buffers")
     };
     let buffer = binding.buffer.as_custom::<Buffer>();
     json!({
@@ -307,19 +307,19 @@ impl QueueInterface for Queue {
     }
 
     fn on_submitted_work_done(&self, _: BoxSubmittedWorkDoneCallback) {
-        unimplemented!("waiting without mapping")
+        foreign("waiting without mapping")
     }
 
     fn create_staging_buffer(&self, _: wgpu::BufferSize) -> Option<DispatchQueueWriteBuffer> {
-        unimplemented!("staging")
+        foreign("staging")
     }
 
     fn validate_write_buffer(&self, _: &DispatchBuffer, _: u64, _: wgpu::BufferSize) -> Option<()> {
-        unimplemented!("staging")
+        foreign("staging")
     }
 
     fn write_staging_buffer(&self, _: &DispatchBuffer, _: u64, _: &DispatchQueueWriteBuffer) {
-        unimplemented!("staging")
+        foreign("staging")
     }
 
     fn write_texture(
@@ -329,14 +329,14 @@ impl QueueInterface for Queue {
         _: wgpu::TexelCopyBufferLayout,
         _: wgpu::Extent3d,
     ) {
-        unimplemented!("textures")
+        foreign("textures")
     }
 
     fn compact_blas(&self, _: &DispatchBlas) -> (Option<u64>, DispatchBlas) {
-        unimplemented!("acceleration structures")
+        foreign("acceleration structures")
     }
 
     fn present(&self, _: &DispatchSurfaceOutputDetail) {
-        unimplemented!("surfaces")
+        foreign("surfaces")
     }
 }

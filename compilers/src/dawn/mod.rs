@@ -28,6 +28,11 @@ struct Facts {
     storage_buffers: u32,
 }
 
+/// What wgpu's interface has and compute passes never ask for; a suite that did would have to stop.
+fn foreign(what: &str) -> ! {
+    panic!("a device for compute passes alone has nothing to do with {what}")
+}
+
 /// A device with WebGPU's default limits, and one with all that kernels make use of; as `relattn_conformance::adapters`.
 ///
 /// # Errors
