@@ -175,17 +175,27 @@ pub fn packed(bytes: &[u8]) -> Vec<u32> {
 /// Submits, and reads what lies behind the lead of each buffer.
 pub fn read<const N: usize>(
     context: &Context,
+    encoder: wgpu::CommandEncoder,
+    buffers: [&wgpu::Buffer; N],
+) -> [Vec<u32>; N] {
+    read_from(context, encoder, LEAD, buffers)
+}
+
+/// Submits, and reads each buffer from this byte on.
+pub fn read_from<const N: usize>(
+    context: &Context,
     mut encoder: wgpu::CommandEncoder,
+    first: u64,
     buffers: [&wgpu::Buffer; N],
 ) -> [Vec<u32>; N] {
     let staging = buffers.map(|buffer| {
         let staging = context.device().create_buffer(&wgpu::BufferDescriptor {
             label: None,
-            size: buffer.size() - LEAD,
+            size: buffer.size() - first,
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        encoder.copy_buffer_to_buffer(buffer, LEAD, &staging, 0, staging.size());
+        encoder.copy_buffer_to_buffer(buffer, first, &staging, 0, staging.size());
         staging
     });
     context.queue().submit([encoder.finish()]);

@@ -169,7 +169,7 @@ impl Arena {
         let mut encoder = context.device().create_command_encoder(&descriptor);
         bound.encode(&mut encoder);
         let buffers = [&self.read.buffer, &self.written.buffer];
-        let [read, written] = copies(context, encoder, buffers);
+        let [read, written] = device::read_from(context, encoder, 0, buffers);
         self.read
             .split(&read)
             .map_err(|error| format!("inputs: {error}"))?;
@@ -187,37 +187,6 @@ impl Arena {
                 .collect(),
         })
     }
-}
-
-/// Submits, and reads whole buffers.
-fn copies<const N: usize>(
-    context: &Context,
-    mut encoder: wgpu::CommandEncoder,
-    buffers: [&wgpu::Buffer; N],
-) -> [Vec<u32>; N] {
-    let staging = buffers.map(|buffer| {
-        let staging = context.device().create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size: buffer.size(),
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, staging.size());
-        staging
-    });
-    context.queue().submit([encoder.finish()]);
-    for buffer in &staging {
-        buffer.map_async(wgpu::MapMode::Read, .., |result| result.expect("mapped"));
-    }
-    let wait = wgpu::PollType::wait_indefinitely();
-    context.device().poll(wait).expect("a device");
-    staging.map(|buffer| {
-        let mapped = buffer.get_mapped_range(..).expect("mapped");
-        let words = mapped.chunks_exact(4);
-        words
-            .map(|word| u32::from_le_bytes(word.try_into().expect("four bytes")))
-            .collect()
-    })
 }
 
 /// Rows up to which a decoding kernel runs; the others compile for a minute with checks, so that they run without.
