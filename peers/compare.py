@@ -31,8 +31,7 @@ PAUSE = 0.3
 
 # Name, virtual environment, what is run, and whether it leaves out the bias.
 CPU = [
-    ("relattn, AVX2", None, ["{relattn}", "cpu"], False),
-    ("relattn, AVX-512", None, ["{relattn512}", "cpu"], False),
+    ("relattn", None, ["{relattn}", "cpu"], False),
     ("torch sdpa, dense bias", "torch", ["with_torch.py", "sdpa"], False),
     ("torch sdpa, no bias", "torch", ["with_torch.py", "no-bias"], True),
     ("torch flex, T5 in the kernel", "torch", ["with_torch.py", "flex"], False),
@@ -98,8 +97,7 @@ class Peer:
         self.name, venv, command, without = row
         self.absent = None
         self.times = []
-        names = {"relattn": options.relattn, "relattn512": options.relattn512}
-        program = command[0].format(**names)
+        program = command[0].format(relattn=options.relattn)
         if venv:
             command = [str(options.venvs / venv / "bin" / "python"), str(HERE / program), *command[1:]]
         else:
@@ -195,7 +193,6 @@ def main():
     parser.add_argument("--driver", default="", help="what programs on the device are run with")
     parser.add_argument("--venvs", type=Path, default=HERE / "venvs", help="the folder of virtual environments")
     parser.add_argument("--relattn", default=str(HERE / "relattn/target/release/relattn-peer"))
-    parser.add_argument("--relattn512", default=str(HERE / "relattn/target/avx512/release/relattn-peer"))
     parser.add_argument("--loud", action="store_true", help="show what peers say about errors")
     parser.add_argument("--record", type=Path, help="write it down there too")
     options = parser.parse_args()

@@ -25,7 +25,7 @@ pub(super) const MASKED: f32 = -3.4e38;
 
 /// Fused attention on the CPU.
 ///
-/// Vectors are chosen at run time: AVX2 with FMA, AVX-512 with the feature `avx512`, NEON, or else single numbers.
+/// Vectors are chosen at run time: AVX-512 with the feature `avx512`, AVX2 with FMA, NEON, or else single numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tiled;
 

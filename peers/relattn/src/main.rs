@@ -102,15 +102,7 @@ fn on_the_processor(tensors: &Tensors) -> Result<()> {
         ..Inputs::new(&tensors.q, &tensors.k, &tensors.v)
     };
     let found = Tiled.forward(&problem, &inputs)?;
-    let vectors = if cfg!(feature = "avx512") {
-        "AVX-512 if there"
-    } else {
-        "AVX2 if there"
-    };
-    let who = format!(
-        "relattn {} cpu::Tiled, {vectors}",
-        env!("CARGO_PKG_VERSION")
-    );
+    let who = format!("relattn {} cpu::Tiled", env!("CARGO_PKG_VERSION"));
     tensors.serve(&who, &found.out, || {
         let start = Instant::now();
         std::hint::black_box(Tiled.forward(&problem, &inputs).expect("the same inputs"));
