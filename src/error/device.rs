@@ -29,6 +29,16 @@ impl std::fmt::Display for Limit {
     }
 }
 
+fn remedy(tensor: Tensor) -> &'static str {
+    match tensor {
+        Tensor::K | Tensor::V => {
+            "; a layout with the rows of a head together, [B, H, N, D], takes fewer for a head, and ranges of the keys may be \
+             computed by themselves and merged (Context::merge)"
+        }
+        _ => "",
+    }
+}
+
 /// Work cannot be bound to a device, or its result cannot be read.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
@@ -65,12 +75,13 @@ pub enum Error {
         /// Which tensor.
         tensor: Tensor,
     },
-    /// A tensor past the device's limit.
-    #[error("{tensor} takes {needed} bytes; the device binds at most {maximum}")]
+    /// A tensor past the device's limit, or the part of it that one workgroup reads: all keys or values of a head, where rows of several heads lie
+    /// between them if the layout has them there.
+    #[error("{tensor} takes {needed} bytes of one binding; the device binds at most {maximum}{}", remedy(*.tensor))]
     BindingTooLarge {
         /// Which tensor.
         tensor: Tensor,
-        /// Bytes of the tensor.
+        /// Bytes that have to be bound at once.
         needed: u64,
         /// The device's `max_storage_buffer_binding_size`.
         maximum: u64,
