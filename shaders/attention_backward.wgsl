@@ -34,6 +34,7 @@ const PIECES_AT = OWN * W_STRIDE;
 const PADDED = HEAD_DIM % (4u * SPAN) != 0u || VALUE_DIM != HEAD_DIM;
 const VALUE_PADDED = VALUE_DIM % (4u * SPAN) != 0u || VALUE_DIM != HEAD_DIM;
 
+const SKIPS = KEY_MASK || PAIR_MASK;
 const TILE = max(OTHERS_AT + OTHER * SLICE_STRIDE, PIECES_AT + 4u * PIECE * SPAN);
 var<workgroup> tile: array<vec4<f32>, TILE>;
 var<workgroup> partial: array<f32, WORKGROUP * ROWS>; // a number of each thread for each of its rows
@@ -57,25 +58,35 @@ fn other_row(half: u32) -> vec4<u32> {
     return vec4(half * HALF + column) + vec4(0u, COLUMNS, 2u * COLUMNS, 3u * COLUMNS);
 }
 
-fn sees_bit(r: u32, other: u32) -> u32 {
-    let at = pair(own_row(r), other);
-    return select(0u, 1u, visible_key(at.y) != 0u && sees(at.x, at.y) && at.x < row_limit());
+// The other rows of this thread that are in range of an own row, and that it sees, bit n being row x + 8 n.
+fn visible_bits(r: u32) -> u32 {
+    var seen = in_range_of(own_row(r), column, firstTrailingBit(COLUMNS));
+    if SKIPS {
+        for (var n = 0u; n < 8u; n++) {
+            let at = pair(own_row(r), column + n * COLUMNS);
+            seen &= ~(select(1u, 0u, visible_key(at.y) != 0u && sees(at.x, at.y)) << n);
+        }
+    }
+    return seen;
 }
 
-// Finds what the rows see of a tile that hides something; whether that is anything, for the whole workgroup.
+// Finds what the rows see of a tile that hides something; whether that is anything, for the whole workgroup. Only masks that are read can hide all of
+// a tile that is met.
 fn look(local: u32) -> bool {
-    workgroupBarrier();
-    if local == 0u {
-        atomicStore(&flag, 0u);
+    if SKIPS {
+        workgroupBarrier();
+        if local == 0u {
+            atomicStore(&flag, 0u);
+        }
+        workgroupBarrier();
     }
-    workgroupBarrier();
     var any = 0u;
     for (var r = 0u; r < ROWS; r++) {
-        visible[r] = 0u;
-        for (var n = 0u; n < 8u; n++) {
-            visible[r] |= sees_bit(r, column + n * COLUMNS) << n;
-        }
+        visible[r] = visible_bits(r);
         any |= visible[r];
+    }
+    if !SKIPS {
+        return true;
     }
     atomicOr(&flag, any);
     workgroupBarrier();
@@ -125,20 +136,14 @@ fn multiply(which: u32, slices: u32, local: u32) {
     for (var slice = 0u; slice < slices; slice++) {
         workgroupBarrier();
         stage_slice(which, slice, local);
-        if which == 0u && slice == 0u {
-            bias_prepare(local);
-        }
         workgroupBarrier();
         add_slice(which);
     }
 }
 
-fn bias_of_pair(r: u32, other: u32, query: RowBias) -> f32 {
-    if bias_constant() {
-        return constant_bias(query);
-    }
+fn bias_of_pair(r: u32, other: u32) -> f32 {
     let at = tile_pair(own_row(r), other);
-    return bias_of(at.x, at.y, query, TileBias(vec2(0.0), vec2(0u)));
+    return bias_of(at.x, at.y, row_bias(at.x), TileBias(vec2(0.0), vec2(0u)));
 }
 
 fn row_bias_of(r: u32, other: u32) -> RowBias {
@@ -147,9 +152,15 @@ fn row_bias_of(r: u32, other: u32) -> RowBias {
 
 fn bias_of_four(r: u32, half: u32) -> vec4<f32> {
     let o = other_row(half);
+    return vec4(bias_of_pair(r, o.x), bias_of_pair(r, o.y), bias_of_pair(r, o.z), bias_of_pair(r, o.w));
+}
+
+// The same in a tile of one bias.
+fn constant_of_four(r: u32, half: u32) -> vec4<f32> {
+    let o = other_row(half);
     return vec4(
-        bias_of_pair(r, o.x, row_bias_of(r, o.x)), bias_of_pair(r, o.y, row_bias_of(r, o.y)),
-        bias_of_pair(r, o.z, row_bias_of(r, o.z)), bias_of_pair(r, o.w, row_bias_of(r, o.w)));
+        constant_bias(row_bias_of(r, o.x)), constant_bias(row_bias_of(r, o.y)),
+        constant_bias(row_bias_of(r, o.z)), constant_bias(row_bias_of(r, o.w)));
 }
 
 fn bend_of(s: u32, r: u32, other: u32) -> f32 {
@@ -168,6 +179,7 @@ fn add_bends() {
     }
 }
 
+// The values whose bit is set, of others 0.
 fn shown(values: vec4<f32>, bits: u32) -> vec4<f32> {
     return select(vec4(0.0), values, (vec4(bits) & vec4(1u, 2u, 4u, 8u)) != vec4(0u));
 }
@@ -217,12 +229,25 @@ fn differentiate(r: u32, half: u32, hides: bool) {
     product[1][r][half] = weight;
 }
 
-fn finish_scores(hides: bool) {
+// Scales and biases the scores. One branch is for all of a tile.
+fn add_biases() {
+    if bias_constant() {
+        for (var r = 0u; r < ROWS; r++) {
+            for (var half = 0u; half < 2u; half++) {
+                product[0][r][half] = product[0][r][half] * params.scale + constant_of_four(r, half);
+            }
+        }
+        return;
+    }
     for (var r = 0u; r < ROWS; r++) {
         for (var half = 0u; half < 2u; half++) {
             product[0][r][half] = product[0][r][half] * params.scale + bias_of_four(r, half);
         }
     }
+}
+
+fn finish_scores(hides: bool) {
+    add_biases();
     add_bends();
     for (var r = 0u; r < ROWS; r++) {
         for (var half = 0u; half < 2u; half++) {
@@ -330,6 +355,7 @@ fn add_score_gradients() {
 }
 
 fn meet_tile(hides: bool, local: u32) {
+    bias_prepare(local);
     if DROPOUT {
         stage_kept(local);
     }

@@ -147,7 +147,7 @@ fn gather_softmax(local: u32) {
     }
     workgroupBarrier();
     for (var r = 0u; r < ROWS; r++) {
-        var top = MASKED;
+        var top = LOWEST;
         for (var t = 0u; t < WORKGROUP; t++) {
             top = max(top, numbers[r * WORKGROUP + t]);
         }
@@ -219,7 +219,7 @@ fn attention_decode(
     place = placed(vec3(all.x / params.splits, all.y, all.z));
     stage_queries(local);
     for (var r = 0u; r < ROWS; r++) {
-        maximum[r] = MASKED;
+        maximum[r] = LOWEST;
         own[r] = row_bias(r);
     }
     workgroupBarrier();

@@ -84,24 +84,35 @@ fn add_scores() {
     }
 }
 
-// The keys of a row's fragment that it sees, bit n being key x + 8 n.
-fn visible_bits(row: u32) -> u32 {
-    let i = place.q_first + row;
-    let document = query_document(i);
-    let bits = array<u32, 2>(bits_from(i, place.k_first), bits_from(i, place.k_first + HALF));
-    var seen_keys = 0u;
-    for (var n = 0u; n < 8u; n++) {
-        let slot = column + n * COLUMNS;
-        let bit = (bits[n / 4u] >> (slot % HALF)) & partial[slot];
-        let sees_it = in_range(i, place.k_first + slot) && partial[K_TILE + slot] == document;
-        seen_keys |= select(0u, bit, sees_it) << n;
+// The keys of this thread that are visible to some, bit n being key x + 8 n.
+fn visible_keys() -> u32 {
+    if !SKIPS {
+        return bits_before(key_limit(), place.k_first + column, firstTrailingBit(COLUMNS));
     }
-    return seen_keys;
+    var bits = 0u;
+    for (var n = 0u; n < 8u; n++) {
+        bits |= partial[column + n * COLUMNS] << n;
+    }
+    return bits;
 }
 
-// Finds what the rows see of a tile that hides something; whether that is anything, for the whole workgroup.
-fn look(local: u32) -> bool {
-    workgroupBarrier();
+// Those that a row sees.
+fn visible_bits(row: u32, keys: u32) -> u32 {
+    let i = place.q_first + row;
+    var seen = keys & range_bits(i, place.k_first + column, firstTrailingBit(COLUMNS));
+    if PAIR_MASK {
+        let document = query_document(i);
+        let bits = array<u32, 2>(bits_from(i, place.k_first), bits_from(i, place.k_first + HALF));
+        for (var n = 0u; n < 8u; n++) {
+            let slot = column + n * COLUMNS;
+            let bit = select(0u, bits[n / 4u] >> (slot % HALF), partial[K_TILE + slot] == document) & 1u;
+            seen &= ~((1u - bit) << n);
+        }
+    }
+    return seen;
+}
+
+fn stage_visible(local: u32) {
     if local < K_TILE {
         partial[local] = select(0u, 1u, visible_key(place.k_first + local) != 0u);
         partial[K_TILE + local] = key_document(place.k_first + local);
@@ -109,10 +120,20 @@ fn look(local: u32) -> bool {
     if local == 0u {
         atomicStore(&flag, 0u);
     }
-    workgroupBarrier();
+}
+
+// Finds what the rows see of a tile that hides something; whether that is anything, for the whole workgroup. Only masks that are read can hide all of
+// a tile that is met.
+fn look(local: u32) -> bool {
+    if SKIPS {
+        workgroupBarrier();
+        stage_visible(local);
+        workgroupBarrier();
+    }
+    let keys = visible_keys();
     var any = 0u;
     for (var r = 0u; r < ROWS; r++) {
-        visible[r] = visible_bits(line * ROWS + r);
+        visible[r] = visible_bits(line * ROWS + r, keys);
         any |= visible[r];
     }
     if !SKIPS {
@@ -319,7 +340,7 @@ fn attention_forward(
     column = local % COLUMNS;
     line = local / COLUMNS;
     for (var r = 0u; r < ROWS; r++) {
-        maximum[r] = MASKED;
+        maximum[r] = LOWEST;
     }
 
     let end = uniform_number(key_end(), local);
@@ -333,12 +354,10 @@ fn attention_forward(
             score[r][0] = vec4(0.0);
             score[r][1] = vec4(0.0);
         }
+        bias_prepare(local);
         for (var slice = 0u; slice < SLICES; slice++) {
             workgroupBarrier();
             stage_slice(slice, local);
-            if slice == 0u {
-                bias_prepare(local);
-            }
             workgroupBarrier();
             add_scores();
         }

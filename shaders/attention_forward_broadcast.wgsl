@@ -83,24 +83,24 @@ fn score_keys(j: u32) {
 
 // Finds what this invocation's rows see of a tile that hides something, its key having been looked at; whether that is anything.
 fn look(local: u32, key: u32, document: u32) -> bool {
-    for (var r = 0u; r < ROWS; r++) {
-        visible[r] = 0u;
-    }
+    var keys = 0u;
     for (var e = 0u; e < LANES; e++) {
-        let key_visible = subgroupShuffle(key, e) != 0u;
-        var key_document = 0u;
-        if DOCUMENTS {
-            key_document = subgroupShuffle(document, e);
-        }
-        for (var r = 0u; r < ROWS; r++) {
-            let i = place.q_first + r * WORKGROUP + local;
-            let sees_it = key_visible && key_document == documents[r] && in_range(i, place.k_first + e);
-            visible[r] |= select(0u, 1u, sees_it) << e;
+        keys |= select(0u, 1u, subgroupShuffle(key, e) != 0u) << e;
+    }
+    for (var r = 0u; r < ROWS; r++) {
+        let i = place.q_first + r * WORKGROUP + local;
+        visible[r] = keys & range_bits(i, place.k_first, 0u) & bits_from(i, place.k_first);
+    }
+    if DOCUMENTS {
+        for (var e = 0u; e < LANES; e++) {
+            let key_document = subgroupShuffle(document, e);
+            for (var r = 0u; r < ROWS; r++) {
+                visible[r] &= ~(select(1u, 0u, key_document == documents[r]) << e);
+            }
         }
     }
     var any = 0u;
     for (var r = 0u; r < ROWS; r++) {
-        visible[r] &= bits_from(place.q_first + r * WORKGROUP + local, place.k_first);
         any |= visible[r];
     }
     return any != 0u;
@@ -268,7 +268,7 @@ fn attention_forward_broadcast(
     row_in_subgroup = local - subgroupMin(local);
     place = placed(in_turn(group, count) + params.first.xyz);
     for (var r = 0u; r < ROWS; r++) {
-        maximum[r] = MASKED;
+        maximum[r] = LOWEST;
         own[r] = row_bias(r * WORKGROUP + local);
         documents[r] = query_document(place.q_first + r * WORKGROUP + local);
     }

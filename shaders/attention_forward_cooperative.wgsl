@@ -237,11 +237,11 @@ fn weights(score: vec4<f32>, maximum: f32) -> vec4<f32> {
 
 // Moves the row to a new maximum if it has to, and turns its scores into weights.
 fn update_softmax() {
-    var top = MASKED;
+    var top = LOWEST;
     for (var c = 0u; c < COLUMNS; c++) {
         top = max(top, scores[left_by(c)].x);
     }
-    let first = maximum == MASKED;
+    let first = maximum == LOWEST;
     let moved = first || top > maximum + STEP;
     // Of a row without weights the sums are 0 already.
     if moved && !first {
@@ -420,7 +420,7 @@ fn attention_forward(
     block = subgroup;
     row = local / COLUMNS;
     column = local % COLUMNS;
-    maximum = MASKED;
+    maximum = LOWEST;
     take_queries(0u, local);
     if SLICES > 1u { take_queries(1u, local); }
     if SLICES > 2u { take_queries(2u, local); }

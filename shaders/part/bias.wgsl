@@ -26,7 +26,7 @@ fn row_bias(row: u32) -> RowBias {
     return RowBias(gate_of(place.q_first + row), fire_normalizer(place.q_first + row));
 }
 
-// Before the scores of a tile; between two barriers, if there are any.
+// Before the scores of a tile, and a barrier before and behind it if there are any.
 fn bias_prepare(local: u32) {
     offset_prepare(local);
     fire_prepare();

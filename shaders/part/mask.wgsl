@@ -1,5 +1,6 @@
 // Which keys a tile meets, and what becomes of a score that the mask hides. An entry has Q_TILE rows and K_TILE keys.
 const MASKED = -3.4e38; // below every score; finite, so that no difference of two of them is NaN
+const LOWEST = -3.39e38; // the maximum of no score: below every score, and far enough above MASKED for exp2 of their difference to be 0
 
 // The first key tile that some row of the tile may see.
 fn key_begin() -> u32 {
@@ -43,11 +44,49 @@ fn in_range(i: u32, j: u32) -> bool {
     return !hidden_offset(i32(j) - i32(i) - place.shift) && !past_queries(i);
 }
 
+// Of eight bits the n-th and those above it.
+fn bits_above(n: i32) -> u32 {
+    return 0xffu << u32(clamp(n, 0, 8));
+}
+
+// Which of eight rows from `first` on, 2^step apart, come before an end.
+fn bits_before(end: u32, first: u32, step: u32) -> u32 {
+    return 0xffu & ~bits_above((i32(end) - i32(first) + (1 << step) - 1) >> step);
+}
+
+// The same as `in_range` for eight keys, bit n being key j + n · 2^step.
+fn range_bits(i: u32, j: u32, step: u32) -> u32 {
+    let position = i32(i) + place.shift - i32(j);
+    var bits = 0xffu;
+    if CAUSAL || WINDOW {
+        let reach = select(params.window_right, 0, CAUSAL);
+        bits &= ~bits_above((position + reach + (1 << step)) >> step);
+    }
+    if WINDOW {
+        bits &= bits_above((position - params.window_left + (1 << step) - 1) >> step);
+    }
+    return select(bits, 0u, past_queries(i));
+}
+
+// The same for a key and eight queries, bit n being query i + n · 2^step.
+fn query_range_bits(j: u32, i: u32, step: u32) -> u32 {
+    let position = i32(j) - place.shift - i32(i);
+    var bits = bits_before(seeing_limit(), i, step);
+    if CAUSAL || WINDOW {
+        let reach = select(params.window_right, 0, CAUSAL);
+        bits &= bits_above((position - reach + (1 << step) - 1) >> step);
+    }
+    if WINDOW {
+        bits &= ~bits_above((position + params.window_left + (1 << step)) >> step);
+    }
+    return bits;
+}
+
 fn sees(i: u32, j: u32) -> bool {
     return in_range(i, j) && query_document(i) == key_document(j) && (bits_from(i, j) & 1u) != 0u;
 }
 
-// The exponentials; compared as bits, because a score that is not a number must not pass for a hidden one.
+// The exponential, 0 for a hidden score; no maximum is below LOWEST.
 fn weight(score: f32, maximum: f32) -> f32 {
-    return select(0.0, exp2(score - maximum), bitcast<u32>(score) != bitcast<u32>(MASKED));
+    return exp2(score - maximum);
 }

@@ -36,6 +36,12 @@ fn pair(own: u32, other: u32) -> vec2<u32> {
     return vec2(place.q_first + other, place.k_first + own);
 }
 
+// The queries that have an own row in range, of eight that are 2^step apart.
+fn in_range_of(own: u32, other: u32, step: u32) -> u32 {
+    let j = place.k_first + own;
+    return select(0u, query_range_bits(j, place.q_first + other, step), j < key_limit());
+}
+
 // Queries past the end repeat the last, and must not count.
 fn rows_past_end() -> bool {
     return place.q_first + Q_TILE > row_limit();

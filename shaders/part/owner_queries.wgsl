@@ -32,6 +32,13 @@ fn pair(own: u32, other: u32) -> vec2<u32> {
     return vec2(place.q_first + own, place.k_first + other);
 }
 
+// The keys that an own row has in range, of eight that are 2^step apart.
+fn in_range_of(own: u32, other: u32, step: u32) -> u32 {
+    let i = place.q_first + own;
+    let j = place.k_first + other;
+    return select(0u, range_bits(i, j, step) & bits_before(key_limit(), j, step), i < row_limit());
+}
+
 // Queries past the end are not written, so that nothing need be hidden there but from the gradients of the bias.
 fn rows_past_end() -> bool {
     return place.q_first + Q_TILE > row_limit();
