@@ -18,15 +18,12 @@ pub struct Reference {
 impl Reference {
     /// The f64 result, and the bound `2 · (|naive − exact| + ulp · |exact|)` for the output and for the log-sum-exp.
     ///
-    /// One naive pass may be lucky, so its error counts as no less than what half an ulp of the largest score, which every pass in
-    /// f32 may round away, makes of the result: a score that is off by `e` changes weights by the factor `exp(e)`.
+    /// One naive pass may be lucky, so its error counts as no less than what the rounding of scores makes of the result.
     pub fn new(problem: &Problem, inputs: &Inputs<'_>) -> Self {
         let exact = Oracle.exact(problem, inputs).expect("valid inputs");
-        let Naive {
-            outputs: naive,
-            largest_score,
-        } = naive(problem, inputs);
-        let rounding = 0.5 * f64::from(f32::EPSILON) * largest_score;
+        let naive = naive(problem, inputs);
+        let rounding = naive.rounding();
+        let naive = naive.outputs;
         let error = |exact: &[f64], naive: &[f32]| {
             largest(exact.iter().zip(naive).map(|(&e, &n)| difference(n, e)))
         };
@@ -103,6 +100,14 @@ pub(super) struct Naive {
     pub(super) outputs: Outputs,
     /// The largest magnitude of a score, with its bias.
     largest_score: f64,
+}
+
+impl Naive {
+    /// Half an ulp of the largest score, which every pass in f32 may round away: a score that is off by `e` changes a weight by the factor
+    /// `exp(e)`, which is this share of it.
+    pub(super) fn rounding(&self) -> f64 {
+        0.5 * f64::from(f32::EPSILON) * self.largest_score
+    }
 }
 
 /// Attention in f32, unblocked: scores, maximum, exponentials, weighted sum.

@@ -3,7 +3,7 @@
 use relattn::cpu::{ExactGradients, Gradients, Inputs, Oracle};
 use relattn::{Problem, Tensor};
 
-use super::compare::largest;
+use super::compare::{largest, naive};
 use super::heat::{Heat, Strided, heat};
 use super::naive_gradients::{naive_gradients, spread};
 use super::worst::{Worst, difference};
@@ -26,30 +26,27 @@ struct Expected {
 }
 
 impl GradientReference {
-    /// The f64 gradients, and for each tensor the bound `2 · (|naive − exact| + ulp · |exact|)`, with its spread for the last where
-    /// that is larger. The output that the naive pass reads is rounded to the type of the problem.
+    /// The f64 gradients, and for each tensor the bound `2 · (|naive − exact| + ulp · |exact|)`, with its spread for `|exact|` where
+    /// that is larger, and of `|naive − exact|` at least what the rounding of scores makes of it. The output that the naive pass reads is rounded to the type
+    /// of the problem: that is an ulp of this type in every gradient, also of those that are f32 themselves.
     pub fn new(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32]) -> Self {
         let exact = Oracle.exact_gradients(problem, inputs, dout);
         let exact = named_exact(exact.expect("valid inputs"));
-        let naive = naive_gradients(problem, inputs, dout);
-        let spread = spread(problem, inputs, dout);
+        let outputs = naive(problem, inputs);
+        let naive = naive_gradients(problem, inputs, &outputs, dout);
+        let spread = spread(problem, inputs, &outputs, dout);
+        let rounding = [outputs.rounding(), problem.dtype().epsilon().into()];
         let tensors = exact
             .into_iter()
             .zip(named(&naive).into_iter().zip(named(&spread)));
         Self {
             tensors: tensors
-                .map(|((tensor, exact), ((name, naive), (_, spread)))| {
-                    let epsilon = match tensor {
-                        Tensor::DQ | Tensor::DK | Tensor::DV => problem.dtype().epsilon(),
-                        _ => f32::EPSILON,
-                    };
-                    Expected {
-                        tensor,
-                        name,
-                        bound: bound(&exact, naive, spread, epsilon),
-                        exact,
-                        written: written(problem, tensor),
-                    }
+                .map(|((tensor, exact), ((name, naive), (_, spread)))| Expected {
+                    tensor,
+                    name,
+                    bound: bound(&exact, naive, spread, rounding),
+                    exact,
+                    written: written(problem, tensor),
                 })
                 .collect(),
         }
@@ -104,11 +101,12 @@ impl GradientReference {
     }
 }
 
-fn bound(exact: &[f64], naive: &[f32], spread: &[f32], epsilon: f32) -> f64 {
+/// From what the rounding of scores makes of a gradient and an ulp, both as shares.
+fn bound(exact: &[f64], naive: &[f32], spread: &[f32], [rounding, ulp]: [f64; 2]) -> f64 {
     let error = largest(exact.iter().zip(naive).map(|(&e, &n)| difference(n, e)));
     let spread = spread.iter().copied().map(f64::from);
     let magnitude = largest(exact.iter().copied().chain(spread).map(f64::abs));
-    2.0 * (error + f64::from(epsilon) * magnitude)
+    2.0 * (error.max(rounding * magnitude) + ulp * magnitude)
 }
 
 fn named(gradients: &Gradients) -> Vec<(&'static str, &[f32])> {

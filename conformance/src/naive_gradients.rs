@@ -3,20 +3,30 @@
 use relattn::cpu::{Gradients, Inputs, Oracle, Outputs};
 use relattn::{Bias, Kerple, Problem, Tensor};
 
-use super::compare::{factor, kv_head, naive, offset, position, row, scores, single, term};
+use super::compare::{Naive, factor, kv_head, offset, position, row, scores, single, term};
 use super::data::{elements, round};
 
 /// A backward pass by its definition, from the naive output in the type of the problem.
-pub(super) fn naive_gradients(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32]) -> Gradients {
-    backward(problem, inputs, dout, Terms::Sum)
+pub(super) fn naive_gradients(
+    problem: &Problem,
+    inputs: &Inputs<'_>,
+    naive: &Naive,
+    dout: &[f32],
+) -> Gradients {
+    backward(problem, inputs, naive, dout, Terms::Sum)
 }
 
 /// The root of the sum of the squares of the terms of each gradient, that of a score being its weight times the magnitudes of `dO ∘ v`. A sum
 /// in f32 is wrong by some units in the last place of it, while the sum itself may be a small rest of terms that cancel, or
 /// exact by luck.
-pub(super) fn spread(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32]) -> Gradients {
+pub(super) fn spread(
+    problem: &Problem,
+    inputs: &Inputs<'_>,
+    naive: &Naive,
+    dout: &[f32],
+) -> Gradients {
     let root = |values: Vec<f32>| values.into_iter().map(f32::sqrt).collect();
-    let squares = backward(problem, inputs, dout, Terms::Squares);
+    let squares = backward(problem, inputs, naive, dout, Terms::Squares);
     Gradients {
         dq: root(squares.dq),
         dk: root(squares.dk),
@@ -65,11 +75,16 @@ impl Terms {
     }
 }
 
-fn backward(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32], terms: Terms) -> Gradients {
-    let Outputs { out, lse } = naive(problem, inputs).outputs;
+fn backward(
+    problem: &Problem,
+    inputs: &Inputs<'_>,
+    naive: &Naive,
+    dout: &[f32],
+    terms: Terms,
+) -> Gradients {
     let outputs = Outputs {
-        out: round(problem.dtype(), out),
-        lse,
+        out: round(problem.dtype(), naive.outputs.out.clone()),
+        lse: naive.outputs.lse.clone(),
     };
     let shape = problem.shape();
     let zeros = |tensor| vec![0.0; elements(problem, tensor)];
