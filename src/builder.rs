@@ -23,6 +23,7 @@ pub struct ProblemBuilder {
     mask: Mask,
     paged: Option<Paged>,
     query_offset: i32,
+    key_offset: u32,
     layouts: [Option<Layout>; 4],
 }
 
@@ -39,6 +40,7 @@ impl ProblemBuilder {
             mask: Mask::NONE,
             paged: None,
             query_offset: 0,
+            key_offset: 0,
             layouts: [None; 4],
         }
     }
@@ -55,6 +57,7 @@ impl ProblemBuilder {
             mask: problem.mask,
             paged: problem.paged,
             query_offset: problem.query_offset,
+            key_offset: problem.key_offset,
             layouts: problem.layouts.map(Some),
             ..Self::new(problem.shape)
         }
@@ -136,6 +139,15 @@ impl ProblemBuilder {
         self
     }
 
+    /// Sets the position of key row 0, where the keys are a range of more; offsets are `(j + key_offset) − (i + query_offset)`.
+    ///
+    /// Positions are those of all the keys, which FIRE and dropout go by; lengths, masks, indices and dense biases are of the range alone. So the
+    /// results of ranges merge into that of the whole ([`Context::merge`](crate::Context::merge)).
+    pub const fn key_offset(mut self, key_offset: u32) -> Self {
+        self.key_offset = key_offset;
+        self
+    }
+
     /// Checks everything.
     ///
     /// # Errors
@@ -166,6 +178,7 @@ impl ProblemBuilder {
             mask: self.mask,
             paged: self.paged,
             query_offset: self.query_offset,
+            key_offset: self.key_offset,
             layouts: self.resolve_layouts()?,
         };
         // Gates are as many as log-sum-exps.
@@ -233,6 +246,13 @@ impl ProblemBuilder {
                 sequences: packed.sequences,
             });
         }
+        if self.key_offset != 0 {
+            return Err(ProblemError::Contradiction {
+                first: "a packed batch",
+                second: "a range of keys",
+                allowed: "the keys of each sequence begin at position 0",
+            });
+        }
         for (used, second) in [
             (self.mask.key_lengths, "key lengths"),
             (self.mask.query_lengths, "query lengths"),
@@ -265,7 +285,12 @@ impl ProblemBuilder {
     }
 
     fn validate_offsets(&self) -> Result<(), ProblemError> {
-        let first = i64::from(self.query_offset);
+        let positions = [
+            i64::from(self.query_offset).abs(),
+            i64::from(self.query_offset) + i64::from(self.shape.q_len),
+            i64::from(self.key_offset) + i64::from(self.shape.k_len),
+        ];
+        let first = i64::from(self.query_offset) - i64::from(self.key_offset);
         let last = first + i64::from(self.shape.q_len);
         let farthest = first
             .abs()
@@ -276,9 +301,10 @@ impl ProblemBuilder {
             Some(_) => farthest.max(last) + i64::from(self.shape.k_len),
             None => farthest,
         };
-        if farthest > MAX_OFFSET {
+        if positions.into_iter().fold(farthest, i64::max) > MAX_OFFSET {
             return Err(ProblemError::QueryOffset {
-                found: first,
+                found: self.query_offset.into(),
+                keys: self.key_offset.into(),
                 maximum: MAX_OFFSET,
             });
         }

@@ -29,7 +29,7 @@ impl Problem {
     pub fn cost(&self) -> Cost {
         let shape = self.shape();
         let before = |reach: i64| {
-            let first = i64::from(self.query_offset()) + reach;
+            let first = i64::from(self.shift()) + reach;
             keys_before(first, shape.q_len, shape.k_len)
         };
         let all = u64::from(shape.q_len) * u64::from(shape.k_len);

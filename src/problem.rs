@@ -30,6 +30,7 @@ pub struct Problem {
     pub(crate) mask: Mask,
     pub(crate) paged: Option<Paged>,
     pub(crate) query_offset: i32,
+    pub(crate) key_offset: u32,
     pub(crate) layouts: [Layout; 4],
 }
 
@@ -248,10 +249,10 @@ impl Problem {
             let rows = u64::from(self.shape.q_len.max(self.shape.k_len));
             return rows + u64::from(query_offset.unsigned_abs());
         }
-        let offset = i64::from(query_offset);
-        let last_query = offset + i64::from(self.shape.q_len) - 1;
+        let first = i64::from(query_offset) - i64::from(self.key_offset);
+        let last_query = first + i64::from(self.shape.q_len) - 1;
         let last_key = i64::from(keys) - 1;
-        (last_key - offset)
+        (last_key - first)
             .unsigned_abs()
             .max(last_query.unsigned_abs())
     }
@@ -306,6 +307,23 @@ impl Problem {
     #[must_use]
     pub const fn mask(&self) -> Mask {
         self.mask
+    }
+
+    /// Where dropout counts a weight `(batch, head, i, j)`: by the position of the key.
+    pub(crate) const fn dropout_place(&self, [batch, head, i, j]: [u32; 4]) -> [u32; 4] {
+        [batch, head, i, j + self.key_offset]
+    }
+
+    /// By how much offsets are less than `j − i`.
+    pub(crate) const fn shift(&self) -> i32 {
+        // `build` keeps both within 31 bits.
+        self.query_offset - self.key_offset.cast_signed()
+    }
+
+    /// The position of key row 0; not 0 where the keys are a range of more.
+    #[must_use]
+    pub const fn key_offset(&self) -> u32 {
+        self.key_offset
     }
 
     /// The position of query row 0; for a decoding step `Nk − Nq`.

@@ -12,8 +12,8 @@ use relattn::cpu::{self, Attention, Outputs, Tiled};
 use relattn::plan::{MergeOperands, Operand};
 use relattn::run::OnDevice;
 use relattn::{
-    Bias, Context, Error, InputError, Mask, PositionError, Problem, ProblemError, RelativeBuckets,
-    Shape, Tensor, wgpu,
+    Bias, Context, Dropout, Error, InputError, Kerple, Mask, PositionError, Problem, ProblemError,
+    RelativeBuckets, Shape, Tensor, wgpu,
 };
 use wgpu::util::DeviceExt;
 
@@ -26,15 +26,36 @@ const SHAPE: Shape = Shape {
     head_dim: 12,
 };
 
+const T5: Bias = Bias::Relative(RelativeBuckets::t5_decoder());
+
+/// What scores are biased by, and whether weights are dropped.
+const FAMILIES: [(Bias, Option<Dropout>); 6] = [
+    (T5, None),
+    (Bias::Alibi, None),
+    (Bias::Kerple(Kerple::Log), None),
+    (Bias::Sandwich { dimensions: 16 }, None),
+    (Bias::Fire { width: 8 }, None),
+    (
+        T5,
+        Some(Dropout {
+            probability: 0.3,
+            seed: 5,
+        }),
+    ),
+];
+
 /// The problem over keys `first .. first + k_len`.
-fn part(first: u32, k_len: u32) -> Problem {
-    let offset = 40 - i32::try_from(first).expect("small");
-    Problem::builder(Shape { k_len, ..SHAPE })
-        .bias(Bias::Relative(RelativeBuckets::t5_decoder()))
+fn part((bias, dropout): (Bias, Option<Dropout>), first: u32, k_len: u32) -> Problem {
+    let builder = Problem::builder(Shape { k_len, ..SHAPE })
+        .bias(bias)
         .mask(Mask::CAUSAL)
-        .query_offset(offset)
-        .build()
-        .expect("valid")
+        .query_offset(40)
+        .key_offset(first);
+    let builder = match dropout {
+        Some(dropout) => builder.dropout(dropout),
+        None => builder,
+    };
+    builder.build().expect("valid")
 }
 
 /// Rows of the one key/value head.
@@ -83,7 +104,12 @@ fn encoder(context: &Context) -> wgpu::CommandEncoder {
 }
 
 /// The parts' results, computed and merged on the device.
-fn merged(context: &Context, data: &Data, cuts: &[u32]) -> Outputs {
+fn merged(
+    context: &Context,
+    family: (Bias, Option<Dropout>),
+    data: &Data,
+    cuts: &[u32],
+) -> Outputs {
     let device = OnDevice::new(context.clone());
     let mut all = Outputs {
         out: Vec::new(),
@@ -96,14 +122,14 @@ fn merged(context: &Context, data: &Data, cuts: &[u32]) -> Outputs {
             v: keys(&data.v, first, count),
             ..data.clone()
         };
-        let found = device.forward(&part(first, count), &part_data.inputs());
+        let found = device.forward(&part(family, first, count), &part_data.inputs());
         let found = found.expect("computed");
         all.out.extend(found.out);
         all.lse.extend(found.lse);
     }
     let parts = u32::try_from(cuts.len() - 1).expect("few");
     let rows = SHAPE.heads * SHAPE.q_len;
-    let whole = part(0, SHAPE.k_len);
+    let whole = part(family, 0, SHAPE.k_len);
     let poison = |tensor| upload(context, &vec![f32::NAN; elements(&whole, tensor)]);
     let (outs, lses) = (upload(context, &all.out), upload(context, &all.lse));
     let (out, lse) = (poison(Tensor::Out), poison(Tensor::Lse));
@@ -129,21 +155,23 @@ fn merged(context: &Context, data: &Data, cuts: &[u32]) -> Outputs {
 
 #[test]
 fn any_split_equals_the_whole() {
-    let whole = part(0, SHAPE.k_len);
-    let data = Data::generate(&whole, 3);
-    let reference = Reference::new(&whole, &data.inputs());
-    for (adapter, context) in contexts() {
-        // One part; halves; a part of no key; a part that no query sees; many.
-        for cuts in [
-            &[0, 100][..],
-            &[0, 50, 100],
-            &[0, 33, 33, 100],
-            &[0, 1, 90, 100],
-            &[0, 7, 20, 41, 60, 61, 99, 100],
-        ] {
-            let found = merged(&context, &data, cuts);
-            let checked = reference.check(&found);
-            checked.unwrap_or_else(|error| panic!("{adapter}: {cuts:?}: {error}"));
+    for family in FAMILIES {
+        let whole = part(family, 0, SHAPE.k_len);
+        let data = Data::generate(&whole, 3);
+        let reference = Reference::new(&whole, &data.inputs());
+        for (adapter, context) in contexts() {
+            // One part; halves; a part of no key; a part that no query sees; many.
+            for cuts in [
+                &[0, 100][..],
+                &[0, 50, 100],
+                &[0, 33, 33, 100],
+                &[0, 1, 90, 100],
+                &[0, 7, 20, 41, 60, 61, 99, 100],
+            ] {
+                let found = merged(&context, family, &data, cuts);
+                let checked = reference.check(&found);
+                checked.unwrap_or_else(|error| panic!("{adapter}: {family:?}, {cuts:?}: {error}"));
+            }
         }
     }
 }
@@ -151,26 +179,28 @@ fn any_split_equals_the_whole() {
 /// The same parts, computed and merged on the CPU.
 #[test]
 fn any_split_equals_the_whole_on_the_cpu() {
-    let whole = part(0, SHAPE.k_len);
-    let data = Data::generate(&whole, 3);
-    let reference = Reference::new(&whole, &data.inputs());
-    for cuts in [&[0, 100][..], &[0, 33, 33, 100], &[0, 1, 7, 90, 100]] {
-        let parts: Vec<Outputs> = cuts
-            .windows(2)
-            .map(|ends| {
-                let (first, count) = (ends[0], ends[1] - ends[0]);
-                let part_data = Data {
-                    k: keys(&data.k, first, count),
-                    v: keys(&data.v, first, count),
-                    ..data.clone()
-                };
-                let found = Tiled.forward(&part(first, count), &part_data.inputs());
-                found.expect("computed")
-            })
-            .collect();
-        let found = cpu::merge(&parts, SHAPE.head_dim).expect("parts of one form");
-        let checked = reference.check(&found);
-        checked.unwrap_or_else(|error| panic!("{cuts:?}: {error}"));
+    for family in FAMILIES {
+        let whole = part(family, 0, SHAPE.k_len);
+        let data = Data::generate(&whole, 3);
+        let reference = Reference::new(&whole, &data.inputs());
+        for cuts in [&[0, 100][..], &[0, 33, 33, 100], &[0, 1, 7, 90, 100]] {
+            let parts: Vec<Outputs> = cuts
+                .windows(2)
+                .map(|ends| {
+                    let (first, count) = (ends[0], ends[1] - ends[0]);
+                    let part_data = Data {
+                        k: keys(&data.k, first, count),
+                        v: keys(&data.v, first, count),
+                        ..data.clone()
+                    };
+                    let found = Tiled.forward(&part(family, first, count), &part_data.inputs());
+                    found.expect("computed")
+                })
+                .collect();
+            let found = cpu::merge(&parts, SHAPE.head_dim).expect("parts of one form");
+            let checked = reference.check(&found);
+            checked.unwrap_or_else(|error| panic!("{family:?}, {cuts:?}: {error}"));
+        }
     }
     let one = |out: &[f32], lse: &[f32]| Outputs {
         out: out.to_vec(),

@@ -92,14 +92,16 @@ fn drawn(choice: &Choice) -> impl Strategy<Value = Drawn> + use<> {
         1..3
     };
     let sizes = (batch, 1..3_u32, queries, 1..160_u32);
-    let places = (-90..160_i32, [0..80_u32, 0..80_u32], 0..9_usize);
+    let positions = (-90..160_i32, 0..40_u32);
+    let places = (positions, [0..80_u32, 0..80_u32], 0..9_usize);
     (sizes, places).prop_map(
-        |((batch, kv_heads, q_len, k_len), (query_offset, window, family))| Drawn {
+        |((batch, kv_heads, q_len, k_len), ((query_offset, key_offset), window, family))| Drawn {
             batch,
             kv_heads,
             q_len,
             k_len,
             query_offset,
+            key_offset,
             window,
             family: u32::try_from(family).expect("below nine"),
             seed: 1,

@@ -148,6 +148,8 @@ fn packed_batches_that_contradict_themselves_are_refused() {
         blocks: 3,
     });
     names(&refused(paged), &["a packed batch", "a paged cache"]);
+    let range = Problem::builder(SHAPE).mask(PACKED).key_offset(8);
+    names(&refused(range), &["a packed batch", "a range of keys"]);
 }
 
 #[test]
@@ -161,6 +163,13 @@ fn offsets_past_32_bits_are_refused() {
         let error = refused(Problem::builder(SHAPE).mask(mask).query_offset(offset));
         names(&error, &[&offset.to_string(), "1073741823"]);
     }
+    let both = |query_offset, key_offset| {
+        let builder = Problem::builder(SHAPE).query_offset(query_offset);
+        refused(builder.key_offset(key_offset))
+    };
+    names(&both(0, 1 << 31), &["key_offset 2147483648", "1073741823"]);
+    // Each is near enough, and they are not to one another.
+    names(&both(-(1 << 29), 1 << 29), &["-536870912", "536870912"]);
 }
 
 #[test]

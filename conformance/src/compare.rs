@@ -207,7 +207,8 @@ pub(super) fn kv_head(problem: &Problem, head: usize) -> usize {
 
 /// What dropout makes of a weight.
 pub(super) fn factor(problem: &Problem, place: [usize; 4]) -> f32 {
-    let place = place.map(|n| u32::try_from(n).expect("a small index"));
+    let [b, head, i, j] = place.map(|n| u32::try_from(n).expect("a small index"));
+    let place = [b, head, i, j + problem.key_offset()];
     let factor = problem
         .dropout()
         .map_or(1.0, |dropout| dropout.factor(place));
@@ -248,7 +249,8 @@ pub(super) fn position(problem: &Problem, inputs: &Inputs<'_>, i: usize) -> i64 
 
 pub(super) fn offset(problem: &Problem, inputs: &Inputs<'_>, i: usize, j: usize) -> i64 {
     let (_, start) = sequence(inputs.key_starts, j);
-    i64::try_from(j - start).expect("a small index") - position(problem, inputs, i)
+    let key = i64::try_from(j - start).expect("a small index") + i64::from(problem.key_offset());
+    key - position(problem, inputs, i)
 }
 
 fn sees(problem: &Problem, inputs: &Inputs<'_>, [b, head, i, j]: [usize; 4]) -> bool {

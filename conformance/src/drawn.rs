@@ -21,6 +21,8 @@ pub struct Drawn {
     pub k_len: u32,
     /// The position of query row 0.
     pub query_offset: i32,
+    /// The position of key row 0, but in a packed batch.
+    pub key_offset: u32,
     /// How far a window reaches before and behind the query.
     pub window: [u32; 2],
     /// Which bias by offset, and what masks and indices share; below 9.
@@ -37,6 +39,7 @@ impl Drawn {
         q_len: 9,
         k_len: 9,
         query_offset: 0,
+        key_offset: 0,
         window: [1, 1],
         family: 0,
         seed: 1,
@@ -56,6 +59,7 @@ impl Drawn {
             },
             k_len: rng.random_range(1..160),
             query_offset: rng.random_range(-90..160),
+            key_offset: rng.random_range(0..40),
             window: [rng.random_range(0..80), rng.random_range(0..80)],
             family: rng.random_range(0..9),
             seed: rng.random(),
@@ -79,6 +83,10 @@ impl Drawn {
         let mut builder = Problem::builder(shape)
             .mask(self.mask(choice))
             .query_offset(self.query_offset)
+            .key_offset(match choice.lengths {
+                Lengths::Packed => 0,
+                _ => self.key_offset,
+            })
             .dtype(choice.dtype)
             .value_dim(choice.value_dim())
             .gated(choice.bias == Terms::Gated);

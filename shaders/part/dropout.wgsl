@@ -1,5 +1,5 @@
 // Slot `dropout`: a weight is left out where its number is below a threshold; `src/dropout.rs` says the same.
-//   eight numbers of 16 bits = Philox4x32-10 of the counter (j / 8, i, head, batch) and the seed, and j % 8 picks one
+//   eight numbers of 16 bits = Philox4x32-10 of the counter (j / 8, i, head, batch) and the seed, and j % 8 picks one; j is the position
 //   a round: (x, y, z, w) → (upper(B z) ^ y ^ key.x, lower(B z), upper(A x) ^ w ^ key.y, lower(A x)), key += WEYL
 const DROPOUT = true;
 const PHILOX_A = 0xd2511f53u;
@@ -31,18 +31,20 @@ fn kept_octet(i: u32, octet: u32) -> u32 {
 
 // Bit n is set where the weight of key j + n is kept, of eight. A loop, because some drivers run every branch, but leave a loop.
 fn kept_bits(i: u32, j: u32) -> u32 {
-    let shift = j % 8u;
+    let first = j + params.key_offset;
+    let shift = first % 8u;
     let octets = select(1u, 2u, shift != 0u);
     var bits = 0u;
     for (var n = 0u; n < octets; n++) {
-        bits |= kept_octet(i, j / 8u + n) << (8u * n);
+        bits |= kept_octet(i, first / 8u + n) << (8u * n);
     }
     return (bits >> shift) & 0xffu;
 }
 
 // Whether one weight is kept; never more than one call of the generator.
 fn kept(i: u32, j: u32) -> bool {
-    return ((kept_octet(i, j / 8u) >> (j % 8u)) & 1u) != 0u;
+    let at = j + params.key_offset;
+    return ((kept_octet(i, at / 8u) >> (at % 8u)) & 1u) != 0u;
 }
 
 // What a kept weight is multiplied by.

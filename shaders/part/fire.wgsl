@@ -31,7 +31,7 @@ fn normalizer_at(position: i32) -> f32 {
 }
 
 fn fire_position(i: u32) -> i32 {
-    return i32(i) + place.shift - i32(key_start());
+    return i32(i) + place.shift + i32(params.key_offset) - i32(key_start());
 }
 
 fn fire_normalizer(i: u32) -> f32 {

@@ -20,7 +20,7 @@ struct Params {
     q_len: u32,
     k_len: u32,         // that there are; a cache may hold more than is filled
     filled: u32,        // that are visible, at most
-    query_offset: i32,  // position of query row 0
+    shift: i32,         // position of query row 0 less that of key row 0
     heads: u32,
     group_size: u32,    // query heads that share a key/value head
     radius: u32,        // the bias is constant from this distance on
@@ -39,5 +39,6 @@ struct Params {
     dropout_key: vec2<u32>, // the seed, its lower word first
     dropout_threshold: u32, // numbers of 16 bits below it leave a weight out
     keep_scale: f32,        // what the others are multiplied by
+    key_offset: u32,        // position of key row 0
 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,11 +1,11 @@
 // Slot `sequences`: each has tensors of its own along the batch.
 fn placed(group: vec3<u32>) -> Place {
-    return Place(group.z, group.y, group.x * Q_TILE, 0u, params.query_offset);
+    return Place(group.z, group.y, group.x * Q_TILE, 0u, params.shift);
 }
 
 // The same of a workgroup that owns keys; `head` is one of keys.
 fn placed_keys(group: vec3<u32>) -> Place {
-    return Place(group.z, group.y, 0u, group.x * K_TILE, params.query_offset);
+    return Place(group.z, group.y, 0u, group.x * K_TILE, params.shift);
 }
 
 // Where the rows of the sequence begin.

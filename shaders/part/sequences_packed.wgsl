@@ -43,7 +43,7 @@ fn enter(sequence: u32) -> i32 {
     keys = vec2(first_key, clamp(key_number(sequence + 1u), first_key, params.filled));
     rows_begin = query_start(sequence);
     rows_end = max(query_start(sequence + 1u), rows_begin);
-    return params.query_offset + i32(first_key) - i32(rows_begin);
+    return params.shift + i32(first_key) - i32(rows_begin);
 }
 
 fn placed(group: vec3<u32>) -> Place {

@@ -147,12 +147,12 @@ impl<'a> Head<'a> {
         reason = "lengths are 32-bit, so they fit i64"
     )]
     pub(super) fn piece(&self, first: usize, end: usize) -> Piece {
-        let query_offset = i64::from(self.problem.query_offset());
+        let shift = i64::from(self.problem.shift());
         let Some([queries, keys]) = self.starts else {
             return Piece {
                 rows: first..end,
                 keys: 0..self.k_len,
-                shift: query_offset,
+                shift,
             };
         };
         let next = queries.partition_point(|&start| start as usize <= first);
@@ -160,7 +160,7 @@ impl<'a> Head<'a> {
         Piece {
             rows: first..end.min(at(queries, next)),
             keys: at(keys, next - 1)..at(keys, next),
-            shift: query_offset + at(keys, next - 1) as i64 - at(queries, next - 1) as i64,
+            shift: shift + at(keys, next - 1) as i64 - at(queries, next - 1) as i64,
         }
     }
 
@@ -201,7 +201,8 @@ impl<'a> Head<'a> {
             i,
             j,
             offset: piece.offset(i, j),
-            position: i as i64 + piece.shift - piece.keys.start as i64,
+            position: i as i64 + piece.shift + self.problem.key_offset() as i64
+                - piece.keys.start as i64,
         }
     }
 
@@ -241,7 +242,10 @@ impl<'a> Head<'a> {
         let Some(dropout) = self.problem.dropout() else {
             return;
         };
-        for (weight, factor) in weights.iter_mut().zip(dropout.factors(run.place())) {
+        for (weight, factor) in weights
+            .iter_mut()
+            .zip(dropout.factors(self.problem.dropout_place(run.place())))
+        {
             // A weight that is not a number is left out like any other.
             *weight = if factor == 0.0 { 0.0 } else { *weight * factor };
         }

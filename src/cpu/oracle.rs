@@ -168,7 +168,7 @@ pub(super) fn factor(problem: &Problem, place: [usize; 4]) -> f64 {
     let place = place.map(|n| n as u32);
     problem
         .dropout()
-        .map_or(1.0, |dropout| dropout.factor(place))
+        .map_or(1.0, |dropout| dropout.factor(problem.dropout_place(place)))
 }
 
 /// Where a key lies: its block and row in a paged cache, else its sequence and row.
@@ -199,7 +199,10 @@ fn unpacked(starts: Option<&[u32]>, row: usize) -> (usize, usize) {
 pub(super) fn positions(problem: &Problem, inputs: &Inputs<'_>, i: usize, j: usize) -> [i64; 2] {
     let (_, i) = unpacked(inputs.query_starts, i);
     let (_, j) = unpacked(inputs.key_starts, j);
-    [i as i64 + i64::from(problem.query_offset()), j as i64]
+    [
+        i as i64 + i64::from(problem.query_offset()),
+        j as i64 + i64::from(problem.key_offset()),
+    ]
 }
 
 pub(super) fn offset(problem: &Problem, inputs: &Inputs<'_>, i: usize, j: usize) -> i64 {

@@ -105,6 +105,7 @@ impl BackwardHead<'_> {
             reason = "lengths are 32-bit, and so is what they bound"
         )]
         let place = place.map(|n| n as u32);
+        let place = self.head.problem.dropout_place(place);
         self.with_factors(i, dropout.factors(place), weights, gradients);
     }
 

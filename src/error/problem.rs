@@ -236,10 +236,14 @@ pub enum ProblemError {
         tensor: Tensor,
     },
     /// Positions do not fit 32-bit signed offsets.
-    #[error("query_offset is {found}; offsets must stay within ±{maximum}")]
+    #[error(
+        "query_offset is {found} and key_offset {keys}; positions and offsets must stay within ±{maximum}"
+    )]
     QueryOffset {
-        /// The offset asked for.
+        /// The position of query row 0 that was asked for.
         found: i64,
+        /// That of key row 0.
+        keys: i64,
         /// The largest magnitude that an offset may have.
         maximum: i64,
     },

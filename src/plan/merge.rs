@@ -14,7 +14,7 @@ use crate::{Error, ProblemError, Tensor};
 /// A compiled merge of `parts` results, each `[rows, value_dim]` with a log-sum-exp a row. Rows are those of `[B, H, Nq]`.
 ///
 /// Parts may come from key ranges of one device or of several, as in ring attention: a range that begins at key `a` is a
-/// problem with `query_offset − a`.
+/// problem with [`key_offset`](crate::ProblemBuilder::key_offset) `a`, and `query_offset` as for the whole.
 #[derive(Clone, Debug)]
 pub struct Merge {
     pub(crate) device: wgpu::Device,

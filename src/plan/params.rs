@@ -28,7 +28,7 @@ pub(crate) struct Params {
     q_len: u32,
     k_len: u32,
     pub(super) filled: u32,
-    pub(super) query_offset: i32,
+    pub(super) shift: i32,
     heads: u32,
     group_size: u32,
     radius: u32,
@@ -47,7 +47,8 @@ pub(crate) struct Params {
     pub(super) dropout_key: [u32; 2],
     dropout_threshold: u32,
     keep_scale: f32,
-    padding: [u32; 2],
+    key_offset: u32,
+    padding: u32,
 }
 
 impl Params {
@@ -79,7 +80,7 @@ impl Params {
             q_len: shape.q_len,
             k_len: shape.k_len,
             filled: shape.k_len,
-            query_offset: problem.query_offset(),
+            shift: problem.shift(),
             heads: shape.heads,
             group_size: shape.heads / shape.kv_heads.max(1),
             radius: problem.bias_radius(),
@@ -98,7 +99,8 @@ impl Params {
             dropout_key: dropout.map_or([0; 2], |dropout| dropout.key()),
             dropout_threshold: dropout.map_or(0, |dropout| dropout.threshold()),
             keep_scale: dropout.map_or(1.0, |dropout| dropout.keep_scale_f32()),
-            padding: [0; 2],
+            key_offset: problem.key_offset(),
+            padding: 0,
         }
     }
 

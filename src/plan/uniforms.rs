@@ -25,8 +25,9 @@ impl Uniforms {
     ) -> Result<(), PositionError> {
         self.check(query_offset, keys)?;
         // Neighbours, so that one write does for both.
-        const { assert!(offset_of!(Params, query_offset) == offset_of!(Params, filled) + 4) };
-        let words = [keys, query_offset.cast_unsigned()];
+        const { assert!(offset_of!(Params, shift) == offset_of!(Params, filled) + 4) };
+        let shift = query_offset - self.problem.key_offset().cast_signed();
+        let words = [keys, shift.cast_unsigned()];
         self.write(queue, offset_of!(Params, filled), words);
         Ok(())
     }

@@ -168,8 +168,8 @@ pub const SHARED: [Planted; 30] = [
     ),
     (
         "packed offsets without the starts",
-        "params.query_offset + i32(first_key) - i32(rows_begin)",
-        "params.query_offset",
+        "params.shift + i32(first_key) - i32(rows_begin)",
+        "params.shift",
         "packed",
     ),
     (
