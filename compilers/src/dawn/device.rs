@@ -147,8 +147,9 @@ impl DeviceInterface for Device {
     }
 
     fn create_buffer(&self, descriptor: &wgpu::BufferDescriptor<'_>) -> DispatchBuffer {
-        // What is mapped from the beginning is written by the queue.
-        let usage = (descriptor.usage | BufferUsages::COPY_DST).bits();
+        // What is mapped from the beginning is written by the queue, into what WebGPU lets nobody map for writing.
+        let usage = (descriptor.usage - BufferUsages::MAP_WRITE) | BufferUsages::COPY_DST;
+        let usage = usage.bits();
         let length = descriptor.size;
         let object = self.make(json!({ "op": "buffer", "length": length, "usage": usage }));
         let mapped = if descriptor.mapped_at_creation {
