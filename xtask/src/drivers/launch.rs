@@ -128,3 +128,16 @@ fn begins_with(program: &Path, magic: &[u8], otherwise: &str) -> Result<(), Stri
         Err(error) => Err(format!("{}: {error}", program.display())),
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_of_another_system_is_refused() {
+        let own = std::env::current_exe().expect("this program");
+        assert_eq!(begins_with(&own, b"\x7fELF", "not of Linux"), Ok(()));
+        let refused = begins_with(&own, b"MZ", "not of Windows");
+        assert!(refused.is_err_and(|reason| reason.ends_with("is not of Windows")));
+    }
+}
