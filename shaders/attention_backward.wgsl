@@ -104,8 +104,7 @@ fn add_slice(which: u32) {
             for (var n = 0u; n < 4u; n++) {
                 let other = tile[OTHERS_AT + (half * HALF + n * COLUMNS + column) * SLICE_STRIDE + c];
                 for (var r = 0u; r < ROWS; r++) {
-                    let sum = add_product(own[r], other, product[which][r][half][n]);
-                    product[which][r][half][n] = sum;
+                    product[which][r][half][n] = add_product(own[r], other, product[which][r][half][n]);
                 }
             }
         }

@@ -26,11 +26,12 @@ macro_rules! entry {
 /// The slot `uniformity` for compilers that take our word for it, and for those that do not.
 const UNIFORMITY: [&str; 2] = [part!("uniformity_told"), part!("uniformity_proved")];
 
-/// A line of the fragments' backward kernel: a component that is written by a number, and the same by constants. For the first FXC unrolls every
-/// loop around it, and is not done after minutes; other compilers unroll the loop over components, where the two are the same.
+/// A line of the fragments' backward kernel: a component that is written by number, and the same by constants. For the first FXC unrolls every
+/// loop around it, and is not done after minutes.
 const COMPONENT: [&str; 2] = [
-    "product[which][r][half][n] = sum;",
-    "product[which][r][half] = select(product[which][r][half], vec4(sum), vec4(n) == vec4(0u, 1u, 2u, 3u));",
+    "product[which][r][half][n] = add_product(own[r], other, product[which][r][half][n]);",
+    "let sum = add_product(own[r], other, product[which][r][half][n]);
+     product[which][r][half] = select(product[which][r][half], vec4(sum), vec4(n) == vec4(0u, 1u, 2u, 3u));",
 ];
 
 /// What browsers want to be told of a text with subgroup operations. Those of one subgroup take the same way through a kernel: it follows
