@@ -26,6 +26,14 @@ macro_rules! entry {
 /// The slot `uniformity` for compilers that take our word for it, and for those that do not.
 const UNIFORMITY: [&str; 2] = [part!("uniformity_told"), part!("uniformity_proved")];
 
+/// A line of the fragments' backward kernel: a component that is written by number, and the same by constants. For the first FXC unrolls every
+/// loop around it, and is not done after minutes.
+const COMPONENT: [&str; 2] = [
+    "product[which][r][half][n] = add_product(own[r], other, product[which][r][half][n]);",
+    "let sum = add_product(own[r], other, product[which][r][half][n]);
+     product[which][r][half] = select(product[which][r][half], vec4(sum), vec4(n) == vec4(0u, 1u, 2u, 3u));",
+];
+
 /// What browsers want to be told of a text with subgroup operations. Those of one subgroup take the same way through a kernel: it follows
 /// from the workgroup and from votes, neither of which a browser follows through private variables.
 const SUBGROUPS: &str = "enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n";
@@ -35,9 +43,10 @@ const SUBGROUPS: &str = "enable subgroups;\ndiagnostic(off, subgroup_uniformity)
 pub enum Dialect {
     /// naga's, on most backends of wgpu. It knows what a text makes use of, and refuses to be told.
     Native,
-    /// For FXC, Microsoft's older compiler, behind naga: it allows barriers only where it can prove that all invocations come to them.
+    /// For FXC, Microsoft's older compiler, behind naga: it allows barriers only where it can prove that all invocations come to them, and takes
+    /// minutes over components of vectors that are written by number.
     Fxc,
-    /// A browser's: as FXC, and subgroup operations have to be enabled.
+    /// A browser's: barriers as FXC's, and subgroup operations have to be enabled.
     Browser,
 }
 
@@ -61,7 +70,12 @@ impl Dialect {
         match self {
             Self::Native => Cow::Borrowed(text),
             Self::Browser if subgroups => Cow::Owned([SUBGROUPS, text].concat()),
-            Self::Browser | Self::Fxc => Cow::Owned(text.replace(told, proved)),
+            Self::Browser => Cow::Owned(text.replace(told, proved)),
+            Self::Fxc => {
+                let [by_number, by_constants] = COMPONENT;
+                let text = text.replace(told, proved);
+                Cow::Owned(text.replace(by_number, by_constants))
+            }
         }
     }
 }

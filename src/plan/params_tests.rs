@@ -1,5 +1,8 @@
 //! Every reachable shader against the Rust side: bindings, uniforms, workgroup memory.
 
+#[path = "component_tests.rs"]
+mod components;
+
 use std::mem::{offset_of, size_of};
 
 use naga::TypeInner;

@@ -1,12 +1,20 @@
 //! What a record says about the machine.
 
+use std::path::Path;
+
 use sysinfo::{CpuRefreshKind, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
 
 /// The operating system with its version.
 pub(super) fn os() -> String {
     let name = System::long_os_version();
     let name = name.unwrap_or_else(|| std::env::consts::OS.into());
-    format!("{name}, {}", std::env::consts::ARCH)
+    let wine = if is_wine() { " as Wine plays it" } else { "" };
+    format!("{name}{wine}, {}", std::env::consts::ARCH)
+}
+
+/// Whether what calls itself Windows is Wine, by a program that only Wine has.
+fn is_wine() -> bool {
+    cfg!(windows) && Path::new("C:\\windows\\system32\\wineboot.exe").is_file()
 }
 
 /// The processor.

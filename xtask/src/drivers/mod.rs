@@ -11,6 +11,7 @@ mod programs;
 mod scripts;
 mod stacks;
 mod surroundings;
+mod wine;
 
 use std::process::ExitCode;
 
@@ -42,7 +43,7 @@ fn list() -> Result<ExitCode, String> {
         let state = if places.is_set_up(stack) {
             format!("set up: {}", places.versions()?)
         } else {
-            match packages::obstacle(stack) {
+            match obstacle(stack) {
                 Some(reason) => format!("not set up, and cannot be here: {reason}"),
                 None => format!("not set up: `cargo xtask drivers --setup {}`", stack.name),
             }
@@ -61,7 +62,7 @@ fn set_up_named(stack: &Stack) -> Result<ExitCode, String> {
 
 fn set_up(stack: &Stack, places: &Places) -> Result<(), String> {
     if !places.is_set_up(stack) {
-        if let Some(reason) = packages::obstacle(stack) {
+        if let Some(reason) = obstacle(stack) {
             return Err(format!("{} cannot be set up here: {reason}", stack.name));
         }
         eprintln!("{}: downloading {}", stack.name, stack.about);
@@ -69,7 +70,20 @@ fn set_up(stack: &Stack, places: &Places) -> Result<(), String> {
         unpacked.map_err(|reason| format!("{} could not be set up: {reason}", stack.name))?;
     }
     surroundings::write_manifests(stack, places)?;
+    if let Driver::Dx12 { .. } = stack.driver {
+        let windows = wine::obstacle().map_or_else(|| wine::set_up(places), Err);
+        windows.map_err(|reason| format!("{} could not be set up: {reason}", stack.name))?;
+    }
     scripts::write_files(places)
+}
+
+/// Why a stack cannot be set up here.
+fn obstacle(stack: &Stack) -> Option<String> {
+    let windows = match stack.driver {
+        Driver::Dx12 { .. } => wine::obstacle(),
+        Driver::Vulkan { .. } | Driver::Gl => None,
+    };
+    packages::obstacle(stack).or(windows)
 }
 
 /// The program's own status; 1 where it succeeds and the validation layer has something to say.
@@ -78,7 +92,7 @@ fn run(stack: &Stack, program: &str, arguments: &[String]) -> Result<ExitCode, S
     set_up(stack, &places)?;
     let run = launch::run(stack, &places, program, arguments)?;
     let clean = match stack.driver {
-        Driver::Gl => true,
+        Driver::Gl | Driver::Dx12 { .. } => true,
         Driver::Vulkan { .. } => run.messages.tell(stack.name),
     };
     Ok(match run.status.code() {

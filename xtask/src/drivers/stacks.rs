@@ -21,6 +21,8 @@ pub(crate) enum Driver {
     Vulkan { library: &'static str },
     /// Mesa's software OpenGL, for wgpu's backend Gl.
     Gl,
+    /// Wine's DirectX 12 on a driver of Vulkan, for programs that are built for Windows.
+    Dx12 { library: &'static str },
 }
 
 const LAVAPIPE: Driver = Driver::Vulkan {
@@ -32,7 +34,7 @@ pub(crate) const CHROMIUM: &str = "chromium-common";
 /// The validation layer of Debian 12 is of 2022 and calls WGSL an invalid source language; chromium's is recent and runs there.
 const CHROMIUM_LAYER: &str = "./usr/lib/chromium/libVkLayer_khronos_validation.so";
 
-pub(crate) const STACKS: [Stack; 5] = [
+pub(crate) const STACKS: [Stack; 6] = [
     Stack {
         name: "lavapipe-22.3",
         about: "Mesa's software Vulkan, of Debian 12",
@@ -77,6 +79,16 @@ pub(crate) const STACKS: [Stack; 5] = [
         chromium: &[CHROMIUM_LAYER, "./usr/lib/chromium/libvk_swiftshader.so"],
         driver: Driver::Vulkan {
             library: "libvk_swiftshader.so",
+        },
+    },
+    Stack {
+        name: "dx12-wine",
+        about: "Wine's DirectX 12 on Mesa's software Vulkan, of the backports to Debian 12, for programs built for Windows",
+        suites: &["bookworm", "bookworm-security", "bookworm-backports"],
+        packages: &["mesa-vulkan-drivers", "libvulkan1"],
+        chromium: &[],
+        driver: Driver::Dx12 {
+            library: "libvulkan_lvp.so",
         },
     },
 ];

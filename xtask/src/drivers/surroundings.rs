@@ -24,6 +24,9 @@ pub(crate) fn write_manifests(stack: &Stack, places: &Places) -> Result<(), Stri
             fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
             write(&folder.join("validation.json"), &self::layer(&layer))
         }
+        Driver::Dx12 { library } => {
+            write(&places.file(MANIFEST), &driver(&places.library(library)?))
+        }
         Driver::Gl => write(
             &places.file(MANIFEST),
             &driver(&places.library("libEGL_mesa.so.0")?),
@@ -75,6 +78,11 @@ pub(super) fn variables(
             ("VK_LAYER_SETTINGS_PATH", settings.into()),
             ("VK_LOADER_LAYERS_DISABLE", "~implicit~".into()),
             ("__EGL_VENDOR_LIBRARY_FILENAMES", NOTHING.into()),
+        ],
+        Driver::Dx12 { .. } => vec![
+            ("WGPU_BACKEND", "dx12".into()),
+            ("VK_DRIVER_FILES", manifest),
+            ("VK_LOADER_LAYERS_DISABLE", "~implicit~".into()),
         ],
         Driver::Gl => vec![
             ("WGPU_BACKEND", "gl".into()),
