@@ -332,13 +332,22 @@ fn gradients_of_a_table_cancel_and_an_unreachable_bucket_has_none() {
 fn a_constant_in_the_table_changes_nothing() {
     let problem = build(builder(SHAPE, &[T5]));
     let mut data = Data::generate(&problem, 3);
-    let before = gradients(&problem, &data);
+    let exact = |data: &Data| {
+        Oracle
+            .exact(&problem, &data.inputs())
+            .expect("valid inputs")
+    };
+    let (before, unshifted) = (gradients(&problem, &data), exact(&data));
     // The numbers are multiples of 2^-15, so that this is exact.
     let table = data.table.as_mut().expect("a table");
     table.iter_mut().for_each(|value| *value += 3.0);
     let after = gradients(&problem, &data);
+    let shifted = exact(&data);
     let dtable = |gradients: &ExactGradients| gradients.dtable.clone().expect("a table");
+    let lse: Vec<f64> = unshifted.lse.iter().map(|lse| lse + 3.0).collect();
     for (before, after) in [
+        (&unshifted.out, &shifted.out),
+        (&lse, &shifted.lse),
         (&before.dq, &after.dq),
         (&before.dk, &after.dk),
         (&before.dv, &after.dv),

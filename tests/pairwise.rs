@@ -5,19 +5,24 @@
 
 mod harness;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use harness::adapters::contexts;
-use harness::choices::{Choice, LEVELS, Lengths, choices};
+use harness::choices::{Choice, LEVELS, Lengths, Terms, choices};
 use harness::compare::Reference;
 use harness::covering::{Combination, has, pairs};
 use harness::data::Data;
 use harness::device::run;
 use harness::drawn::Drawn;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use relattn::{Context, Problem};
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
+use relattn::{Capabilities, Context, Problem};
 
 /// Of each kernel.
 const CASES: u32 = 2;
+/// Of the draws of all kernels: one with which every family is met, also on a device of WebGPU's default limits.
+const SEED: u8 = 2;
 /// All factors but the head dimension and dropout, which the suite on the command line has besides.
 const FACTORS: usize = 12;
 
@@ -70,13 +75,16 @@ fn every_two_choices_go_together() {
     let contexts = contexts();
     let combinations = combinations();
     let mut runs = vec![0; contexts.len()];
-    for combination in &combinations {
+    for (kernel, combination) in (0..).zip(&combinations) {
         let choice = Choice::of(combination);
         let supporting = supporting(&contexts, &choice);
         for (run, (adapter, _)) in runs.iter_mut().zip(&contexts) {
             *run += usize::from(supporting.iter().any(|(name, _)| name == adapter));
         }
-        random_cases(&supporting, &choice);
+        let outcome = random_cases(kernel, &choice, |drawn, seed| {
+            check(&supporting, &drawn.problem(&choice), seed)
+        });
+        outcome.unwrap_or_else(|error| panic!("{choice}: {error}"));
     }
     for (run, (adapter, _)) in runs.iter().zip(&contexts) {
         println!("{adapter}: {run} of {} kernels", combinations.len());
@@ -109,17 +117,61 @@ fn drawn(choice: &Choice) -> impl Strategy<Value = Drawn> + use<> {
     )
 }
 
-fn random_cases(contexts: &[&(String, Context)], choice: &Choice) {
+/// The cases of a kernel, by its number: the same draws in every run, so that a failure can be looked at again, and others of every
+/// kernel.
+fn random_cases(
+    kernel: u32,
+    choice: &Choice,
+    check: impl Fn(Drawn, u32) -> Result<(), String>,
+) -> Result<(), TestError<(Drawn, u32)>> {
     let config = Config {
         cases: CASES,
         failure_persistence: None,
         ..Config::default()
     };
+    let mut seed = [0; 32];
+    seed[..4].copy_from_slice(&kernel.to_le_bytes());
+    seed[4] = SEED;
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let cases = (drawn(choice), 1..1000_u32);
-    // The same draws in every run, so that a failure can be looked at again.
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let outcome = TestRunner::new_with_rng(config, rng).run(&cases, |(drawn, seed)| {
-        check(contexts, &drawn.problem(choice), seed).map_err(TestCaseError::fail)
-    });
-    outcome.unwrap_or_else(|error| panic!("{choice}: {error}"));
+    TestRunner::new_with_rng(config, rng).run(&cases, |(drawn, seed)| {
+        check(drawn, seed).map_err(TestCaseError::fail)
+    })
+}
+
+/// What compiles no other kernel is drawn so that all of it is met, also by a device of WebGPU's default limits.
+#[test]
+fn the_draws_reach_every_family_and_either_number_of_sequences_and_heads() {
+    let met = RefCell::new(BTreeSet::new());
+    for (kernel, combination) in (0..).zip(&combinations()) {
+        let choice = Choice::of(combination);
+        if !choice.fits(&Capabilities::WEBGPU_DEFAULT) {
+            continue;
+        }
+        let by_offset = matches!(
+            choice.bias,
+            Terms::ByOffset | Terms::Gated | Terms::ByOffsetAndDense
+        );
+        let drawn = random_cases(kernel, &choice, |drawn, _| {
+            let mut met = met.borrow_mut();
+            met.insert(("batch", drawn.batch));
+            met.insert(("kv_heads", drawn.kv_heads));
+            met.insert(("causal", choice.causal.into()));
+            if by_offset {
+                met.insert(("family", drawn.family));
+            }
+            Ok(())
+        });
+        drawn.expect("nothing was refused");
+    }
+    let ranges = [
+        ("batch", 1..3),
+        ("kv_heads", 1..3),
+        ("causal", 0..2),
+        ("family", 0..9_u32),
+    ];
+    let all = ranges.into_iter();
+    let all = all.flat_map(|(what, values)| values.map(move |value| (what, value)));
+    let missing: Vec<_> = all.filter(|one| !met.borrow().contains(one)).collect();
+    assert!(missing.is_empty(), "{missing:?} were not drawn");
 }

@@ -380,8 +380,10 @@ pub(super) fn term(
     }
 }
 
+/// A whole number that f32 holds exactly.
 pub(super) fn single(number: i64) -> f32 {
-    f32::from(i16::try_from(number).expect("a small number"))
+    assert!(number.unsigned_abs() <= 1 << 24, "{number} is rounded");
+    number as f32
 }
 
 fn head_number(head: usize) -> f32 {

@@ -44,7 +44,22 @@ pub(crate) fn trials_of<T: Send + 'static>(
 
 /// A trial that says why an adapter has none of some kind.
 pub(crate) fn unsupported(adapter: &Adapter, what: &str, reason: &str) -> Trial {
-    let name = format!("{what}: unsupported: {reason}");
+    ignored(adapter, &format!("{what}: unsupported: {reason}"))
+}
+
+/// Every second trial, and of the others that they are left out and why.
+pub(crate) fn every_second(adapter: &Adapter, trials: Vec<Trial>, reason: &str) -> Vec<Trial> {
+    let numbered = trials.into_iter().enumerate();
+    let chosen = numbered.map(|(n, trial)| match n % 2 {
+        1 if !trial.has_ignored_flag() => {
+            ignored(adapter, &format!("{}: left out: {reason}", trial.name()))
+        }
+        _ => trial,
+    });
+    chosen.collect()
+}
+
+fn ignored(adapter: &Adapter, name: &str) -> Trial {
     let trial = Trial::test(name, || Ok(())).with_ignored_flag(true);
     trial.with_kind(&adapter.name)
 }
