@@ -22,7 +22,7 @@ use relattn::{Capabilities, Context, Problem};
 /// Of each kernel.
 const CASES: u32 = 2;
 /// Of the draws of all kernels: one with which every family is met, also on a device of WebGPU's default limits.
-const SEED: u8 = 2;
+const SEED: u8 = 3;
 /// All factors but the head dimension and dropout, which the suite on the command line has besides.
 const FACTORS: usize = 12;
 

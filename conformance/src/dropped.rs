@@ -254,7 +254,7 @@ pub fn planted_decode() -> Vec<Planted> {
         ),
         (
             "the first key's dropout for eight",
-            ">> (j % 8u)) & 1u",
+            ">> (at % 8u)) & 1u",
             ") & 1u",
             "dropout, one row, several parts",
         ),

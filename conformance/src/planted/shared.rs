@@ -12,20 +12,20 @@ pub const SHARED: [Planted; 30] = [
     ),
     (
         "causal by one",
-        "CAUSAL && offset > 0;",
-        "CAUSAL && offset >= 0;",
+        "(position + reach + (1 << step))",
+        "(position + reach - 1 + (1 << step))",
         "decoder past saturation",
     ),
     (
         "causal without offset",
-        "hidden_offset(i32(j) - i32(i) - place.shift)",
-        "hidden_offset(i32(j) - i32(i))",
+        "i32(i) + place.shift - i32(j);",
+        "i32(i) - i32(j);",
         "rows without keys",
     ),
     (
         "window one short",
-        "offset < -params.window_left",
-        "offset <= -params.window_left",
+        "(position - params.window_left +",
+        "(position - params.window_left + 1 +",
         "window",
     ),
     (
@@ -114,8 +114,8 @@ pub const SHARED: [Planted; 30] = [
     ),
     (
         "last key dropped",
-        "return select(0u, 1u, j < key_limit());",
-        "return select(0u, 1u, j + 1u < key_limit());",
+        "return params.filled;",
+        "return params.filled - 1u;",
         "dense, for each head",
     ),
     (
