@@ -241,7 +241,7 @@ fn buckets_number_512_to_distance_2048() {
 
 /// umT5 has a table in every layer, where T5 has one for all: layers share a plan and bind their own.
 ///
-/// Source: Chung et al., "UniMax: Fairer and more Effective Language Sampling for Large-Scale Multilingual Pretraining" (2023), and the
+/// Source: Chung et al., "`UniMax`: Fairer and more Effective Language Sampling for Large-Scale Multilingual Pretraining" (2023), and the
 /// authors' implementation.
 #[test]
 fn layers_of_umt5_bind_tables_of_their_own_to_one_plan() {
