@@ -31,8 +31,8 @@ struct Contest<'a> {
     contenders: Vec<Contender>,
 }
 
-/// The decoding steps of a submission, as the layers of a model are. With one alone a software driver waits longer for its second thread to wake
-/// than either contender takes.
+/// The decoding steps of a submission, as the layers of a model are. With one alone a software driver waits longer for its second
+/// thread to wake than either contender takes.
 const LAYERS: u32 = 24;
 
 /// How often all is made anew. The same code takes a tenth more or less time as it lies in memory.

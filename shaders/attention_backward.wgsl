@@ -70,8 +70,8 @@ fn visible_bits(r: u32) -> u32 {
     return seen;
 }
 
-// Finds what the rows see of a tile that hides something; whether that is anything, for the whole workgroup. Only masks that are read can hide all of
-// a tile that is met.
+// Finds what the rows see of a tile that hides something; whether that is anything, for the whole workgroup. Only masks that are
+// read can hide all of a tile that is met.
 fn look(local: u32) -> bool {
     if SKIPS {
         workgroupBarrier();

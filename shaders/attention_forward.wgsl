@@ -122,8 +122,8 @@ fn stage_visible(local: u32) {
     }
 }
 
-// Finds what the rows see of a tile that hides something; whether that is anything, for the whole workgroup. Only masks that are read can hide all of
-// a tile that is met.
+// Finds what the rows see of a tile that hides something; whether that is anything, for the whole workgroup. Only masks that are
+// read can hide all of a tile that is met.
 fn look(local: u32) -> bool {
     if SKIPS {
         workgroupBarrier();

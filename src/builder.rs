@@ -141,8 +141,8 @@ impl ProblemBuilder {
 
     /// Sets the position of key row 0, where the keys are a range of more; offsets are `(j + key_offset) − (i + query_offset)`.
     ///
-    /// Positions are those of all the keys, which FIRE and dropout go by; lengths, masks, indices and dense biases are of the range alone. So the
-    /// results of ranges merge into that of the whole ([`Context::merge`](crate::Context::merge)).
+    /// Positions are those of all the keys, which FIRE and dropout go by; lengths, masks, indices and dense biases are of the range
+    /// alone. So the results of ranges merge into that of the whole (`Context::merge`, `cpu::merge`).
     pub const fn key_offset(mut self, key_offset: u32) -> Self {
         self.key_offset = key_offset;
         self

@@ -24,7 +24,8 @@ const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
 const NUMBERS: u32 = 1 << 16;
 
 impl Dropout {
-    /// The factor of a weight: 0 where it is left out, else the inverse of the probability that it is kept.
+    /// The factor of a weight `(batch, head, i, j)`, j being the position of the key: 0 where it is left out, else the inverse of the
+    /// probability that it is kept.
     #[must_use]
     pub fn factor(&self, [batch, head, i, j]: [u32; 4]) -> f64 {
         let words = philox([j / 8, i, head, batch], self.key());

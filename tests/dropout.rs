@@ -186,6 +186,28 @@ fn a_seed_leaves_the_position() {
     }
 }
 
+/// The keys keep their positions where a query moves.
+#[test]
+fn a_range_of_keys_stays_where_it_is() {
+    let at = |query_offset| {
+        let built = builder(3, 76).mask(Mask::CAUSAL).query_offset(query_offset);
+        let built = built.key_offset(5).dropout(DROPOUT).build();
+        built.expect("a valid problem")
+    };
+    let (first, last) = (at(31), at(60));
+    let data = Data::generate(&last, 9);
+    for (name, context) in shared().iter() {
+        let expected = run(context, &first, &data);
+        let placed = Placed::new(context, &last, &data);
+        let bound = placed.bind(&context.forward(&last).expect("a kernel"));
+        let bound = bound.expect("buffers that fit");
+        assert_eq!(bound.set_position(context.queue(), 31, 76), Ok(()));
+        let moved = placed.run(context, &bound).expect("a result");
+        assert_eq!(bits(&moved.out), bits(&expected.out), "{name}");
+        assert_eq!(bits(&moved.lse), bits(&expected.lse), "{name}");
+    }
+}
+
 #[test]
 fn work_without_dropout_has_no_seed() {
     let problem = builder(20, 12).build().expect("a valid problem");

@@ -8,8 +8,8 @@ use harness::elements;
 use harness::gradients::GradientReference;
 use relattn::cpu::{Attention, AttentionGradient, Gradients, Oracle, Tiled};
 use relattn::{
-    Bias, IndexFormat, Kerple, Layout, Mask, Problem, ProblemBuilder, RelativeBuckets, Scale,
-    Shape, Tensor, Window,
+    Bias, Dropout, IndexFormat, Kerple, Layout, Mask, Problem, ProblemBuilder, RelativeBuckets,
+    Scale, Shape, Tensor, Window,
 };
 
 const T5: Bias = Bias::Relative(RelativeBuckets::t5_encoder());
@@ -186,6 +186,26 @@ fn fire_with_numbers_of_either_sign_and_equal_arguments() {
             );
         }
     }
+}
+
+#[test]
+fn a_range_of_keys_has_gradients_by_its_positions() {
+    let shape = Shape {
+        batch: 1,
+        heads: 2,
+        kv_heads: 1,
+        q_len: 21,
+        k_len: 43,
+        head_dim: 12,
+    };
+    let dropout = Dropout {
+        probability: 0.3,
+        seed: 4,
+    };
+    let problem = build(shape, &[FIRE], |builder| {
+        builder.query_offset(60).key_offset(29).dropout(dropout)
+    });
+    check("a range of keys", &problem);
 }
 
 #[test]

@@ -103,6 +103,26 @@ fn encoder(context: &Context) -> wgpu::CommandEncoder {
         .create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
 }
 
+/// The result over the keys from one end to the other.
+fn attend<A: Attention>(
+    attention: &A,
+    family: (Bias, Option<Dropout>),
+    data: &Data,
+    ends: &[u32],
+) -> Outputs
+where
+    A::Error: std::fmt::Debug,
+{
+    let (first, count) = (ends[0], ends[1] - ends[0]);
+    let data = Data {
+        k: keys(&data.k, first, count),
+        v: keys(&data.v, first, count),
+        ..data.clone()
+    };
+    let found = attention.forward(&part(family, first, count), &data.inputs());
+    found.expect("computed")
+}
+
 /// The parts' results, computed and merged on the device.
 fn merged(
     context: &Context,
@@ -116,14 +136,7 @@ fn merged(
         lse: Vec::new(),
     };
     for ends in cuts.windows(2) {
-        let (first, count) = (ends[0], ends[1] - ends[0]);
-        let part_data = Data {
-            k: keys(&data.k, first, count),
-            v: keys(&data.v, first, count),
-            ..data.clone()
-        };
-        let found = device.forward(&part(family, first, count), &part_data.inputs());
-        let found = found.expect("computed");
+        let found = attend(&device, family, data, ends);
         all.out.extend(found.out);
         all.lse.extend(found.lse);
     }
@@ -184,18 +197,9 @@ fn any_split_equals_the_whole_on_the_cpu() {
         let data = Data::generate(&whole, 3);
         let reference = Reference::new(&whole, &data.inputs());
         for cuts in [&[0, 100][..], &[0, 33, 33, 100], &[0, 1, 7, 90, 100]] {
-            let parts: Vec<Outputs> = cuts
-                .windows(2)
-                .map(|ends| {
-                    let (first, count) = (ends[0], ends[1] - ends[0]);
-                    let part_data = Data {
-                        k: keys(&data.k, first, count),
-                        v: keys(&data.v, first, count),
-                        ..data.clone()
-                    };
-                    let found = Tiled.forward(&part(family, first, count), &part_data.inputs());
-                    found.expect("computed")
-                })
+            let parts = cuts.windows(2);
+            let parts: Vec<Outputs> = parts
+                .map(|ends| attend(&Tiled, family, &data, ends))
                 .collect();
             let found = cpu::merge(&parts, SHAPE.head_dim).expect("parts of one form");
             let checked = reference.check(&found);

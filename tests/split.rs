@@ -219,6 +219,7 @@ fn what_cannot_be_split_is_refused() {
             maximum: BINDING,
         };
         let keys = binding(Tensor::K, 4 * 8 * 2000);
+        assert!(keys.to_string().contains("merged (Context::merge)"));
         assert_eq!(refused(long, 1), Err(keys), "{adapter}");
         assert_eq!(refused(step, 1), Ok(()), "{adapter}");
         let workgroups = Error::DispatchTooLarge {

@@ -27,8 +27,9 @@ struct Expected {
 
 impl GradientReference {
     /// The f64 gradients, and for each tensor the bound `2 · (|naive − exact| + ulp · |exact|)`, with its spread for `|exact|` where
-    /// that is larger, and of `|naive − exact|` at least what the rounding of scores makes of it. The output that the naive pass reads is rounded to the type
-    /// of the problem: that is an ulp of this type in every gradient, also of those that are f32 themselves.
+    /// that is larger, and of `|naive − exact|` at least what the rounding of scores makes of it. The output that the naive pass
+    /// reads is rounded to the type of the problem: that is an ulp of this type in every gradient, also of those that are f32
+    /// themselves.
     pub fn new(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32]) -> Self {
         let exact = Oracle.exact_gradients(problem, inputs, dout);
         let exact = named_exact(exact.expect("valid inputs"));

@@ -75,8 +75,8 @@ pub enum Error {
         /// Which tensor.
         tensor: Tensor,
     },
-    /// A tensor past the device's limit, or the part of it that one workgroup reads: all keys or values of a head, where rows of several heads lie
-    /// between them if the layout has them there.
+    /// A tensor past the device's limit, or the part of it that one workgroup reads: all keys or values of a head, and whatever the
+    /// layout has between them.
     #[error("{tensor} takes {needed} bytes of one binding; the device binds at most {maximum}{}", remedy(*.tensor))]
     BindingTooLarge {
         /// Which tensor.

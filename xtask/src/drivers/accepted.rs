@@ -54,6 +54,7 @@ mod tests {
     #[test]
     fn only_what_is_meant_is_accepted() {
         assert!(reason(MESSAGE).is_some());
+        assert!(reason(&MESSAGE.replace("Workgroup storage", "Private storage")).is_some());
         assert!(reason(&MESSAGE.replace("Workgroup storage", "Function storage")).is_none());
         assert!(reason(&MESSAGE.replace("10684", "10685")).is_none());
     }
