@@ -96,17 +96,17 @@ impl Bias {
     /// The most units of FIRE's hidden layer.
     pub const MAX_FIRE_WIDTH: u32 = 256;
 
-    /// Rows of the learned table, where there is one.
+    /// Rows of the learned table, where there is one; as many as 32 bits count, of a bias that no problem takes.
     #[must_use]
     pub const fn table_rows(&self) -> Option<u32> {
         match self {
             Self::None | Self::Sandwich { .. } | Self::Dense(_) => None,
             Self::Relative(buckets) => Some(buckets.num_buckets),
-            Self::PerOffset { max_offset } => Some(2 * *max_offset + 1),
+            Self::PerOffset { max_offset } => Some(max_offset.saturating_mul(2).saturating_add(1)),
             Self::Alibi => Some(1),
             Self::Kerple(_) => Some(2),
-            Self::Fire { width } => Some(3 * *width + 3),
-            Self::Indexed { rows, matrices, .. } => Some(*matrices * *rows),
+            Self::Fire { width } => Some(width.saturating_mul(3).saturating_add(3)),
+            Self::Indexed { rows, matrices, .. } => Some(matrices.saturating_mul(*rows)),
         }
     }
 
@@ -188,14 +188,13 @@ impl Bias {
 /// Source: `get_slopes` of the authors' implementation of Press et al. (2022).
 #[must_use]
 pub fn alibi_slopes(heads: u32) -> Vec<f32> {
-    let geometric = |count: u32, n: u32| (-8.0 * f64::from(n) / f64::from(count)).exp2();
-    let below = if heads.is_power_of_two() {
-        heads
-    } else {
-        heads.next_power_of_two() / 2
-    };
-    let first = (1..=below).map(|n| geometric(below, n));
-    let between = (0..heads - below).map(|n| geometric(2 * below, 2 * n + 1));
+    let geometric = |count: f64, n: f64| (-8.0 * n / count).exp2();
+    let below = heads.checked_ilog2().map_or(0, |exponent| 1 << exponent);
+    let first = (1..=below).map(|n| geometric(f64::from(below), f64::from(n)));
+    let between = (0..heads - below).map(|n| {
+        let n = 2.0 * f64::from(n) + 1.0;
+        geometric(2.0 * f64::from(below), n)
+    });
     #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
     first.chain(between).map(|slope| slope as f32).collect()
 }

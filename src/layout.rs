@@ -36,10 +36,11 @@ impl Shape {
         }
     }
 
-    /// Query rows over the whole batch, the number of log-sum-exp values.
+    /// Query rows over the whole batch, the number of log-sum-exp values; the largest number of a shape that no problem takes.
     #[must_use]
     pub const fn rows(&self) -> usize {
-        self.batch as usize * self.heads as usize * self.q_len as usize
+        let heads = (self.batch as usize).saturating_mul(self.heads as usize);
+        heads.saturating_mul(self.q_len as usize)
     }
 
     pub(crate) fn validate(&self) -> Result<(), ProblemError> {

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &AttendArgs) -> Result<(), Fault> {
 }
 
 /// The tensors to write.
-fn compute(job: &Job, engine: &Engine) -> Result<Vec<Written>, Fault> {
+pub(crate) fn compute(job: &Job, engine: &Engine) -> Result<Vec<Written>, Fault> {
     let (problem, inputs) = (&job.problem, job.inputs());
     let outputs = engine.forward(problem, &inputs)?;
     let gradients = match &job.backward {

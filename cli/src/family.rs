@@ -11,6 +11,9 @@ use crate::planes::Planes;
 use crate::tensors::TensorFile;
 use crate::wanted::{BIAS, INDEX, SLOPES};
 
+/// The most heads that have default slopes: a tensor without elements may have any number of them.
+const MOST_HEADS: u32 = 1 << 16;
+
 /// The sum of biases that is asked for, in the order of the command line.
 #[derive(Debug)]
 pub(crate) struct Family<'a> {
@@ -126,7 +129,7 @@ impl<'a> Family<'a> {
             return Ok(None);
         };
         Ok(Some(match *bias {
-            Bias::Alibi if !file.has(SLOPES) => alibi_slopes(heads),
+            Bias::Alibi if !file.has(SLOPES) => default_slopes(heads)?,
             Bias::Alibi => file.floats(SLOPES, &[heads])?,
             Bias::Kerple(_) => {
                 let [p, a] = [&PS, &AS].map(|names| names.of(kind, &self.args.kinds, file));
@@ -187,4 +190,15 @@ impl<'a> Family<'a> {
         let dimensions = self.file.rank(INDEX)?.min(4);
         self.file.indices(INDEX, &sizes[4 - dimensions..])
     }
+}
+
+/// Those of the paper.
+fn default_slopes(heads: u32) -> Result<Vec<f32>, Fault> {
+    if heads > MOST_HEADS {
+        return Err(Fault::DefaultSlopes {
+            heads,
+            maximum: MOST_HEADS,
+        });
+    }
+    Ok(alibi_slopes(heads))
 }

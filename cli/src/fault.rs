@@ -83,6 +83,8 @@ pub(crate) enum Fault {
         rows: u32,
         matrices: u32,
     },
+    #[error("alibi has default slopes for at most {maximum} heads; there are {heads}: give slopes")]
+    DefaultSlopes { heads: u32, maximum: u32 },
     #[error("--bias has {kind} twice; each kind may be there once")]
     RepeatedBias { kind: String },
     #[error("--bias has none beside {other}; none stands alone")]

@@ -30,8 +30,12 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) fn load(args: &AttendArgs) -> Result<Self, Fault> {
-        let bytes = tensors::read(&args.input)?;
-        let file = TensorFile::parse(&args.input, &bytes)?;
+        Self::of_bytes(args, &tensors::read(&args.input)?)
+    }
+
+    /// That of an input of these bytes.
+    pub(crate) fn of_bytes(args: &AttendArgs, bytes: &[u8]) -> Result<Self, Fault> {
+        let file = TensorFile::parse(&args.input, bytes)?;
         let (shape, value_dim) = sizes(&file)?;
         let rows = [shape.batch, shape.heads, shape.q_len];
         let keys = [shape.batch, shape.kv_heads, shape.k_len];

@@ -2,57 +2,8 @@
 //!
 //! Without arguments it runs a real model's layer and a long sequence; see `relattn --help` for the rest.
 
-mod adapters;
-mod args;
-mod attend;
-mod bench;
-mod conform;
-mod demo;
-mod devices;
-mod engine;
-mod family;
-mod fault;
-mod figures;
-mod fire;
-mod gpu;
-mod gradients;
-mod inspect;
-mod job;
-mod masks;
-mod names;
-mod output;
-mod planes;
-mod progress;
-mod resident;
-mod rope;
-mod tensors;
-mod wanted;
-
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use args::{Cli, Command};
-use fault::Fault;
-
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => {
-            eprintln!("error: {}", fault.line());
-            ExitCode::from(fault.exit_code())
-        }
-    }
-}
-
-fn run(cli: Cli) -> Result<(), Fault> {
-    match cli.command.unwrap_or_default() {
-        Command::Demo(args) => demo::run(&args),
-        Command::Attend(args) => attend::run(&args),
-        Command::Conform(args) => conform::run(&args),
-        Command::Bench(args) => bench::run(&args),
-        Command::Devices(args) => devices::run(&args),
-        Command::Inspect(args) => inspect::run(&args),
-    }
+    relattn_cli::main()
 }

@@ -51,6 +51,18 @@ fn sums_that_are_none() {
     }
 }
 
+/// Without elements a tensor may have any sizes; slopes for so many heads would take 17 GB.
+#[test]
+fn default_slopes_of_heads_without_end() {
+    let empty = |heads| Made::floats(&[1, heads, 0, 4]);
+    let tensors = HashMap::from([
+        ("q", empty(4_294_967_295)),
+        ("k", empty(1)),
+        ("v", empty(1)),
+    ]);
+    Place::new(&tensors).refuses(&["--bias=alibi"], &["4294967295", "65536", "slopes"]);
+}
+
 #[test]
 fn weights_of_fire_that_do_not_fit() {
     for (name, shape, words) in [

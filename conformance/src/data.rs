@@ -149,7 +149,7 @@ fn table(problem: &Problem, seed: u32) -> Vec<f32> {
                 .for_each(|value| *value = 0.55 + 0.5 * *value),
             // Of FIRE c is about 0.2 and L about 20; breakpoints lie in reach on both sides of L.
             Bias::Fire { .. } => {
-                for (row, values) in own.chunks_exact_mut(heads).enumerate() {
+                for (row, values) in own.chunks_exact_mut(heads.max(1)).enumerate() {
                     for value in values {
                         *value = match row {
                             0 => 0.25 + 0.1 * *value,

@@ -49,6 +49,22 @@ pub trait AttentionGradient: Attention {
     ) -> Result<Gradients, Self::Error>;
 }
 
+impl Gradients {
+    /// What a problem without queries has.
+    pub(super) fn zero(problem: &Problem) -> Self {
+        let zeros = |tensor| vec![0.0; length(problem, tensor)];
+        let used = |tensor| problem.uses(tensor).then(|| zeros(tensor));
+        Self {
+            dq: zeros(Tensor::DQ),
+            dk: zeros(Tensor::DK),
+            dv: zeros(Tensor::DV),
+            dtable: used(Tensor::DTable),
+            dgate: used(Tensor::DGate),
+            dbias: used(Tensor::DBias),
+        }
+    }
+}
+
 /// Checks what a backward pass reads, and that the problem has one.
 pub(crate) fn validate(
     problem: &Problem,

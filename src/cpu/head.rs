@@ -48,7 +48,8 @@ impl<'a> Rows<'a> {
                 values: &self.values[self.row(rows.start)..],
                 rows: rows.len(),
                 columns: self.columns,
-                stride: self.layout.row as usize,
+                // That of a single row may be anything.
+                stride: (self.layout.row as usize).max(self.columns),
             };
         }
         copy.clear();

@@ -2,6 +2,8 @@
 //!
 //! It is what everything else is checked against, so it has its own bucket function and its own mask.
 
+use num_bigint::BigUint;
+
 use super::{Attention, Inputs, Outputs, for_each_tile};
 use crate::{Bias, Direction, InputError, Kerple, Problem, RelativeBuckets};
 
@@ -39,44 +41,58 @@ impl Oracle {
 
     /// The bucket of an offset by T5's formula, with a logarithm in f64.
     ///
-    /// A value within 1e-9 of an integer is that integer: for the parameters that are allowed, ties are exact powers
-    /// and every other value is farther from one.
+    /// Within 1e-9 of an integer, where the logarithm may be on the wrong side of it, powers decide: ties such as distance 32 are exact ones,
+    /// and far away two distances may be that close.
     #[must_use]
     pub fn bucket(buckets: &RelativeBuckets, offset: i64) -> u32 {
         let (count, base, distance) = match buckets.direction {
             Direction::Bidirectional => {
                 let half = buckets.num_buckets / 2;
                 let base = if offset > 0 { half } else { 0 };
-                (half, base, offset.abs())
+                (half, base, offset.unsigned_abs())
             }
-            Direction::Causal => (buckets.num_buckets, 0, (-offset).max(0)),
+            Direction::Causal => (buckets.num_buckets, 0, offset.min(0).unsigned_abs()),
         };
         let max_exact = count / 2;
-        if distance < i64::from(max_exact) {
+        if distance < u64::from(max_exact) {
             return base + u32::try_from(distance).unwrap_or(0);
         }
         #[expect(
             clippy::cast_precision_loss,
-            reason = "distances are below 2^53 by far"
+            reason = "distances that are not in the last bucket are below 2^53"
         )]
-        let distance = distance as f64;
+        let far = distance as f64;
         let exact = f64::from(max_exact);
-        let value = (distance / exact).ln() / (f64::from(buckets.max_distance) / exact).ln()
+        let value = (far / exact).ln() / (f64::from(buckets.max_distance) / exact).ln()
             * f64::from(count - max_exact);
-        let step = if (value - value.round()).abs() < 1e-9 {
-            value.round()
-        } else {
-            value.floor()
-        };
-        let last = f64::from(count - 1 - max_exact);
+        let last = count - 1 - max_exact;
+        if value > f64::from(last) + 1e-9 {
+            return base + max_exact + last;
+        }
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "between 0 and last"
         )]
-        let step = step.min(last) as u32;
+        let [floor, nearest] = [value.floor() as u32, value.round() as u32];
+        let close = (value - f64::from(nearest)).abs() < 1e-9;
+        let step = match nearest {
+            1.. if close && reaches(distance, nearest, buckets.max_distance, max_exact, count) => {
+                nearest
+            }
+            1.. if close => nearest - 1,
+            _ => floor,
+        };
         base + max_exact + step
     }
+}
+
+/// Whether `(distance / exact)^l ≥ (max_distance / exact)^step` with `l = count − exact`, in integers.
+fn reaches(distance: u64, step: u32, max_distance: u32, exact: u32, count: u32) -> bool {
+    let others = count - exact;
+    let power = |base: u64, exponent| BigUint::from(base).pow(exponent);
+    let left = power(distance, others) * power(exact.into(), step);
+    left >= power(max_distance.into(), step) * power(exact.into(), others)
 }
 
 impl Attention for Oracle {

@@ -27,6 +27,9 @@ impl AttentionGradient for Tiled {
         dout: &[f32],
     ) -> Result<Gradients, InputError> {
         validate(problem, inputs, outputs, dout)?;
+        if problem.shape().rows() == 0 {
+            return Ok(Gradients::zero(problem));
+        }
         let rows = RowStatistics::new(problem, outputs, dout);
         let mut pass = Pass {
             problem,
