@@ -34,6 +34,7 @@ struct Summary {
 pub(crate) fn run(args: &AttendArgs) -> Result<(), Fault> {
     output::refuse_same(&args.input, &args.output)?;
     let job = Job::load(args)?;
+    args.bias.note_unread();
     let mut engine = Engine::choose(&args.device.choice)?;
     if let Some(path) = &args.tune {
         let backward = job.backward.is_some();

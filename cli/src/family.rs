@@ -1,7 +1,9 @@
 //! The biases that are asked for: their kinds from the command line, their tensors from the file.
 
 use relattn::{Bias, IndexFormat, Kerple, Layout, Shape, alibi_slopes};
+use safetensors::Dtype;
 
+use crate::allowed::Allowed;
 use crate::args::{BiasArgs, BiasKind};
 use crate::fault::Fault;
 use crate::fire;
@@ -55,13 +57,13 @@ impl<'a> Family<'a> {
             BiasKind::None => Bias::None,
             BiasKind::T5 => Bias::Relative(self.args.buckets.into()),
             BiasKind::Offset => Bias::PerOffset {
-                max_offset: self.args.max_offset,
+                max_offset: self.args.max_offset(),
             },
             BiasKind::Alibi => Bias::Alibi,
             BiasKind::KerpleLog => Bias::Kerple(Kerple::Log),
             BiasKind::KerplePower => Bias::Kerple(Kerple::Power),
             BiasKind::Sandwich => Bias::Sandwich {
-                dimensions: self.args.dimensions,
+                dimensions: self.args.dimensions(),
             },
             BiasKind::Fire => Bias::Fire {
                 width: fire::width(self.file)?,
@@ -99,7 +101,7 @@ impl<'a> Family<'a> {
             rows: all / matrices.max(1),
             matrices,
             each_sequence,
-            format: IndexFormat::U32,
+            format: format(self.file.dtype(INDEX)?, all / matrices.max(1)),
         })
     }
 
@@ -130,11 +132,15 @@ impl<'a> Family<'a> {
         };
         Ok(Some(match *bias {
             Bias::Alibi if !file.has(SLOPES) => default_slopes(heads)?,
-            Bias::Alibi => file.floats(SLOPES, &[heads])?,
-            Bias::Kerple(_) => {
+            Bias::Alibi => file.of_heads(SLOPES, heads, Allowed::Finite)?,
+            Bias::Kerple(kerple) => {
                 let [p, a] = [&PS, &AS].map(|names| names.of(kind, &self.args.kinds, file));
-                let p = file.floats(p?, &[heads])?;
-                [p, file.floats(a?, &[heads])?].concat()
+                let [of_p, of_a] = match kerple {
+                    Kerple::Log => [Allowed::Finite, Allowed::NotNegative],
+                    Kerple::Power => [Allowed::Positive, Allowed::Finite],
+                };
+                let p = file.of_heads(p?, heads, of_p)?;
+                [p, file.of_heads(a?, heads, of_a)?].concat()
             }
             Bias::Fire { width } => fire::table(file, width, heads)?,
             _ => {
@@ -201,4 +207,39 @@ fn default_slopes(heads: u32) -> Result<Vec<f32>, Fault> {
         });
     }
     Ok(alibi_slopes(heads))
+}
+
+/// That of the file, or the next that tells so many rows apart.
+fn format(dtype: Dtype, rows: u32) -> IndexFormat {
+    let own = match dtype {
+        Dtype::U8 | Dtype::I8 => IndexFormat::U8,
+        Dtype::U16 | Dtype::I16 => IndexFormat::U16,
+        _ => IndexFormat::U32,
+    };
+    [own, IndexFormat::U16]
+        .into_iter()
+        .find(|format| format.per_word() <= own.per_word() && rows <= format.most())
+        .unwrap_or(IndexFormat::U32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dtype, IndexFormat, format};
+
+    #[test]
+    fn formats_are_those_of_the_file_as_far_as_rows_fit() {
+        for (dtype, rows, expected) in [
+            (Dtype::U8, 256, IndexFormat::U8),
+            (Dtype::I8, 1, IndexFormat::U8),
+            (Dtype::U8, 257, IndexFormat::U16),
+            (Dtype::U8, 65_537, IndexFormat::U32),
+            (Dtype::U16, 2, IndexFormat::U16),
+            (Dtype::I16, 65_536, IndexFormat::U16),
+            (Dtype::U16, 65_537, IndexFormat::U32),
+            (Dtype::U32, 2, IndexFormat::U32),
+            (Dtype::I64, 300, IndexFormat::U32),
+        ] {
+            assert_eq!(format(dtype, rows), expected, "{dtype} {rows}");
+        }
+    }
 }

@@ -7,6 +7,8 @@ use relattn::{InputError, ProblemError, Tensor};
 use safetensors::{Dtype, SafeTensorError};
 use thiserror::Error;
 
+use crate::allowed::Allowed;
+
 /// Why nothing, or nothing more, was computed; each message is one line.
 #[derive(Debug, Error)]
 pub(crate) enum Fault {
@@ -35,11 +37,22 @@ pub(crate) enum Fault {
         found: Dtype,
         allowed: Vec<Dtype>,
     },
-    #[error("{path}: tensor {name} holds {found}; numbers from 0 on are allowed")]
-    Negative {
+    #[error(
+        "{path}: tensor {name} holds {found}; integers from 0 to {} are allowed",
+        u32::MAX
+    )]
+    Integer {
         path: PathBuf,
         name: &'static str,
-        found: i32,
+        found: i128,
+    },
+    #[error("{path}: tensor {name} holds {found} for head {head}; {allowed} are allowed")]
+    Parameter {
+        path: PathBuf,
+        name: &'static str,
+        head: usize,
+        found: f32,
+        allowed: Allowed,
     },
     #[error("{path}: tensor {name} has shape {found:?}; {form} is needed")]
     Rank {
@@ -134,8 +147,6 @@ pub(crate) enum Fault {
     OracleRefused { reason: &'static str },
     #[error("an empty matrix of {queries} x {keys}; --queries and --keys must be at least 1")]
     EmptyMatrix { queries: u32, keys: u32 },
-    #[error("--bias none adds nothing to show; name another bias")]
-    NothingToShow,
     #[error(
         "the bias has {numbers} numbers; at most {maximum} are shown: lower --queries, --keys or --heads"
     )]
@@ -215,5 +226,8 @@ impl Fault {
 
 fn either(dtypes: &[Dtype]) -> String {
     let names: Vec<String> = dtypes.iter().map(Dtype::to_string).collect();
-    names.join(" or ")
+    match &names[..] {
+        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => names.concat(),
+    }
 }

@@ -1,6 +1,7 @@
 //! The program `relattn` as a library: for the program itself, and for those who feed it hostile files without starting a process for each.
 
 mod adapters;
+mod allowed;
 mod args;
 mod attend;
 mod bench;
@@ -16,6 +17,7 @@ mod gpu;
 mod gradients;
 mod hostless;
 mod inspect;
+mod integers;
 mod job;
 mod masks;
 mod names;

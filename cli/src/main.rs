@@ -1,4 +1,4 @@
-//! `relattn`: attention with relative position bias on this machine's adapter.
+//! `relattn`: attention with T5's relative position bias, from the command line.
 //!
 //! Without arguments it runs a real model's layer and a long sequence; see `relattn --help` for the rest.
 

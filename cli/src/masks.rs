@@ -49,8 +49,9 @@ impl Masks {
         let (batch, q_len, k_len) = (shape.batch, shape.q_len, shape.k_len);
         let key_mask = file
             .has(KEY_MASK)
-            .then(|| file.bytes(KEY_MASK, &[batch, k_len]))
-            .transpose()?;
+            .then(|| file.flags(KEY_MASK, &[batch, k_len]))
+            .transpose()?
+            .map(|flags| flags.into_iter().map(u8::from).collect());
         let lengths = |wanted| {
             let lengths = file.has(wanted).then(|| file.indices(wanted, &[batch]));
             lengths.transpose()

@@ -5,7 +5,9 @@ use std::path::Path;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
+use crate::allowed::Allowed;
 use crate::fault::Fault;
+use crate::integers;
 use crate::wanted::Wanted;
 
 /// A parsed file, and where it came from for messages.
@@ -73,6 +75,26 @@ impl<'a> TensorFile<'a> {
             .collect())
     }
 
+    /// The values of an f32 tensor of a number for each head.
+    pub(crate) fn of_heads(
+        &self,
+        wanted: Wanted,
+        heads: u32,
+        allowed: Allowed,
+    ) -> Result<Vec<f32>, Fault> {
+        let values = self.floats(wanted, &[heads])?;
+        match values.iter().position(|&value| !allowed.has(value)) {
+            Some(head) => Err(Fault::Parameter {
+                path: self.path.to_owned(),
+                name: wanted.name,
+                head,
+                found: values[head],
+                allowed,
+            }),
+            None => Ok(values),
+        }
+    }
+
     /// The value of an f32 tensor of one number, where the file has it.
     pub(crate) fn number(&self, wanted: Wanted) -> Result<Option<f32>, Fault> {
         if !self.has(wanted) {
@@ -96,29 +118,18 @@ impl<'a> TensorFile<'a> {
         Ok(self.data(wanted, &[Dtype::U8], sizes)?.to_vec())
     }
 
-    /// The values of a tensor of u8, or of u32 or i32 that are not negative, of exactly these sizes.
+    /// The values of a tensor of integers from 0 on, of exactly these sizes.
     pub(crate) fn indices(&self, wanted: Wanted, sizes: &[u32]) -> Result<Vec<u32>, Fault> {
-        let data = self.data(wanted, &[Dtype::U8, Dtype::U32, Dtype::I32], sizes)?;
-        let dtype = self.view(wanted)?.dtype();
-        if dtype == Dtype::U8 {
-            return Ok(data.iter().map(|&byte| byte.into()).collect());
-        }
-        let signed = dtype == Dtype::I32;
-        let words = data
-            .chunks_exact(4)
-            .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
-        let indices: Vec<u32> = words.collect();
-        match indices
-            .iter()
-            .find(|&&index| signed && index > u32::MAX / 2)
-        {
-            Some(&index) => Err(Fault::Negative {
-                path: self.path.to_owned(),
-                name: wanted.name,
-                found: index.cast_signed(),
-            }),
-            None => Ok(indices),
-        }
+        let data = self.data(wanted, integers::TYPES, sizes)?;
+        integers::decoded(self.dtype(wanted)?, data).map_err(|found| Fault::Integer {
+            path: self.path.to_owned(),
+            name: wanted.name,
+            found,
+        })
+    }
+
+    pub(crate) fn dtype(&self, wanted: Wanted) -> Result<Dtype, Fault> {
+        Ok(self.view(wanted)?.dtype())
     }
 
     fn data(&self, wanted: Wanted, allowed: &[Dtype], sizes: &[u32]) -> Result<&'a [u8], Fault> {

@@ -51,16 +51,39 @@ fn sums_that_are_none() {
     }
 }
 
-/// Without elements a tensor may have any sizes; slopes for so many heads would take 17 GB.
+/// Without elements a tensor may have any sizes; slopes for so many heads would take 4 GB.
 #[test]
 fn default_slopes_of_heads_without_end() {
     let empty = |heads| Made::floats(&[1, heads, 0, 4]);
-    let tensors = HashMap::from([
-        ("q", empty(4_294_967_295)),
-        ("k", empty(1)),
-        ("v", empty(1)),
-    ]);
-    Place::new(&tensors).refuses(&["--bias=alibi"], &["4294967295", "65536", "slopes"]);
+    let tensors = HashMap::from([("q", empty(1 << 30)), ("k", empty(1)), ("v", empty(1))]);
+    Place::new(&tensors).refuses(&["--bias=alibi"], &["1073741824", "65536", "slopes"]);
+}
+
+/// Learning may leave the range that a paper asks for; where the formula has no value at some offset, there is no bias.
+#[test]
+fn parameters_without_a_bias() {
+    let (nan, infinite) = (f64::NAN, f64::INFINITY);
+    for (bias, name, values, allowed) in [
+        ("kerple-log", "p", &[nan, infinite][..], "finite"),
+        ("kerple-log", "a", &[-0.5, nan, infinite], "from 0 on"),
+        ("kerple-power", "a", &[nan, infinite], "finite"),
+        ("kerple-power", "p", &[0.0, -0.5, nan], "above 0"),
+        ("alibi", "slopes", &[nan, infinite, -infinite], "finite"),
+    ] {
+        let option = format!("--bias={bias}");
+        for &value in values {
+            let mut tensors = everything();
+            for name in ["p", "a", "slopes"] {
+                tensors.insert(name, Made::numbers(&[4], &[0.5, 2.0, 1.0, 0.25]));
+            }
+            let made = Made::numbers(&[4], &[0.5, 2.0, value, 0.25]);
+            let single = value.to_string();
+            let words = [name, "head 2", &single, allowed];
+            Place::new(&tensors).ctx("cpu", &[&option]);
+            tensors.insert(name, made);
+            Place::new(&tensors).refuses(&[&option], &words);
+        }
+    }
 }
 
 #[test]

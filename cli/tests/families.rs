@@ -5,6 +5,7 @@ mod harness;
 use std::ffi::OsStr;
 use std::path::Path;
 
+use harness::place::Place;
 use harness::{Made, floats, largest_error, refused, relattn, small, succeeded};
 use safetensors::Dtype;
 
@@ -131,7 +132,10 @@ fn bad_families_are_refused() {
     std::fs::write(&input, harness::file(&tensors)).expect("written");
     let try_with = |options: &[&str]| attend(&input, &output, "cpu", options);
     refused(&try_with(&["--bias", "kerple-log"]), &["p", "[H]"]);
-    refused(&try_with(&["--bias", "t5"]), &["key_lengths", "-1", "0 on"]);
+    refused(
+        &try_with(&["--bias", "t5"]),
+        &["key_lengths", "-1", "from 0 to 4294967295"],
+    );
     refused(
         &try_with(&["--bias", "sandwich", "--dimensions", "7"]),
         &["dimensions is 7", "even"],
@@ -150,4 +154,107 @@ fn bad_families_are_refused() {
         &["one of key_lengths is 8", "at most 7"],
     );
     assert!(!output.exists());
+}
+
+/// Scripts give the options of one bias to every other.
+#[test]
+fn options_that_nothing_reads_are_named() {
+    let place = Place::new(&everything());
+    let options = ["--bias=alibi", "--num-buckets=32", "--max-distance=128"];
+    let (found, notes) = place.noted(&options);
+    assert_eq!(found, place.ctx("cpu", &["--bias=alibi"]));
+    for option in ["--num-buckets", "--max-distance"] {
+        let note = format!("note: {option} is for --bias t5; --bias alibi does not read it");
+        assert!(notes.contains(&note), "no {note:?} in {notes}");
+    }
+}
+
+/// The types that programs write, with numpy's and torch's default among them.
+const INTEGERS: [Dtype; 8] = [
+    Dtype::U8,
+    Dtype::I8,
+    Dtype::U16,
+    Dtype::I16,
+    Dtype::U32,
+    Dtype::I32,
+    Dtype::U64,
+    Dtype::I64,
+];
+
+#[test]
+fn integers_of_every_type_are_the_same() {
+    let place = |dtype| {
+        let integers = |shape: &[usize], of: &dyn Fn(i128) -> i128| {
+            let values: Vec<i128> = (0..).map(of).take(shape.iter().product()).collect();
+            Made::integers(dtype, shape, &values)
+        };
+        let mut tensors = everything();
+        tensors.extend([
+            ("index", integers(&[5, 7], &|n| n * n % 34)),
+            ("key_lengths", integers(&[2], &|n| 7 - 2 * n)),
+            ("query_lengths", integers(&[2], &|n| 4 + n)),
+            ("query_documents", integers(&[2, 5], &|n| n % 5 / 3)),
+            ("key_documents", integers(&[2, 7], &|n| n % 7 / 4)),
+        ]);
+        Place::new(&tensors)
+    };
+    let options = ["--bias=index"];
+    let expected = place(Dtype::U32).ctx("oracle", &options);
+    for dtype in INTEGERS {
+        let found = place(dtype).ctx("oracle", &options);
+        assert_eq!(found, expected, "{dtype}");
+    }
+    // These have a format of their own on a device.
+    for dtype in [Dtype::U8, Dtype::U16] {
+        let found = place(dtype).ctx("auto", &options);
+        let error = largest_error(&found, &expected);
+        assert!(error <= 2e-6, "{dtype}: {error:e}");
+    }
+}
+
+#[test]
+fn starts_of_every_type_are_the_same() {
+    let place = |dtype| {
+        let mut tensors = small();
+        tensors.remove("key_mask");
+        for (name, shape) in [
+            ("q", [1, 4, 5, 8]),
+            ("k", [1, 2, 7, 8]),
+            ("v", [1, 2, 7, 8]),
+        ] {
+            tensors.insert(name, Made::floats(&shape));
+        }
+        for (name, starts) in [("query_starts", [0, 2, 5]), ("key_starts", [0, 3, 7])] {
+            tensors.insert(name, Made::integers(dtype, &[3], &starts));
+        }
+        Place::new(&tensors)
+    };
+    let expected = place(Dtype::U32).ctx("oracle", &[]);
+    for dtype in INTEGERS {
+        assert_eq!(place(dtype).ctx("oracle", &[]), expected, "{dtype}");
+    }
+}
+
+#[test]
+fn integers_past_32_bits_are_refused() {
+    for (dtype, value) in [
+        (Dtype::I8, -128),
+        (Dtype::I16, -2),
+        (Dtype::I32, -1),
+        (Dtype::I64, -1),
+        (Dtype::I64, 1 << 32),
+        (Dtype::U64, u64::MAX.into()),
+    ] {
+        for (name, shape) in [("index", &[5, 7][..]), ("key_lengths", &[2])] {
+            let mut values = vec![0; shape.iter().product()];
+            values[1] = value;
+            let mut tensors = everything();
+            tensors.insert(name, Made::integers(dtype, shape, &values));
+            let words = [name, &value.to_string(), "from 0 to 4294967295"];
+            Place::new(&tensors).refuses(&["--bias=index"], &words);
+        }
+    }
+    let mut tensors = everything();
+    tensors.insert("index", Made::floats(&[5, 7]));
+    Place::new(&tensors).refuses(&["--bias=index"], &["index", "F32", "U64 or I64"]);
 }

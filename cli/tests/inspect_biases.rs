@@ -244,19 +244,89 @@ fn the_map_of_a_head_shows_its_bias() {
 }
 
 #[test]
+fn no_bias_is_zeros() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let picture = folder.path().join("a.png");
+    let png = picture.to_str().expect("a plain name");
+    let sizes = ["--bias=none", "--heads=3", "--queries=4", "--keys=6"];
+    let found = json(&[&sizes[..], &["--png", png]].concat());
+    let zeros = vec![vec![vec![0.0; 6]; 4]; 3];
+    assert_eq!(found["matrix"], Value::from(zeros));
+    assert_eq!(found["bias"], Value::from(vec!["none"]));
+    assert_eq!([&found["radius"], &found["offset_table_bytes"]], [0, 0]);
+    Picture::decode(&picture);
+    // As a function of the offset it has no matrix that could be too large.
+    let text = run(&["--bias=none", "--queries=1000000", "--keys=1000000"]);
+    for words in ["none, 8 heads", "Nothing is added to any score", "0.00000"] {
+        assert!(text.contains(words), "no {words:?} in {text}");
+    }
+}
+
+/// Buckets are the same for each head; the table has to have as many.
+#[test]
+fn buckets_for_some_heads() {
+    let (_folder, table) = folder();
+    assert_eq!(json(&["--heads=4"])["heads"], 4);
+    assert_eq!(json(&[])["heads"], Value::Null);
+    assert_eq!(json(&["--heads=3", "--table", &table])["heads"], 3);
+    let text = run(&["--bias=t5", "--heads=4"]);
+    assert!(text.contains("for all of 4 heads"), "{text}");
+}
+
+#[test]
+fn options_that_nothing_reads_are_named() {
+    let (_folder, table) = folder();
+    for (options, notes) in [
+        (
+            &["--bias=alibi", "--max-offset=5"][..],
+            &["--max-offset is for --bias offset"][..],
+        ),
+        // Defaults that are given are given too.
+        (
+            &["--bias=none", "--num-buckets=32", "--direction=causal"],
+            &[
+                "--num-buckets is for --bias t5",
+                "--direction is for --bias t5",
+            ],
+        ),
+        (
+            &["--dimensions=4"],
+            &["--dimensions is for --bias sandwich; --bias t5 does"],
+        ),
+        (&["--bias=sandwich", "--dimensions=4"], &[]),
+        (
+            &["--bias=sandwich", "--table", &table],
+            &["sandwich reads no tensor of --table"],
+        ),
+        (&["--bias=alibi", "--table", &table], &[]),
+    ] {
+        let output = relattn([&["inspect"], options].concat());
+        succeeded(&output);
+        let found = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(found.matches("note: ").count(), notes.len(), "{found}");
+        for note in notes {
+            assert!(found.contains(note), "no {note:?} in {found}");
+        }
+    }
+}
+
+#[test]
 fn bad_input_is_refused() {
     let (folder, table) = folder();
     let table = ["--table", &table];
     for (options, words) in [
-        (&["--bias=none"][..], &["none", "another bias"][..]),
-        (&["--bias=none,alibi"], &["none beside alibi"]),
+        (&["--bias=none,alibi"][..], &["none beside alibi"][..]),
+        (
+            &["--bias=t5", "--heads=4"],
+            &["t5_table", "[32, 3]", "[32, 4]"],
+        ),
+        (&["--bias=none", "--heads=0"], &["--heads", "0", "1.."]),
         (&["--bias=alibi,alibi"], &["alibi twice"]),
         (&["--bias=alibi", "--queries=0"], &["0 x 256"]),
         (
             &["--bias=alibi", "--device=vulkan"],
             &["--device vulkan", "t5"],
         ),
-        (&["--heads=3"], &["--heads", "t5"]),
         (
             &["--bias=dense", "--queries=5"],
             &["bias", "[2, 3, 4, 6]", "5, 6]"],

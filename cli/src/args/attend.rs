@@ -18,7 +18,8 @@ Tensors of IN, little-endian f32 unless noted:
   index            [Nq, Nk], [B, Nq, Nk] or [M, B or 1, Nq, Nk] integers
                                       for --bias index: rows of the table; past it the bias is 0
   slopes           [H]                for --bias alibi, optional: else the paper's
-  p, a             [H]                for --bias kerple-log and kerple-power
+  p, a             [H]                for --bias kerple-log and kerple-power; finite, the a of the
+                                      former not below 0, the p of the latter above it
   mlp.0.weight     [W, 1] or [W]      for --bias fire, W at most 256
   mlp.0.bias       [W]                for --bias fire
   mlp.2.weight     [H, W]             for --bias fire
@@ -30,7 +31,7 @@ Tensors of IN, little-endian f32 unless noted:
   gate             [B, H, Nq]         optional; multiplies t5, offset, alibi, kerple-log,
                                       kerple-power and sandwich, and needs one of them
   dctx             [B, H, Nq, Dv]     for --backward: the gradient of ctx
-  key_mask         [B, Nk] u8         optional; 0 hides a key
+  key_mask         [B, Nk] u8 or bool   optional; 0 hides a key
   mask             [B or 1, H or 1, Nq, Nk] u8 or bool   optional; 0 hides a key from a query
   key_lengths      [B] integers       optional; hides the keys from there on
   query_lengths    [B] integers       optional; rows from there on see no key
@@ -40,9 +41,9 @@ Tensors of IN, little-endian f32 unless noted:
                                       behind the other, whose positions begin anew
   key_starts       [S + 1] integers   optional, with query_starts; they rise from 0 to Nq and Nk
 
-Integers are u8, u32 or i32, from 0 on. Where two biases of a sum would read one name, each has one of
-its own, which may be used alone too: t5_table, offset_table and index_table for table; kerple_log_p,
-kerple_power_p, kerple_log_a and kerple_power_a for p and a.
+Integers are signed or not, of 8 to 64 bits, and from 0 to 2^32 - 1. Where two biases of a sum would
+read one name, each has one of its own, which may be used alone too: t5_table, offset_table and
+index_table for table; kerple_log_p, kerple_power_p, kerple_log_a and kerple_power_a for p and a.
 
 Tensors of OUT, f32:
   ctx       [B, H, Nq, Dv]     softmax(scale · q kᵀ + bias) v; zeros where no key is visible

@@ -19,15 +19,62 @@ pub(crate) struct BiasArgs {
     pub(crate) kinds: Vec<BiasKind>,
     #[command(flatten)]
     pub(crate) buckets: BucketArgs,
-    /// The last offset with a number of its own, for --bias offset
-    #[arg(long, value_name = "R", default_value_t = 128)]
-    pub(crate) max_offset: u32,
-    /// The width of the embeddings, for --bias sandwich
-    #[arg(long, value_name = "N", default_value_t = 128)]
-    pub(crate) dimensions: u32,
+    /// The last offset with a number of its own, for --bias offset [default: 128]
+    #[arg(long, value_name = "R")]
+    max_offset: Option<u32>,
+    /// The width of the embeddings, for --bias sandwich [default: 128]
+    #[arg(long, value_name = "N")]
+    dimensions: Option<u32>,
 }
 
 impl BiasArgs {
+    pub(crate) fn max_offset(&self) -> u32 {
+        self.max_offset.unwrap_or(128)
+    }
+
+    pub(crate) fn dimensions(&self) -> u32 {
+        self.dimensions.unwrap_or(128)
+    }
+
+    /// The options that are given for a kind that is not there, each with its kind.
+    pub(crate) fn unread(&self) -> Vec<(&'static str, BiasKind)> {
+        let BucketArgs {
+            direction,
+            num_buckets,
+            max_distance,
+        } = self.buckets;
+        let options = [
+            ("--direction", direction.is_some(), BiasKind::T5),
+            ("--num-buckets", num_buckets.is_some(), BiasKind::T5),
+            ("--max-distance", max_distance.is_some(), BiasKind::T5),
+            ("--max-offset", self.max_offset.is_some(), BiasKind::Offset),
+            (
+                "--dimensions",
+                self.dimensions.is_some(),
+                BiasKind::Sandwich,
+            ),
+        ];
+        let others = options
+            .into_iter()
+            .filter(|(_, given, kind)| *given && !self.kinds.contains(kind));
+        others.map(|(option, _, kind)| (option, kind)).collect()
+    }
+
+    /// Whether no bias reads a tensor, be there a file or not.
+    pub(crate) fn reads_no_tensor(&self) -> bool {
+        let reads = |kind: &BiasKind| !matches!(kind, BiasKind::Sandwich | BiasKind::None);
+        !self.kinds.iter().any(reads)
+    }
+
+    /// Says on the error stream which options nothing reads: scripts give them to every kind.
+    pub(crate) fn note_unread(&self) {
+        let found = self.names().join(",");
+        for (option, kind) in self.unread() {
+            let needed = kind.name();
+            eprintln!("note: {option} is for --bias {needed}; --bias {found} does not read it");
+        }
+    }
+
     /// Refuses a kind that is there twice, and no bias beside one.
     pub(crate) fn check_sum(&self) -> Result<(), Fault> {
         for (n, kind) in self.kinds.iter().enumerate() {
@@ -52,25 +99,25 @@ impl BiasArgs {
 /// T5's buckets.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct BucketArgs {
-    /// Whether keys after the query have buckets of their own
-    #[arg(long, value_enum, default_value_t = DirectionKind::Bidirectional)]
-    pub(crate) direction: DirectionKind,
-    /// Rows of the learned table
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    pub(crate) num_buckets: u32,
-    /// The distance at which the formula reaches the last bucket
-    #[arg(long, value_name = "N", default_value_t = 128)]
-    pub(crate) max_distance: u32,
+    /// Whether keys after the query have buckets of their own, for --bias t5 [default: bidirectional]
+    #[arg(long, value_enum)]
+    direction: Option<DirectionKind>,
+    /// Rows of the learned table, for --bias t5 [default: 32]
+    #[arg(long, value_name = "N")]
+    num_buckets: Option<u32>,
+    /// The distance at which the formula reaches the last bucket, for --bias t5 [default: 128]
+    #[arg(long, value_name = "N")]
+    max_distance: Option<u32>,
 }
 
 impl From<BucketArgs> for RelativeBuckets {
     fn from(args: BucketArgs) -> Self {
         Self {
-            num_buckets: args.num_buckets,
-            max_distance: args.max_distance,
+            num_buckets: args.num_buckets.unwrap_or(32),
+            max_distance: args.max_distance.unwrap_or(128),
             direction: match args.direction {
-                DirectionKind::Bidirectional => Direction::Bidirectional,
-                DirectionKind::Causal => Direction::Causal,
+                None | Some(DirectionKind::Bidirectional) => Direction::Bidirectional,
+                Some(DirectionKind::Causal) => Direction::Causal,
             },
         }
     }
@@ -101,6 +148,11 @@ pub(crate) enum BiasKind {
 }
 
 impl BiasKind {
+    /// Whether it cannot be computed without tensors of a file.
+    pub(crate) const fn needs_tensors(self) -> bool {
+        !matches!(self, Self::Alibi | Self::Sandwich | Self::None)
+    }
+
     /// What the command line calls it.
     pub(crate) fn name(self) -> String {
         let value = self.to_possible_value();

@@ -17,7 +17,7 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "N")]
     pub(crate) keys: Option<u32>,
     /// Heads of a bias [default: those of its tensors in the file, else 8]
-    #[arg(long, value_name = "H")]
+    #[arg(long, value_name = "H", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) heads: Option<u32>,
     /// The position of query row 0
     #[arg(
@@ -28,8 +28,8 @@ pub(crate) struct InspectArgs {
     )]
     pub(crate) query_offset: i32,
     /// Take the tensors of the bias from this file, by the names of `relattn attend`; the first sequence is shown, without
-    /// a gate. For t5 with 32 bidirectional buckets the default is the table of all-mpnet-base-v2; alibi and sandwich
-    /// need none
+    /// a gate. For t5 with 32 bidirectional buckets the default is the table of all-mpnet-base-v2; alibi,
+    /// sandwich and none need none
     #[arg(long, alias = "tensors", value_name = "FILE.safetensors")]
     pub(crate) table: Option<PathBuf>,
     /// Draw the bias of each head, and the buckets of t5

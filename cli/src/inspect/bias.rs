@@ -19,28 +19,40 @@ pub(super) struct HeadBias {
 }
 
 impl HeadBias {
-    /// The caller's table; without one that of all-mpnet-base-v2 where it fits the buckets.
+    /// The caller's table, of so many heads where that is asked for; without one that of all-mpnet-base-v2 where it fits the
+    /// buckets and the heads.
     pub(super) fn load(
         path: Option<&Path>,
         buckets: RelativeBuckets,
+        heads: Option<u32>,
     ) -> Result<Option<Self>, Fault> {
         if let Some(path) = path {
             let bytes = tensors::read(path)?;
             let name = path.file_name().unwrap_or(path.as_os_str());
             let name = name.to_string_lossy().into_owned();
-            return Self::parse(path, &bytes, name, buckets.num_buckets).map(Some);
+            return Self::parse(path, &bytes, name, buckets.num_buckets, heads).map(Some);
         }
         if buckets.num_buckets == 32 && buckets.direction == Direction::Bidirectional {
             let name = "all-mpnet-base-v2".into();
-            return Self::parse(Path::new(MPNET_PATH), MPNET, name, 32).map(Some);
+            let bias = Self::parse(Path::new(MPNET_PATH), MPNET, name, 32, None)?;
+            return Ok(heads
+                .is_none_or(|heads| heads == bias.heads)
+                .then_some(bias));
         }
         Ok(None)
     }
 
-    fn parse(path: &Path, bytes: &[u8], name: String, rows: u32) -> Result<Self, Fault> {
+    fn parse(
+        path: &Path,
+        bytes: &[u8],
+        name: String,
+        rows: u32,
+        heads: Option<u32>,
+    ) -> Result<Self, Fault> {
         let file = TensorFile::parse(path, bytes)?;
         let name_of_table = TABLES.of(BiasKind::T5, &[BiasKind::T5], &file)?;
-        let [_, heads] = file.sizes(name_of_table)?;
+        let [_, found] = file.sizes(name_of_table)?;
+        let heads = heads.unwrap_or(found);
         let table = file.floats(name_of_table, &[rows, heads])?;
         Ok(Self { name, heads, table })
     }

@@ -34,6 +34,8 @@ const JSON_CELLS: u64 = 1 << 16;
 /// Everything that is shown.
 #[derive(Debug)]
 struct Findings {
+    /// Where they are asked for.
+    heads: Option<u32>,
     thresholds: Thresholds,
     matrix: Matrix,
     tiles: Tiles,
@@ -44,6 +46,8 @@ struct Summary<'a> {
     direction: String,
     num_buckets: u32,
     max_distance: u32,
+    /// Where they are asked for; the buckets are the same for each.
+    heads: Option<u32>,
     thresholds: &'a [u32],
     saturation: u32,
     queries: u32,
@@ -56,6 +60,12 @@ struct Summary<'a> {
 }
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Fault> {
+    args.bias.check_sum()?;
+    args.bias.note_unread();
+    if args.table.is_some() && args.bias.reads_no_tensor() {
+        let found = args.bias.names().join(",");
+        eprintln!("note: --bias {found} reads no tensor of --table");
+    }
     if args.bias.kinds == [BiasKind::T5] {
         buckets(args)
     } else {
@@ -64,15 +74,9 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Fault> {
 }
 
 fn buckets(args: &InspectArgs) -> Result<(), Fault> {
-    if args.heads.is_some() {
-        return Err(Fault::Unasked {
-            option: "--heads".into(),
-            needed: "a bias other than t5, whose table has its heads",
-        });
-    }
     let buckets = RelativeBuckets::from(args.bias.buckets);
     let problem = problem(args, buckets)?;
-    let bias = HeadBias::load(args.table.as_deref(), buckets)?;
+    let bias = HeadBias::load(args.table.as_deref(), buckets, args.heads)?;
     if args.device.choice == DeviceChoice::Oracle {
         return Err(Fault::OracleRefused {
             reason: "buckets are integers, and --device cpu computes them exactly",
@@ -80,7 +84,10 @@ fn buckets(args: &InspectArgs) -> Result<(), Fault> {
     }
     let engine = Engine::choose(&args.device.choice)?;
     let matrix = Matrix::build(&engine, &problem)?;
-    let findings = Findings::new(&problem, matrix, buckets)?;
+    let findings = Findings {
+        heads: args.heads,
+        ..Findings::new(&problem, matrix, buckets)?
+    };
     if let Some(path) = &args.png {
         let picture = picture::draw(&findings, bias.as_ref())?;
         output::replace(path, &picture)?;
@@ -100,7 +107,7 @@ fn print_written(path: Option<&Path>) {
     }
 }
 
-/// One head and one feature, so that the lengths and the offset are checked as attention checks them.
+/// One feature, so that the heads, the lengths and the offset are checked as attention checks them.
 fn problem(args: &InspectArgs, buckets: RelativeBuckets) -> Result<Problem, Fault> {
     let [queries, keys] = [args.queries, args.keys].map(|length| length.unwrap_or(LENGTH));
     if queries == 0 || keys == 0 {
@@ -108,7 +115,7 @@ fn problem(args: &InspectArgs, buckets: RelativeBuckets) -> Result<Problem, Faul
     }
     let shape = Shape {
         batch: 1,
-        heads: 1,
+        heads: args.heads.unwrap_or(1),
         kv_heads: 1,
         q_len: queries,
         k_len: keys,
@@ -125,6 +132,7 @@ impl Findings {
         let thresholds = buckets.thresholds()?;
         let tiles = Tiles::count(problem.shape(), problem.query_offset(), &thresholds)?;
         Ok(Self {
+            heads: None,
             thresholds,
             matrix,
             tiles,
@@ -140,6 +148,7 @@ impl Findings {
             direction: format!("{:?}", buckets.direction).to_lowercase(),
             num_buckets: buckets.num_buckets,
             max_distance: buckets.max_distance,
+            heads: self.heads,
             thresholds: self.thresholds.steps(),
             saturation: self.thresholds.saturation(),
             queries: matrix.q_len,

@@ -52,10 +52,6 @@ struct Summary {
 }
 
 pub(super) fn run(args: &InspectArgs) -> Result<(), Fault> {
-    args.bias.check_sum()?;
-    if args.bias.kinds == [BiasKind::None] {
-        return Err(Fault::NothingToShow);
-    }
     if let DeviceChoice::Named(name) = &args.device.choice {
         return Err(Fault::Unasked {
             option: format!("--device {name}"),
@@ -88,7 +84,9 @@ impl Scores {
         let biases = family.biases()?;
         let problem = summed(shape, args.query_offset, &biases).build()?;
         let parameters = family.parameters(&biases)?;
-        let by_offset = biases.iter().all(Bias::is_by_offset);
+        // No bias is 0 at every offset.
+        let by_offset = |bias: &Bias| bias.is_by_offset() || *bias == Bias::None;
+        let by_offset = biases.iter().all(by_offset);
         let first_offset =
             by_offset.then(|| -i64::from(args.query_offset) - i64::from(shape.q_len) + 1);
         let computed = match first_offset {
@@ -229,7 +227,7 @@ fn shape(args: &InspectArgs, file: &TensorFile<'_>) -> Result<Shape, Fault> {
     let mut heads = None;
     let mut planes: Option<[u32; 3]> = None;
     for &kind in &args.bias.kinds {
-        if args.table.is_none() && !matches!(kind, BiasKind::Alibi | BiasKind::Sandwich) {
+        if args.table.is_none() && kind.needs_tensors() {
             return Err(Fault::Unasked {
                 option: format!("--bias {}", kind.name()),
                 needed: "--table FILE.safetensors, which has its tensors",

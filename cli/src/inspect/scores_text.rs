@@ -43,11 +43,15 @@ pub(super) fn listed(offsets: RangeInclusive<i64>) -> Vec<i64> {
 fn by_offset(scores: &Scores, offsets: RangeInclusive<i64>) -> String {
     let problem = &scores.problem;
     let (heads, radius) = (problem.shape().heads, problem.bias_radius());
-    let bytes = figures::bytes(problem.offset_table_bytes());
-    let mut text = format!(
-        "Radius {radius}: from this distance on the bias no longer changes here. The offset table, \
-         {heads} x (2 x {radius} + 1) numbers,\ntakes {bytes}.\n\nBias by offset, key minus query\n"
-    );
+    let mut text = match problem.offset_table_bytes() {
+        0 => "Nothing is added to any score, and there is no offset table.".to_owned(),
+        bytes => format!(
+            "Radius {radius}: from this distance on the bias no longer changes here. The offset table, \
+             {heads} x (2 x {radius} + 1) numbers,\ntakes {}.",
+            figures::bytes(bytes)
+        ),
+    };
+    text += "\n\nBias by offset, key minus query\n";
     let columns = 0..heads.min(COLUMNS);
     let names = columns
         .clone()

@@ -18,8 +18,10 @@ pub(super) fn of(findings: &Findings) -> String {
         Direction::Bidirectional => "bidirectional",
         Direction::Causal => "causal",
     };
+    let heads = findings.heads;
+    let heads = heads.map_or_else(String::new, |heads| format!(", for all of {heads} heads"));
     format!(
-        "{} buckets, {direction}, max_distance {}\n\n{}\n{}\n{}",
+        "{} buckets, {direction}, max_distance {}{heads}\n\n{}\n{}\n{}",
         buckets.num_buckets,
         buckets.max_distance,
         steps(thresholds),

@@ -110,6 +110,20 @@ impl Made {
         }
     }
 
+    /// Integers of any type, as two's complements.
+    pub(crate) fn integers(dtype: Dtype, shape: &[usize], values: &[i128]) -> Self {
+        assert_eq!(shape.iter().product::<usize>(), values.len());
+        let bytes = dtype.bitsize() / 8;
+        Self {
+            dtype,
+            shape: shape.to_vec(),
+            data: values
+                .iter()
+                .flat_map(|n| n.to_le_bytes().into_iter().take(bytes))
+                .collect(),
+        }
+    }
+
     /// What a tensor of f32 holds.
     pub(crate) fn values(&self) -> Vec<f64> {
         assert_eq!(self.dtype, Dtype::F32);

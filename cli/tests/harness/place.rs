@@ -43,6 +43,14 @@ impl Place {
         floats(&self.output, "ctx")
     }
 
+    /// The output with these options on the CPU, and what is said beside it.
+    pub(crate) fn noted(&self, options: &[&str]) -> (Vec<f32>, String) {
+        let output = self.attend("cpu", options);
+        succeeded(&output);
+        let notes = String::from_utf8_lossy(&output.stderr).into_owned();
+        (floats(&self.output, "ctx"), notes)
+    }
+
     /// Every tensor of the output with these options.
     pub(crate) fn written(&self, device: &str, options: &[&str]) -> HashMap<String, Made> {
         succeeded(&self.attend(device, options));
