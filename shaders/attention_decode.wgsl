@@ -1,4 +1,4 @@
-// Fused attention of a few rows: one workgroup takes a part of the keys, each eight invocations a strand of that.
+// Fused attention of a few rows: one workgroup takes a part of the keys that are bound, each eight invocations a strand of that.
 //   for each key of an invocation that the mask leaves, and each of ROWS rows:
 //       s = scale · q · k + bias
 //       m' = max(m, s), p = exp2(s − m'), l = l · exp2(m − m') + p, O = O · exp2(m − m') + kept(p) · v
@@ -8,8 +8,8 @@
 // 1. Nothing passes between invocations before the end of the part, so that no barrier stands in the loop over keys.
 // 2. Every key and value is read once by one invocation: memory decides how long a decoding step takes. A strand is one run of memory,
 //    so that what fetches ahead can follow it.
-@group(0) @binding(19) var<storage, read_write> part_out: array<f32>; // [S, B, H, Nq, Dv]
-@group(0) @binding(20) var<storage, read_write> part_lse: array<f32>; // [S, B, H, Nq]
+@group(0) @binding(19) var<storage, read_write> part_out: array<f32>; // [S, sequences, heads, rows, Dv] of the dispatch
+@group(0) @binding(20) var<storage, read_write> part_lse: array<f32>; // [S, sequences, heads, rows]
 
 const WORKGROUP = 64u;
 const Q_TILE = ROWS;
@@ -171,10 +171,10 @@ fn gather_softmax(local: u32) {
     }
 }
 
-// Where a row of this part begins among the rows of all parts.
-fn part_row(split: u32, r: u32) -> u32 {
-    let sequence = split * params.batch + place.batch;
-    return (sequence * params.heads + place.head) * params.q_len + place.q_first + r;
+// Where a row of this part begins among the rows of all parts that these workgroups leave behind.
+fn part_row(group: vec3<u32>, count: vec3<u32>, r: u32) -> u32 {
+    let sequence = (params.part_first + group.x % params.splits) * count.z + group.z;
+    return (sequence * count.y + group.y) * params.part_rows + group.x / params.splits * Q_TILE + r;
 }
 
 // PIECE vec4 of a row, from the c-th on. Walks all of `sums`, so that the loops unroll and no index is unknown, which would move it from
@@ -212,6 +212,7 @@ fn write_piece(local: u32, at: u32, d: u32, total: f32) {
 @compute @workgroup_size(WORKGROUP)
 fn attention_decode(
     @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
     let all = group + params.first.xyz;
@@ -223,8 +224,8 @@ fn attention_decode(
         own[r] = row_bias(r);
     }
     workgroupBarrier();
-    let begin = key_begin();
-    let end = max(key_end(), begin);
+    let begin = max(key_begin(), params.keys_first);
+    let end = max(min(key_end(), params.keys_end), begin);
     let part = (((end - begin) + params.splits - 1u) / params.splits + WORKGROUP - 1u) / WORKGROUP * WORKGROUP;
     let first = min(begin + split * part, end);
     attend(local, first, min(first + part, end));
@@ -235,13 +236,13 @@ fn attention_decode(
             stage_piece(local, c, r);
             gather_piece(local);
             if place.q_first + r < row_limit() {
-                write_piece(local, part_row(split, r) * VALUE_DIM, 4u * c, sum[r]);
+                write_piece(local, part_row(group, count, r) * VALUE_DIM, 4u * c, sum[r]);
             }
             workgroupBarrier();
         }
         if local == 0u && place.q_first + r < row_limit() {
             let value = (maximum[r] + log2(sum[r])) * LN_2;
-            part_lse[part_row(split, r)] = select(value, params.empty_lse, sum[r] == 0.0);
+            part_lse[part_row(group, count, r)] = select(value, params.empty_lse, sum[r] == 0.0);
         }
     }
 }

@@ -2,8 +2,8 @@
 //   m = max part_lse[s],  w[s] = exp(part_lse[s] − m)
 //   out = Σ w[s] · part_out[s] / Σ w[s],  lse = m + ln Σ w[s]
 // An invocation computes four features of one row. A part without keys for the row, whose log-sum-exp is −∞, has no weight.
-@group(0) @binding(19) var<storage, read> part_out: array<f32>; // [S, B, H, Nq, Dv]
-@group(0) @binding(20) var<storage, read> part_lse: array<f32>; // [S, B, H, Nq]
+@group(0) @binding(19) var<storage, read> part_out: array<f32>; // [S, sequences, heads, rows, Dv] of the dispatch
+@group(0) @binding(20) var<storage, read> part_lse: array<f32>; // [S, sequences, heads, rows]
 
 const HEAD_DIM = VALUE_DIM;
 const VECTORS = (VALUE_DIM + 3u) / 4u;
@@ -12,8 +12,11 @@ const VALUE_PADDED = VALUE_DIM % 4u != 0u;
 const LOG2_E = 1.4426950408889634;
 const NONE = -3.4e38; // below every log-sum-exp that has a key; finite, so that no difference of two of them is NaN
 
-fn part_row(split: u32, i: u32) -> u32 {
-    return ((split * params.batch + place.batch) * params.heads + place.head) * params.q_len + i;
+var<private> part_stride: u32; // rows of a part
+var<private> own_row: u32;     // that of the invocation, in a part
+
+fn part_row(part: u32) -> u32 {
+    return part * part_stride + own_row;
 }
 
 // The log-sum-exp of a part, or NONE.
@@ -28,21 +31,23 @@ fn four(at: u32, d: u32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(64)
-fn attention_decode_merge(@builtin(global_invocation_id) id: vec3<u32>) {
+fn attention_decode_merge(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) count: vec3<u32>) {
     let i = params.first.x / params.splits * params.q_tile + id.x / VECTORS;
     if i >= params.first.w {
         return;
     }
+    part_stride = count.z * count.y * params.part_rows;
+    own_row = (id.z * count.y + id.y) * params.part_rows + id.x / VECTORS;
     let d = 4u * (id.x % VECTORS);
     place = Place(id.z + params.first.z, id.y + params.first.y, 0u, 0u, 0);
     var maximum = NONE;
-    for (var s = 0u; s < params.splits; s++) {
-        maximum = max(maximum, lse_of(part_row(s, i)));
+    for (var s = 0u; s < params.parts; s++) {
+        maximum = max(maximum, lse_of(part_row(s)));
     }
     var total = 0.0;
     var value = vec4(0.0);
-    for (var s = 0u; s < params.splits; s++) {
-        let row = part_row(s, i);
+    for (var s = 0u; s < params.parts; s++) {
+        let row = part_row(s);
         let part = lse_of(row);
         if part != NONE {
             let weight = exp2((part - maximum) * LOG2_E);

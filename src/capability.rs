@@ -21,6 +21,8 @@ pub struct Capabilities {
     pub invocations: u32,
     /// Storage buffers that a stage may bind.
     pub storage_buffers: u32,
+    /// Bytes of a binding.
+    pub binding: u64,
     /// The fewest invocations that share a subgroup; 0 where the device was requested without subgroup operations.
     pub subgroup_size: u32,
     /// The most invocations that share a subgroup; 0 where the device was requested without subgroup operations.
@@ -79,6 +81,7 @@ impl Capabilities {
         workgroup_storage: 16_384,
         invocations: 256,
         storage_buffers: 8,
+        binding: 1 << 27,
         subgroup_size: 0,
         largest_subgroup: 0,
         busy_workgroups: Self::GPU_WORKGROUPS,
@@ -148,6 +151,7 @@ impl Capabilities {
             workgroup_storage: limits.max_compute_workgroup_storage_size,
             invocations: limits.max_compute_invocations_per_workgroup,
             storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            binding: limits.max_storage_buffer_binding_size,
             subgroup_size: if subgroups { info.subgroup_min_size } else { 0 },
             largest_subgroup: if subgroups { info.subgroup_max_size } else { 0 },
             busy_workgroups: busy_workgroups(cpu),

@@ -34,6 +34,27 @@ fn chosen(problem: &Problem, capabilities: &Capabilities) -> (Variant, Vec<Reaso
     (variant, reasons(problem, capabilities, &variant))
 }
 
+/// 2^27 bytes hold 524,288 rows of 64 numbers.
+#[test]
+fn keys_past_a_binding_are_decoded_in_ranges() {
+    for capabilities in [GPU, PROCESSOR] {
+        let (variant, _) = chosen(&problem(100, 524_288, 64), &capabilities);
+        assert_ne!(variant.algorithm, Algorithm::Decode);
+        let long = problem(100, 524_289, 64);
+        let (variant, reasons) = chosen(&long, &capabilities);
+        assert_eq!(variant.algorithm, Algorithm::Decode);
+        assert_eq!(reasons[0], Reason::ManyKeys { ranges: 2 });
+        let all = candidates(&long, &capabilities);
+        assert!(!all.is_empty());
+        assert!(all.iter().all(|one| one.algorithm == Algorithm::Decode));
+    }
+    let text = Reason::ManyKeys { ranges: 2 }.to_string();
+    assert_eq!(
+        text,
+        "decode: keys of a head in 2 ranges, since a binding does not hold them all"
+    );
+}
+
 #[test]
 fn few_rows_are_the_reason_for_decode() {
     let (variant, reasons) = chosen(&problem(1, 8192, 64), &GPU);

@@ -5,14 +5,15 @@
 mod harness;
 
 use harness::adapters::{limited, shared};
+use harness::compare::Reference;
 use harness::data::Data;
 use harness::device::bits;
 use harness::placed::Placed;
 use relattn::cpu::Outputs;
 use relattn::plan::{Budget, Forward};
 use relattn::{
-    Bias, Bits, Context, Dtype, Error, IndexFormat, Kerple, Layout, Mask, Problem, ProblemBuilder,
-    RelativeBuckets, Shape, Tensor, wgpu,
+    Bias, Bits, Context, Dropout, Dtype, Error, IndexFormat, Kerple, Layout, Mask, Packed, Problem,
+    ProblemBuilder, RelativeBuckets, Shape, Tensor, Window, wgpu,
 };
 
 /// Bytes of a binding on the small devices: one head of the cases below, and little more.
@@ -200,6 +201,131 @@ fn every_dispatch_moves_on() {
     }
 }
 
+/// Problems of which a binding of a small device does not hold the keys of a head.
+fn long_cases() -> Vec<(&'static str, Problem)> {
+    let long = Shape {
+        q_len: 37,
+        k_len: 1300,
+        ..SHAPE
+    };
+    // No head but the first begins where a binding may.
+    let odd = Shape {
+        k_len: 1299,
+        ..long
+    };
+    let shared = Shape {
+        kv_heads: 2,
+        ..long
+    };
+    let dense = Bias::Dense(Layout::dense_bias(&long, true, true).expect("small"));
+    let index = Bias::Indexed {
+        rows: 11,
+        matrices: 1,
+        each_sequence: false,
+        format: IndexFormat::U8,
+    };
+    let window = Mask {
+        causal: true,
+        window: Some(Window {
+            left: 500,
+            right: 0,
+        }),
+        ..Mask::NONE
+    };
+    let hidden = Mask {
+        keys: true,
+        key_lengths: true,
+        ..Mask::NONE
+    };
+    let dropout = Dropout {
+        probability: 0.2,
+        seed: 5,
+    };
+    let of = Problem::builder;
+    vec![
+        case("contiguous", of(long).bias(T5)),
+        case("heads anywhere", of(odd).bias(T5)),
+        case("[B, N, H, D]", interleaved(of(odd).bias(T5), &odd)),
+        case("values wider than keys", of(odd).value_dim(20)),
+        case(
+            "grouped heads, window",
+            of(shared)
+                .bias(Bias::PerOffset { max_offset: 100 })
+                .mask(window)
+                .query_offset(700),
+        ),
+        case("f16, masks", of(long).dtype(Dtype::F16).mask(hidden)),
+        case(
+            "FIRE, ranges",
+            of(odd).bias(Bias::Fire { width: 8 }).key_offset(9),
+        ),
+        case("indices in bytes", of(long).bias(index)),
+        case("dense, f16", of(long).bias(dense).dtype(Dtype::F16)),
+        case("dropout", of(odd).bias(T5).dropout(dropout)),
+        case("decoding step", of(Shape { q_len: 3, ..odd }).bias(T5)),
+    ]
+}
+
+#[test]
+fn keys_past_a_binding_are_read_in_ranges() {
+    for (adapter, context) in small() {
+        for (case, problem) in long_cases() {
+            let data = Data::generate(&problem, 4);
+            let found = pass(&context, &problem, |forward| {
+                assert!(forward.splits() == 1 || problem.shape().q_len == 3);
+                forward
+            });
+            // 503 keys at most, and a merge.
+            assert!(found.dispatches > 3, "{adapter}: {case}");
+            let reference = Reference::new(&problem, &data.inputs());
+            let checked = reference.check(&found.outputs);
+            checked.unwrap_or_else(|error| panic!("{adapter}: {case}: {error}"));
+        }
+    }
+}
+
+/// Positions are moved in every range of the keys; the last ranges then have none.
+#[test]
+fn ranges_of_keys_move_on() {
+    let at = |k_len, query_offset| {
+        let shape = Shape {
+            q_len: 2,
+            k_len,
+            ..SHAPE
+        };
+        let builder = Problem::builder(shape).bias(T5).mask(Mask::CAUSAL);
+        builder.query_offset(query_offset).build().expect("valid")
+    };
+    for (adapter, context) in small() {
+        let last = at(1300, 1298);
+        let data = Data::generate(&last, 4);
+        let forward = context.forward(&last).expect("a kernel");
+        let placed = Placed::new(&context, &last, &data);
+        let bound = placed.bind(&forward).expect("buffers that fit");
+        for keys in [1300, 600, 20] {
+            let position = i32::try_from(keys).expect("small") - 2;
+            let moved = bound.set_position(context.queue(), position, keys);
+            moved.expect("a position within the cache");
+            let found = placed.run(&context, &bound).expect("a result");
+            let part = at(keys, position);
+            let first = |values: &[f32]| -> Vec<f32> {
+                let heads = values.chunks_exact(1300 * 8);
+                heads
+                    .flat_map(|head| &head[..keys as usize * 8])
+                    .copied()
+                    .collect()
+            };
+            let filled = Data {
+                k: first(&data.k),
+                v: first(&data.v),
+                ..data.clone()
+            };
+            let checked = Reference::new(&part, &filled.inputs()).check(&found);
+            checked.unwrap_or_else(|error| panic!("{adapter}: {keys} keys: {error}"));
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_split_is_refused() {
     let long = Shape {
@@ -208,10 +334,13 @@ fn what_cannot_be_split_is_refused() {
     };
     let step = Shape { q_len: 3, ..SHAPE };
     for (adapter, context) in small() {
+        let check = |problem: &Problem, splits| {
+            let forward = context.forward(problem).expect("a kernel");
+            forward.with_splits(splits).check_limits()
+        };
         let refused = |shape, splits| {
             let problem = Problem::builder(shape).build().expect("valid");
-            let forward = context.forward(&problem).expect("a kernel");
-            forward.with_splits(splits).check_limits()
+            check(&problem, splits)
         };
         let binding = |tensor, needed| Error::BindingTooLarge {
             tensor,
@@ -220,7 +349,14 @@ fn what_cannot_be_split_is_refused() {
         };
         let keys = binding(Tensor::K, 4 * 8 * 2000);
         assert!(keys.to_string().contains("merged (Context::merge)"));
-        assert_eq!(refused(long, 1), Err(keys), "{adapter}");
+        let packed = Mask {
+            packed: Some(Packed { sequences: 2 }),
+            ..Mask::NONE
+        };
+        let builder = Problem::builder(Shape { batch: 1, ..long }).mask(packed);
+        let problem = builder.build().expect("valid");
+        assert_eq!(check(&problem, 1), Err(keys), "{adapter}");
+        assert_eq!(refused(long, 1), Ok(()), "{adapter}");
         assert_eq!(refused(step, 1), Ok(()), "{adapter}");
         let workgroups = Error::DispatchTooLarge {
             found: 5,
@@ -232,8 +368,29 @@ fn what_cannot_be_split_is_refused() {
             kv_heads: 1,
             ..step
         };
-        let parts = binding(Tensor::PartOut, 4 * 8 * 40 * 4 * 3 * 4);
-        assert_eq!(refused(wide, 4), Err(parts), "{adapter}");
+        assert_eq!(refused(wide, 4), Ok(()), "{adapter}");
+    }
+}
+
+#[test]
+fn more_parts_of_a_row_than_a_binding_holds_are_refused() {
+    let step = Shape { q_len: 3, ..SHAPE };
+    let problem = Problem::builder(step).build().expect("valid");
+    for (adapter, context) in limited(|limits| limits.max_storage_buffer_binding_size = BINDING) {
+        let forward = context.forward(&problem).expect("a kernel");
+        let row = u64::from(forward.variant().q_tile()) * 8 * 4;
+        let most = BINDING / row;
+        let of = |parts: u64| {
+            let parts = u32::try_from(parts).expect("few");
+            forward.clone().with_splits(parts).check_limits()
+        };
+        assert_eq!(of(most), Ok(()), "{adapter}");
+        let refused = Error::BindingTooLarge {
+            tensor: Tensor::PartOut,
+            needed: (most + 1) * row,
+            maximum: BINDING,
+        };
+        assert_eq!(of(most + 1), Err(refused), "{adapter}");
     }
 }
 

@@ -31,6 +31,7 @@ struct CapabilitiesChoice {
     small: Rare<[Number; 3]>,
     subgroups: Option<[Number; 2]>,
     busy_workgroups: Number,
+    binding: Number,
     cpu: bool,
     matrices: (bool, bool),
 }
@@ -193,6 +194,7 @@ impl CapabilitiesChoice {
             subgroup_size: least,
             largest_subgroup: most,
             busy_workgroups: self.busy_workgroups.0,
+            binding: self.binding.0.into(),
             cpu: self.cpu,
             matrices: MatrixSizes {
                 eight: self.matrices.0,

@@ -33,12 +33,16 @@ struct Params {
     sequences: u32,     // of a packed batch
     blocks: u32,        // of a paged cache
     table_width: u32,   // blocks of one sequence
-    batch: u32,
+    part_rows: u32,     // query rows of a head that parts are left for
     q_tile: u32,
     splits: u32,        // parts of the keys, where they are computed apart
     dropout_key: vec2<u32>, // the seed, its lower word first
     dropout_threshold: u32, // numbers of 16 bits below it leave a weight out
     keep_scale: f32,        // what the others are multiplied by
     key_offset: u32,        // position of key row 0
+    keys_first: u32,        // of the range of keys that is bound
+    keys_end: u32,
+    part_first: u32,        // the first part of the range
+    parts: u32,             // of all ranges
 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -32,8 +32,8 @@ impl std::fmt::Display for Limit {
 fn remedy(tensor: Tensor) -> &'static str {
     match tensor {
         Tensor::K | Tensor::V => {
-            "; a layout with the rows of a head together, [B, H, N, D], takes fewer for a head, and ranges of the keys may be \
-             computed by themselves and merged (Context::merge)"
+            "; of a backward pass, a packed batch and a paged cache all keys of a head are bound at once. A layout with the rows of a head \
+             together, [B, H, N, D], takes fewer bytes for it, and ranges of the keys may be computed by themselves and merged (Context::merge)"
         }
         _ => "",
     }
@@ -75,8 +75,8 @@ pub enum Error {
         /// Which tensor.
         tensor: Tensor,
     },
-    /// A tensor past the device's limit, or the part of it that one workgroup reads: all keys or values of a head, and whatever the
-    /// layout has between them.
+    /// A tensor past the device's limit, or the part of it that one workgroup reads: of a backward pass, a packed batch or a paged cache
+    /// all keys or values of a head, and whatever the layout has between them.
     #[error("{tensor} takes {needed} bytes of one binding; the device binds at most {maximum}{}", remedy(*.tensor))]
     BindingTooLarge {
         /// Which tensor.

@@ -1,12 +1,14 @@
 //! A forward pass over the caller's buffers.
 
 use std::num::NonZeroU64;
+use std::ops::Range;
 
 use wgpu::BufferBinding;
 
 use super::bound::{Bound, Step, entry, uniforms, workspace};
 use super::check::{Slot, bytes, check, check_aliases, check_dispatch, check_size, fitted};
 use super::params::Params;
+use super::ranges::KeyRanges;
 use super::split::{Bounds, Chunk, Ranges, Work};
 use super::uniforms::Uniforms;
 use super::{Algorithm, Forward, ForwardOperands, Side, decode, offset_table};
@@ -34,20 +36,22 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
         return Ok(Bound::new(Vec::new()));
     }
     let mut steps = Vec::new();
-    let own = Own::new(forward, &slots, &mut steps)?;
     let work = work(forward);
+    let parts = (work.parts > 0).then(|| decode::Parts::new(&forward.device, &work, &chunks));
+    let own = Own::new(forward, &slots, parts, &mut steps)?;
     let write_lse = operands.lse.is_some();
     let whole = Params::new(
         &forward.problem,
         write_lse,
         [forward.variant.q_tile(), work.splits],
     );
-    let params: Vec<Params> = chunks
+    let dispatches = dispatches(&work, &chunks);
+    let params: Vec<Params> = dispatches
         .iter()
-        .map(|chunk| whole.within(chunk, &work.ranges(chunk)))
+        .map(|dispatch| dispatch.params(whole, &work))
         .collect();
     let (buffer, stride) = uniforms(&forward.device, &params)?;
-    for (n, chunk) in (0_u64..).zip(&chunks) {
+    for (n, dispatch) in (0_u64..).zip(&dispatches) {
         let params = BufferBinding {
             buffer: &buffer,
             offset: n * stride,
@@ -57,16 +61,16 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
             own: &|number| own.of(number),
             empty: &own.empty,
             slots: &slots,
-            ranges: work.ranges(chunk),
+            ranges: work.ranges(dispatch.chunk, &dispatch.keys),
             params,
         };
         let entries = bindings.of(&forward.variant.bindings());
-        let workgroups = chunk.workgroups(work.splits);
+        let workgroups = dispatch.chunk.workgroups(work.splits);
         let device = &forward.device;
         steps.push(Step::new(device, &forward.pipeline, &entries, workgroups));
-        if let Some(merge) = &forward.merge_pipeline {
+        if let (true, Some(merge)) = (dispatch.last, &forward.merge_pipeline) {
             let entries = bindings.of(&decode::merge_bindings());
-            let workgroups = decode::merge_workgroups(&work, chunk);
+            let workgroups = decode::merge_workgroups(&work, dispatch.chunk);
             steps.push(Step::new(device, merge, &entries, workgroups));
         }
     }
@@ -83,9 +87,45 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
     })
 }
 
+/// A chunk with a range of the keys.
+struct Dispatch<'a> {
+    chunk: &'a Chunk,
+    keys: Range<u32>,
+    part_first: u32,
+    /// Whether no other range of the chunk follows, so that its parts can be merged.
+    last: bool,
+}
+
+fn dispatches<'a>(work: &'a Work<'_>, chunks: &'a [Chunk]) -> Vec<Dispatch<'a>> {
+    let of = |chunk| {
+        let ranges = (0..).zip(work.key_ranges.iter());
+        ranges.map(move |(n, keys)| Dispatch {
+            chunk,
+            part_first: n * work.splits,
+            last: keys.end == work.problem.shape().k_len,
+            keys,
+        })
+    };
+    chunks.iter().flat_map(of).collect()
+}
+
+impl Dispatch<'_> {
+    fn params(&self, whole: Params, work: &Work<'_>) -> Params {
+        let ranges = work.ranges(self.chunk, &self.keys);
+        whole
+            .within(self.chunk, &ranges)
+            .with_keys(&self.keys, self.part_first, work.parts)
+    }
+}
+
 impl Own {
     /// Allocates, and records the kernels that fill the tables.
-    fn new(forward: &Forward, slots: &[Slot<'_>], steps: &mut Vec<Step>) -> Result<Self, Error> {
+    fn new(
+        forward: &Forward,
+        slots: &[Slot<'_>],
+        parts: Option<decode::Parts>,
+        steps: &mut Vec<Step>,
+    ) -> Result<Self, Error> {
         let device = &forward.device;
         let table = fitted(slots, Tensor::Table);
         let problem = &forward.problem;
@@ -101,8 +141,6 @@ impl Own {
             .map(|buffer| buffer.as_ref().map(wgpu::Buffer::as_entire_buffer_binding));
         let pipelines = &forward.tables;
         pipelines.fill(device, problem, table.as_ref(), tables, steps)?;
-        let parts = (forward.variant.algorithm == Algorithm::Decode)
-            .then(|| decode::Parts::new(device, problem, forward.splits));
         Ok(Self {
             offset_table,
             fire_table,
@@ -194,13 +232,29 @@ pub(super) fn slots<'a>(
     Ok(slots)
 }
 
+/// All keys for every algorithm but the one that computes them in parts.
+fn key_ranges(forward: &Forward) -> KeyRanges {
+    match forward.variant.algorithm {
+        Algorithm::Decode => KeyRanges::within(&forward.problem, forward.capabilities.binding),
+        Algorithm::Fragments | Algorithm::Broadcast | Algorithm::Cooperative => {
+            KeyRanges::whole(&forward.problem)
+        }
+    }
+}
+
 fn work(forward: &Forward) -> Work<'_> {
     let limits = forward.device.limits();
+    let key_ranges = key_ranges(forward);
     Work {
         problem: &forward.problem,
         side: Side::Queries,
         tile: forward.variant.q_tile(),
         splits: forward.splits,
+        parts: match forward.variant.algorithm {
+            Algorithm::Decode => forward.splits.saturating_mul(key_ranges.count()),
+            _ => 0,
+        },
+        key_ranges,
         dbias: false,
         packed: true,
         products: u64::from(forward.variant.head_dim) + u64::from(forward.variant.value_dim),
@@ -216,14 +270,7 @@ fn work(forward: &Forward) -> Work<'_> {
 
 /// Refuses what no split brings within the device's limits; returns the parts that do fit.
 pub(super) fn check_limits(forward: &Forward) -> Result<Vec<Chunk>, Error> {
-    let problem = &forward.problem;
-    check_whole(&forward.device, problem)?;
-    if forward.variant.algorithm == Algorithm::Decode {
-        let needed = decode::part_bytes(problem, forward.splits);
-        for (tensor, needed) in [Tensor::PartOut, Tensor::PartLse].into_iter().zip(needed) {
-            check_size(&forward.device, tensor, needed)?;
-        }
-    }
+    check_whole(&forward.device, &forward.problem)?;
     work(forward).chunks()
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::backward::of_algorithm;
 use super::choose::{decodes, multiplies};
+use super::ranges::KeyRanges;
 use super::{Algorithm, BackwardVariant, Variant, Wanted, decode};
 use crate::{Capabilities, Error, Problem};
 
@@ -81,12 +82,15 @@ fn suits(
         Algorithm::Fragments => true,
         Algorithm::Broadcast => capabilities.broadcasts(),
         Algorithm::Cooperative => multiplies(problem, capabilities, rows),
-        Algorithm::Decode => decodes(problem) && rows <= problem.shape().q_len.next_power_of_two(),
+        Algorithm::Decode => {
+            decodes(problem, capabilities) && rows <= problem.shape().q_len.next_power_of_two()
+        }
     }
 }
 
 fn fits(problem: &Problem, capabilities: &Capabilities, pair: (Algorithm, u32)) -> bool {
-    if !suits(problem, capabilities, pair) {
+    let divided = KeyRanges::within(problem, capabilities.binding).count() > 1;
+    if !suits(problem, capabilities, pair) || (divided && pair.0 != Algorithm::Decode) {
         return false;
     }
     let variant = Variant::new(problem, capabilities, pair);

@@ -1,12 +1,14 @@
 //! From a problem and a device's capabilities to a kernel; sees no device.
 
+use super::ranges::KeyRanges;
 use super::{Algorithm, Variant};
 use crate::{Capabilities, Dtype, Error, Limit, Problem};
 
 /// Chooses the forward kernel.
 ///
 /// A few rows against many keys would leave most of a tile of rows idle, and most of the device: there invocations own keys, and
-/// workgroups parts of them, with as many rows as sums fit registers.
+/// workgroups parts of them, with as many rows as sums fit registers. That is also how more keys of a head than a binding holds are read, one range
+/// after the other.
 ///
 /// Where a processor plays the GPU, every access to workgroup memory is a gather and every barrier a switch of contexts,
 /// but registers lie in its first cache, in any number: there keys go round by subgroup, with as many rows an invocation as
@@ -25,8 +27,9 @@ pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant,
 }
 
 /// Whether [`Algorithm::Decode`] is right, and the better choice.
-pub(super) fn decodes(problem: &Problem) -> bool {
-    problem.shape().q_len <= Algorithm::DECODE_ROWS && problem.mask().packed.is_none()
+pub(super) fn decodes(problem: &Problem, capabilities: &Capabilities) -> bool {
+    let few = problem.shape().q_len <= Algorithm::DECODE_ROWS && problem.mask().packed.is_none();
+    few || KeyRanges::within(problem, capabilities.binding).count() > 1
 }
 
 /// Whether [`Algorithm::Cooperative`] is right, with matrices of so many rows: f16 in memory, so that f16 factors are no less exact but for
@@ -42,7 +45,7 @@ pub(super) fn multiplies(problem: &Problem, capabilities: &Capabilities, rows: u
 fn algorithm(problem: &Problem, capabilities: &Capabilities) -> (Algorithm, u32) {
     let shape = problem.shape();
     let features = shape.head_dim.max(problem.value_dim());
-    if decodes(problem) {
+    if decodes(problem, capabilities) {
         let sums = if capabilities.cpu { 256 } else { 128 };
         let most = (sums / features.next_power_of_two()).clamp(1, 4);
         return (Algorithm::Decode, shape.q_len.next_power_of_two().min(most));

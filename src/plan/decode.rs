@@ -7,9 +7,9 @@ use crate::{Capabilities, Problem};
 
 /// What the parts leave behind.
 pub(super) struct Parts {
-    /// `[S, B, H, Nq, Dv]`.
+    /// `[S, sequences, heads, rows, Dv]` of a chunk.
     pub(super) out: wgpu::Buffer,
-    /// `[S, B, H, Nq]`.
+    /// `[S, sequences, heads, rows]`.
     pub(super) lse: wgpu::Buffer,
 }
 
@@ -36,15 +36,13 @@ pub(super) fn most_splits(problem: &Problem) -> u32 {
     problem.shape().k_len.clamp(1, MOST)
 }
 
-/// Bytes of what the parts leave behind: outputs and log-sum-exps.
-pub(super) fn part_bytes(problem: &Problem, splits: u32) -> [u64; 2] {
-    let rows = (problem.shape().rows() as u64).saturating_mul(splits.into());
-    [u64::from(problem.value_dim()), 1].map(|features| rows.saturating_mul(4 * features))
-}
-
 impl Parts {
-    pub(super) fn new(device: &wgpu::Device, problem: &Problem, splits: u32) -> Self {
-        let [out, lse] = part_bytes(problem, splits);
+    /// As much as the largest chunk needs: chunks are computed and merged one after the other.
+    pub(super) fn new(device: &wgpu::Device, work: &Work<'_>, chunks: &[Chunk]) -> Self {
+        let bytes = chunks.iter().map(|chunk| work.part_bytes(chunk));
+        let [out, lse] = bytes.fold([0; 2], |[out, lse], [more_out, more_lse]| {
+            [out.max(more_out), lse.max(more_lse)]
+        });
         Self {
             out: workspace(device, "relattn::part_out", out),
             lse: workspace(device, "relattn::part_lse", lse),

@@ -16,6 +16,7 @@ mod merge;
 mod offset_table;
 mod operands;
 mod params;
+mod ranges;
 mod reasons;
 mod rope;
 mod slots;
@@ -87,7 +88,8 @@ impl Forward {
         })
     }
 
-    /// How many parts the keys are computed in, each by workgroups of its own; 1 unless the algorithm is [`Algorithm::Decode`].
+    /// How many parts the keys are computed in, each by workgroups of its own; 1 unless the algorithm is [`Algorithm::Decode`]. Where a binding
+    /// does not hold the keys of a head, so many for each range of them that it does hold.
     #[must_use]
     pub const fn splits(&self) -> u32 {
         self.splits

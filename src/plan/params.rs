@@ -1,5 +1,7 @@
 //! The uniforms, laid out as the shaders declare them.
 
+use std::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::split::{Chunk, Ranges};
@@ -41,13 +43,17 @@ pub(crate) struct Params {
     sequences: u32,
     blocks: u32,
     table_width: u32,
-    batch: u32,
+    part_rows: u32,
     q_tile: u32,
     splits: u32,
     pub(super) dropout_key: [u32; 2],
     dropout_threshold: u32,
     keep_scale: f32,
     key_offset: u32,
+    keys_first: u32,
+    keys_end: u32,
+    part_first: u32,
+    parts: u32,
     padding: u32,
 }
 
@@ -93,15 +99,33 @@ impl Params {
             sequences: mask.packed.map_or(0, |packed| packed.sequences),
             blocks: paged.map_or(0, |paged| paged.blocks),
             table_width: paged.map_or(0, |paged| shape.k_len.div_ceil(paged.block_size)),
-            batch: shape.batch,
+            part_rows: 0,
             q_tile,
             splits,
             dropout_key: dropout.map_or([0; 2], |dropout| dropout.key()),
             dropout_threshold: dropout.map_or(0, |dropout| dropout.threshold()),
             keep_scale: dropout.map_or(1.0, |dropout| dropout.keep_scale_f32()),
             key_offset: problem.key_offset(),
+            keys_first: 0,
+            keys_end: shape.k_len,
+            part_first: 0,
+            parts: splits,
             padding: 0,
         }
+    }
+
+    /// With this range of the keys, whose first part is this one, of so many of all ranges.
+    pub(super) const fn with_keys(
+        mut self,
+        keys: &Range<u32>,
+        part_first: u32,
+        parts: u32,
+    ) -> Self {
+        self.keys_first = keys.start;
+        self.keys_end = keys.end;
+        self.part_first = part_first;
+        self.parts = parts;
+        self
     }
 
     /// For the workgroups of a chunk, whose tensors are bound from these elements on.
@@ -114,6 +138,7 @@ impl Params {
             chunk.batch.start,
             rows_end,
         ];
+        self.part_rows = (chunk.tiles.end - chunk.tiles.start).saturating_mul(self.q_tile);
         self.q_base = ranges.q.base();
         self.k_base = ranges.k.base();
         self.v_base = ranges.v.base();

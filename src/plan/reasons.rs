@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::choose::{decodes, multiplies};
+use super::ranges::KeyRanges;
 use super::{Algorithm, BackwardVariant, Variant, decode};
 use crate::{Capabilities, Dtype, Problem, Tensor};
 
@@ -17,6 +18,11 @@ pub enum Reason {
         q_len: u32,
         /// Nk.
         k_len: u32,
+    },
+    /// Decode: a binding does not hold the keys of a head.
+    ManyKeys {
+        /// Ranges of them that it does hold, each in a dispatch of its own.
+        ranges: u32,
     },
     /// Decode: how many parts the keys are computed in, and how many workgroups keep the device busy.
     Parts {
@@ -156,7 +162,7 @@ fn of_scores(problem: &Problem, capabilities: &Capabilities, variant: &Variant) 
     let mut reasons = vec![of_algorithm(problem, capabilities, variant)];
     // Those of a matrix are part of the reason before.
     if variant.algorithm != Algorithm::Cooperative {
-        reasons.push(of_rows(problem, variant));
+        reasons.push(of_rows(problem, capabilities, variant));
     }
     reasons
 }
@@ -165,6 +171,9 @@ fn of_algorithm(problem: &Problem, capabilities: &Capabilities, variant: &Varian
     let shape = problem.shape();
     let subgroup = [capabilities.subgroup_size, capabilities.largest_subgroup];
     match variant.algorithm {
+        Algorithm::Decode if shape.q_len > Algorithm::DECODE_ROWS => Reason::ManyKeys {
+            ranges: KeyRanges::within(problem, capabilities.binding).count(),
+        },
         Algorithm::Decode => Reason::FewRows {
             q_len: shape.q_len,
             k_len: shape.k_len,
@@ -180,9 +189,9 @@ fn of_algorithm(problem: &Problem, capabilities: &Capabilities, variant: &Varian
     }
 }
 
-fn of_rows(problem: &Problem, variant: &Variant) -> Reason {
+fn of_rows(problem: &Problem, capabilities: &Capabilities, variant: &Variant) -> Reason {
     let rows = variant.rows;
-    let every = decodes(problem) && rows == problem.shape().q_len.next_power_of_two();
+    let every = decodes(problem, capabilities) && rows == problem.shape().q_len.next_power_of_two();
     if variant.algorithm == Algorithm::Decode && every {
         return Reason::AllRows { rows };
     }
@@ -199,6 +208,10 @@ impl fmt::Display for Reason {
                 f,
                 "decode: {q_len} query rows, of at most {}, against {k_len} keys",
                 Algorithm::DECODE_ROWS
+            ),
+            Self::ManyKeys { ranges } => write!(
+                f,
+                "decode: keys of a head in {ranges} ranges, since a binding does not hold them all"
             ),
             Self::Parts { splits, busy } => write!(
                 f,

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::params::{bits_strides, index_strides};
+use super::ranges::KeyRanges;
 use super::{Budget, Side};
 use crate::{Dtype, Error, Layout, Packed, Problem, Tensor};
 
@@ -58,6 +59,10 @@ pub(super) struct Work<'a> {
     /// Rows of a workgroup.
     pub(super) tile: u32,
     pub(super) splits: u32,
+    /// Parts of all keys that are left behind for a merge; 0 where none are.
+    pub(super) parts: u32,
+    /// The keys in ranges, each in a dispatch of its own; all in one but for [`super::Algorithm::Decode`].
+    pub(super) key_ranges: KeyRanges,
     /// Multiply-adds of a pair of query and key.
     pub(super) products: u64,
     /// Whether the gradient of a dense bias is written; what shares a number then has dispatches of its own, one after the other.
@@ -192,6 +197,14 @@ impl Work<'_> {
         if let Some((tensor, needed)) = self.too_large(chunk) {
             return self.shrink(chunk, tensor, needed).map(Some);
         }
+        if let Some(needed) = self.parts_too_large(chunk) {
+            let halves = first_halves(chunk).map(Some);
+            return halves.ok_or(Error::BindingTooLarge {
+                tensor: Tensor::PartOut,
+                needed,
+                maximum: self.bounds.binding,
+            });
+        }
         let count = workgroups
             .map(u64::from)
             .into_iter()
@@ -200,9 +213,24 @@ impl Work<'_> {
             return Ok(None);
         }
         // A single workgroup cannot be interrupted, however long it takes.
-        Ok([2, 1, 0]
+        Ok(first_halves(chunk))
+    }
+
+    /// Bytes of the outputs and of the log-sum-exps that the parts of a chunk leave behind.
+    pub(super) fn part_bytes(&self, chunk: &Chunk) -> [u64; 2] {
+        let workgroups = chunk.workgroups(1).map(u64::from);
+        let rows = workgroups
             .into_iter()
-            .find_map(|dimension| chunk.halves(dimension)))
+            .fold(self.tile.into(), u64::saturating_mul);
+        let numbers = rows.saturating_mul(self.parts.into());
+        [self.problem.value_dim(), 1]
+            .map(|features| numbers.saturating_mul(4 * u64::from(features)))
+    }
+
+    /// What the parts of a chunk take where that is more than a binding holds.
+    fn parts_too_large(&self, chunk: &Chunk) -> Option<u64> {
+        let largest = self.part_bytes(chunk).into_iter().max();
+        largest.filter(|&needed| needed > self.bounds.binding)
     }
 
     /// The dimensions along which workgroups would write the same numbers.
@@ -218,8 +246,9 @@ impl Work<'_> {
     /// The halves whose larger one needs least of a tensor.
     fn shrink(&self, chunk: &Chunk, tensor: Tensor, needed: u64) -> Result<[Chunk; 2], Error> {
         let size = |chunk: &Chunk| {
-            let ranges = self.ranges(chunk);
-            ranges.of(tensor).map_or(needed, Extent::length)
+            let ranges = self.key_ranges.iter().map(|keys| self.ranges(chunk, &keys));
+            let sizes = ranges.map(|ranges| ranges.of(tensor).map_or(needed, Extent::length));
+            sizes.max().unwrap_or(needed)
         };
         let halves = (0..3).filter_map(|dimension| chunk.halves(dimension));
         let best = halves.min_by_key(|halves| halves.each_ref().map(&size).into_iter().max());
@@ -243,8 +272,7 @@ impl Work<'_> {
 
     /// A tensor of which the chunk needs more than a binding holds.
     fn too_large(&self, chunk: &Chunk) -> Option<(Tensor, u64)> {
-        let ranges = self.ranges(chunk);
-        [
+        let tensors = [
             Tensor::Q,
             Tensor::K,
             Tensor::V,
@@ -253,10 +281,15 @@ impl Work<'_> {
             Tensor::MaskBits,
             Tensor::Indices,
             Tensor::DBias,
-        ]
-        .into_iter()
-        .filter_map(|tensor| Some((tensor, ranges.of(tensor)?.length())))
-        .find(|&(_, length)| length > self.bounds.binding)
+        ];
+        let mut ranges = self.key_ranges.iter().map(|keys| self.ranges(chunk, &keys));
+        ranges.find_map(|ranges| {
+            let lengths =
+                tensors.map(|tensor| (tensor, ranges.of(tensor).map_or(0, Extent::length)));
+            lengths
+                .into_iter()
+                .find(|&(_, length)| length > self.bounds.binding)
+        })
     }
 
     /// Multiplications and additions, the mask left aside but for a window.
@@ -277,11 +310,11 @@ impl Work<'_> {
             .fold(pairs.saturating_mul(2 * self.products), u64::saturating_mul)
     }
 
-    /// What a chunk reads and writes of the large tensors.
-    pub(super) fn ranges(&self, chunk: &Chunk) -> Ranges {
+    /// What a chunk reads and writes of the large tensors, with a range of the keys.
+    pub(super) fn ranges(&self, chunk: &Chunk, keys: &Range<u32>) -> Ranges {
         let problem = self.problem;
         let shape = problem.shape();
-        let [queries, keys] = self.boxes(chunk);
+        let [queries, keys] = self.boxes(chunk, keys);
         let [q, k, v, out] = problem.layouts();
         let dtype = problem.dtype();
         let (d, dv) = (shape.head_dim, problem.value_dim());
@@ -318,7 +351,7 @@ impl Work<'_> {
     }
 
     /// The sequences, heads and rows of queries and of keys that a chunk meets.
-    fn boxes(&self, chunk: &Chunk) -> [[Range<u32>; 3]; 2] {
+    fn boxes(&self, chunk: &Chunk, keys: &Range<u32>) -> [[Range<u32>; 3]; 2] {
         let problem = self.problem;
         let shape = problem.shape();
         let tiles = |length: u32| match self.sequences() {
@@ -334,7 +367,7 @@ impl Work<'_> {
             Side::Queries => (
                 tiles(shape.q_len),
                 own.clone(),
-                0..shape.k_len,
+                keys.clone(),
                 own.start / group..own.end.div_ceil(group),
             ),
             Side::Keys => (
@@ -371,6 +404,13 @@ impl Work<'_> {
             bytes: 4 * first..4 * elements.end.div_ceil(per_word),
         }
     }
+}
+
+/// Two halves of a chunk, by sequences if there are several, else by heads, else by tiles.
+fn first_halves(chunk: &Chunk) -> Option<[Chunk; 2]> {
+    [2, 1, 0]
+        .into_iter()
+        .find_map(|dimension| chunk.halves(dimension))
 }
 
 const fn per_word(dtype: Dtype) -> u64 {

@@ -14,6 +14,7 @@ use crate::plan::bind::Bindings;
 use crate::plan::bound::{Step, entry, uniforms, workspace};
 use crate::plan::check::{Slot, fitted};
 use crate::plan::params::Params;
+use crate::plan::ranges::KeyRanges;
 use crate::plan::split::{Bounds, Chunk, Work};
 use crate::plan::uniforms::Uniforms;
 use crate::{Error, Tensor};
@@ -141,6 +142,8 @@ impl<'a> Pass<'a> {
                 side: Side::Queries,
                 tile: ROWS,
                 splits: 1,
+                parts: 0,
+                key_ranges: KeyRanges::whole(&self.backward.problem),
                 products: 1,
                 dbias,
                 packed: false,
@@ -168,6 +171,8 @@ impl<'a> Pass<'a> {
                 side: variant.side,
                 tile: variant.own_tile(),
                 splits: 1,
+                parts: 0,
+                key_ranges: KeyRanges::whole(&self.backward.problem),
                 products,
                 dbias: variant.gradients.dense,
                 packed: true,
@@ -228,7 +233,11 @@ impl<'a> Pass<'a> {
         let device = &self.backward.device;
         let work = &kernel.work;
         let whole = Params::new(work.problem, true, [work.tile, 1]);
-        let ranges: Vec<_> = chunks.iter().map(|chunk| work.ranges(chunk)).collect();
+        let keys = 0..work.problem.shape().k_len;
+        let ranges: Vec<_> = chunks
+            .iter()
+            .map(|chunk| work.ranges(chunk, &keys))
+            .collect();
         let both = || chunks.iter().zip(&ranges);
         let params: Vec<_> = both()
             .map(|(chunk, ranges)| whole.within(chunk, ranges))

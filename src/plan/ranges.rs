@@ -1,0 +1,85 @@
+//! The keys of a head in ranges, where a binding does not hold them all.
+
+use std::ops::Range;
+
+use crate::{Layout, Problem};
+
+/// The largest offset of a binding that a device may ask for, in bytes.
+const ALIGNMENT: u64 = 256;
+/// Ranges but the last have a multiple of so many keys: those that a workgroup of `attention_decode.wgsl` takes at a time, for within such
+/// tiles it does not look for the end of a range.
+const TILE: u32 = 64;
+
+/// The keys from 0 on in ranges of equal length, the last of which may be shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeyRanges {
+    keys: u32,
+    each: u32,
+}
+
+impl KeyRanges {
+    /// All keys in one.
+    pub(super) const fn whole(problem: &Problem) -> Self {
+        let keys = problem.shape().k_len;
+        Self { keys, each: keys }
+    }
+
+    /// As few as bindings of so many bytes hold, of one head each. One where no division helps: blocks of a paged cache lie anywhere, the
+    /// sequences of a packed batch in tiles of their own, and a row may be too long by itself.
+    pub(super) fn within(problem: &Problem, binding: u64) -> Self {
+        let whole = Self::whole(problem);
+        let undivided = problem.paged().is_some() || problem.mask().packed.is_some();
+        let most = rows_within(problem, binding);
+        if undivided || whole.keys <= most || most < TILE {
+            return whole;
+        }
+        let count = whole.keys.div_ceil(most / TILE * TILE);
+        let each = whole.keys.div_ceil(count).next_multiple_of(TILE);
+        Self { each, ..whole }
+    }
+
+    /// How many there are; one of no keys.
+    pub(super) const fn count(self) -> u32 {
+        if self.keys == 0 {
+            return 1;
+        }
+        self.keys.div_ceil(self.each)
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = Range<u32>> {
+        (0..self.count()).map(move |n| {
+            let first = n * self.each;
+            first..first.saturating_add(self.each).min(self.keys)
+        })
+    }
+}
+
+/// Rows of keys, and as many of values, that a binding holds of one head.
+fn rows_within(problem: &Problem, binding: u64) -> u32 {
+    let shape = problem.shape();
+    let [_, k, v, _] = problem.layouts();
+    let rows = [(k, shape.head_dim), (v, problem.value_dim())].map(|(layout, features)| {
+        let size = problem.dtype().bytes();
+        let all = (u64::from(layout.row) * u64::from(shape.k_len.saturating_sub(1))
+            + u64::from(features))
+            * size;
+        if all.next_multiple_of(4) <= binding && starts_aligned(&layout, size) {
+            return shape.k_len;
+        }
+        // What is bound begins at a multiple of the alignment, and ends with a word.
+        let elements = binding.saturating_sub(ALIGNMENT + 4) / size;
+        match elements.checked_sub(features.into()) {
+            Some(rest) => {
+                1 + u32::try_from(rest / u64::from(layout.row.max(1))).unwrap_or(u32::MAX - 1)
+            }
+            None => 0,
+        }
+    });
+    rows[0].min(rows[1])
+}
+
+/// Whether every head begins where a binding may.
+fn starts_aligned(layout: &Layout, size: u64) -> bool {
+    let aligned = |stride: u32| (u64::from(stride) * size).is_multiple_of(ALIGNMENT);
+    aligned(layout.batch) && aligned(layout.head)
+}
