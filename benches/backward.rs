@@ -32,23 +32,45 @@ const WITH_BASELINE: [(&str, &str); 5] = [
     FUSED[1],
 ];
 
+/// What gradients of a case have to be.
+struct Expected {
+    t5: Gradients,
+    plain: Gradients,
+}
+
+impl Expected {
+    fn of(case: &Case) -> Self {
+        let [t5, plain] = [T5, Bias::None].map(|bias| gradients(case, bias, &dout(case)));
+        Self { t5, plain }
+    }
+
+    /// Those of which nobody wants that of the bias.
+    fn without_table(&self) -> Gradients {
+        let mut gradients = self.t5.clone();
+        gradients.dtable.fill(0.0);
+        gradients
+    }
+}
+
 /// At which the baseline's matrices fill a default binding.
 const LONGEST_BASELINE: u32 = 2048;
 
 fn main() {
-    let rig = Rig::open();
-    println!("{}", heading(&rig));
+    println!("{}", heading(&Rig::open()));
     check_the_check();
     for n in rig::lengths_or(&[1024, 2048, 4096]) {
         let case = Case::new(n);
-        let learner = Learner::new(&rig, &case);
-        let mut contenders = fused(&learner);
-        let mut pairs = &FUSED[..];
-        if n <= LONGEST_BASELINE {
-            contenders.extend(baseline(&learner));
-            pairs = &WITH_BASELINE;
-        }
-        let rounds = Rounds::run(rig::rounds(), &contenders);
+        let expected = Expected::of(&case);
+        let compared = n <= LONGEST_BASELINE;
+        let rounds = Rounds::on_devices(|rig| {
+            let learner = Learner::new(rig, &case);
+            let mut contenders = fused(&learner, &expected);
+            if compared {
+                contenders.extend(baseline(&learner, &expected));
+            }
+            Rounds::run(rig::rounds(), &contenders)
+        });
+        let pairs = if compared { &WITH_BASELINE[..] } else { &FUSED };
         print!("{}", rounds.table(n, pairs));
     }
     println!("load afterwards: {}", load());
@@ -120,11 +142,6 @@ impl<'a> Learner<'a> {
         [bound, backward.bind(&operands).expect("buffers that fit")]
     }
 
-    /// What the gradients have to be under this bias.
-    fn expected(&self, bias: Bias) -> Gradients {
-        gradients(self.case, bias, &dout(self.case))
-    }
-
     /// The passes of the baseline, with its bias matrix made now.
     fn baseline(&self) -> Rc<Training> {
         let gradients = backward::Gradients {
@@ -189,10 +206,7 @@ fn workspace_bytes(rig: &Rig, case: &Case) -> u64 {
 }
 
 /// Every contender, checked.
-fn fused<'a>(learner: &'a Learner<'_>) -> Vec<Contender<'a>> {
-    let t5 = learner.expected(T5);
-    let mut alone = learner.expected(T5);
-    alone.dtable.fill(0.0);
+fn fused<'a>(learner: &'a Learner<'_>, expected: &Expected) -> Vec<Contender<'a>> {
     let table = Wanted {
         table: true,
         ..Wanted::default()
@@ -207,37 +221,41 @@ fn fused<'a>(learner: &'a Learner<'_>) -> Vec<Contender<'a>> {
             forward.encode(encoder);
             backward.encode(encoder);
         },
-        &t5,
+        &expected.t5,
     );
-    let backward = learner.checked("fused, backward", move |encoder| again.encode(encoder), &t5);
+    let backward = learner.checked(
+        "fused, backward",
+        move |encoder| again.encode(encoder),
+        &expected.t5,
+    );
     let quiet = learner.checked(
         "fused, backward, no gradient of the bias",
         move |encoder| quiet.encode(encoder),
-        &alone,
+        &expected.without_table(),
     );
     // Its backward pass reads what the forward pass with T5's bias leaves, once the rounds have begun: the time is the same.
     learner.rig.time(|encoder| plain_forward.encode(encoder));
     let plain = learner.checked(
         "fused, backward, no bias",
         move |encoder| plain.encode(encoder),
-        &learner.expected(Bias::None),
+        &expected.plain,
     );
     vec![both, backward, quiet, plain]
 }
 
-fn baseline<'a>(learner: &'a Learner<'_>) -> Vec<Contender<'a>> {
-    let t5 = learner.expected(T5);
+fn baseline<'a>(learner: &'a Learner<'_>, expected: &Expected) -> Vec<Contender<'a>> {
+    let t5 = &expected.t5;
     let unfused = learner.baseline();
     let [forward, both, rebuilding] = [(); 3].map(|()| Rc::clone(&unfused));
     vec![
-        learner.checked("unfused, both", move |encoder| both.encode(encoder), &t5),
+        learner.checked("unfused, both", move |encoder| both.encode(encoder), t5),
         learner.checked(
             "unfused, both, new bias",
             move |encoder| {
                 rebuilding.encode_bias(encoder);
                 rebuilding.encode(encoder);
             },
-            &t5,
+            t5,
         ),
         learner.timed("unfused, forward", move |encoder| {
             forward.encode_forward(encoder);

@@ -35,9 +35,6 @@ struct Contest<'a> {
 /// thread to wake than either contender takes.
 const LAYERS: u32 = 24;
 
-/// How often all is made anew. The same code takes a tenth more or less time as it lies in memory.
-const PLACEMENTS: usize = 5;
-
 fn main() {
     println!("{}", heading(&Rig::open()));
     for n in rig::lengths_or(&[1024, 4096]) {
@@ -54,11 +51,8 @@ fn main() {
 
 /// Times the contenders in turn, on one device after the other, and prints medians.
 fn compare(title: &str, rounds: usize, make: impl for<'a> Fn(&'a Rig) -> Contest<'a>) {
-    let (placements, rounds) = if rig::quick() {
-        (1, 1)
-    } else {
-        (PLACEMENTS, rounds)
-    };
+    let placements = rig::placements();
+    let rounds = if rig::quick() { 1 } else { rounds };
     let mut names = Vec::new();
     let mut times = Vec::new();
     for placement in 0..placements {

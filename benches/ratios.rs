@@ -20,12 +20,13 @@ const PAIRS: [(&str, &str); 7] = [
 ];
 
 fn main() {
-    let rig = Rig::open();
-    println!("{}", heading(&rig));
+    println!("{}", heading(&Rig::open()));
     for n in rig::lengths() {
         let case = Case::new(n);
-        let resident = Resident::new(&rig, &case);
-        let rounds = Rounds::run(rig::rounds(), &contenders(&resident));
+        let rounds = Rounds::on_devices(|rig| {
+            let resident = Resident::new(rig, &case);
+            Rounds::run(rig::rounds(), &contenders(&resident))
+        });
         print!("{}", rounds.table(n, &PAIRS));
     }
     println!("load afterwards: {}", load());

@@ -23,10 +23,16 @@ pub fn quick() -> bool {
     test || !bench
 }
 
-/// How often each contender is timed.
+/// How many devices contenders are timed on, one after the other.
+#[must_use]
+pub fn placements() -> usize {
+    if quick() { 1 } else { 5 }
+}
+
+/// How often each contender is timed on a device.
 #[must_use]
 pub fn rounds() -> usize {
-    if quick() { 1 } else { 11 }
+    if quick() { 1 } else { 3 }
 }
 
 /// The sequence lengths to measure: the numbers among the arguments, or the usual ones.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::device::Rig;
+use super::placements;
 use super::report::median;
 
 /// A name and what runs it once and says how long that took.
@@ -50,6 +52,22 @@ impl Rounds {
             names: contenders.iter().map(|one| one.name).collect(),
             times: (0..rounds).map(round).collect(),
         }
+    }
+
+    /// Those of several devices, one opened after the other: the same code takes a tenth more or less time as it and its tensors lie in
+    /// memory.
+    ///
+    /// # Panics
+    /// Where contenders change from device to device.
+    #[must_use]
+    pub fn on_devices(measure: impl Fn(&Rig) -> Self) -> Self {
+        let mut all = measure(&Rig::open());
+        for _ in 1..placements() {
+            let more = measure(&Rig::open());
+            assert_eq!(all.names, more.names);
+            all.times.extend(more.times);
+        }
+        all
     }
 
     /// The median time of a contender in milliseconds.
