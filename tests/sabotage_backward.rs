@@ -118,7 +118,19 @@ const SHARED: [Planted; 16] = [
     ),
 ];
 
-const BROADCAST: [Planted; 6] = [
+const BROADCAST: [Planted; 8] = [
+    (
+        "constant tiles begin too early",
+        "(first_offset >= radius",
+        "(first_offset >= radius / 2",
+        "constant tiles on both sides",
+    ),
+    (
+        "where keys own, the constant of the other side",
+        "constant_offset = offset_bias(first_offset);\n}",
+        "constant_offset = offset_bias(-first_offset);\n}",
+        "constant tiles on both sides",
+    ),
     (
         "the bias's gradient dropped",
         "add_to_workspace(sums_at + u32(offset + radius), sum)",
@@ -212,7 +224,7 @@ fn every_planted_error_is_noticed() {
             continue;
         }
         let own = match algorithm {
-            relattn::plan::Algorithm::Broadcast => &BROADCAST,
+            relattn::plan::Algorithm::Broadcast => &BROADCAST[..],
             _ => &FRAGMENTS,
         };
         // What the algorithms share is planted once.

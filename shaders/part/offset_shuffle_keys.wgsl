@@ -1,12 +1,20 @@
 // Slot `offset`, where keys own: one number per head and clamped offset, times log2(e), read once for eight lanes.
 //   key j of their keys j₀, j₀ + 1, … needs offsets o + (j − j₀) − e for its queries e, o being that of j₀ and query 0: the 15 numbers
 //   that all of them need are read by two loads a lane, and passed on by shuffles
-const constant_offset = 0.0;
+//   constant tile: all offsets past the radius on one side: one number for the whole tile
+var<private> constant_tile: bool;
+var<private> constant_offset: f32;
 
-fn offset_prepare(local: u32) {}
+fn offset_prepare(local: u32) {
+    let radius = i32(params.radius);
+    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
+    let last_offset = first_offset + i32(Q_TILE + K_TILE) - 2;
+    constant_tile = !PAIR_BIAS && (first_offset >= radius || last_offset <= -radius);
+    constant_offset = offset_bias(first_offset);
+}
 
 fn offset_constant() -> bool {
-    return false;
+    return constant_tile;
 }
 
 // This lane's share: of offsets o − 7 + l and o + 1 + l. `key` is its own.
