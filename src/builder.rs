@@ -193,6 +193,8 @@ impl ProblemBuilder {
             Tensor::OffsetTable,
             Tensor::FireTable,
             Tensor::Lse,
+            Tensor::QueryStarts,
+            Tensor::KeyStarts,
         ] {
             validate_elements(&problem, tensor)?;
         }
@@ -373,7 +375,7 @@ fn refuse_second(kind: Kind) -> Result<(), ProblemError> {
 }
 
 fn add_rows(first: u32, bias: Bias) -> Result<u32, ProblemError> {
-    let rows = first + bias.table_rows().unwrap_or(0);
+    let rows = first.saturating_add(bias.table_rows().unwrap_or(0));
     if rows > 4 * Bias::MAX_TABLE_ROWS {
         return Err(ProblemError::TableRows {
             found: rows,

@@ -1,8 +1,9 @@
 //! Numbers at the ends of their types, where there was an overflow, a wrong bucket, or work without end.
 
-use relattn::cpu::{Attention, AttentionGradient, Inputs, Oracle, Tiled};
+use relattn::cpu::{Attention, AttentionGradient, Inputs, Oracle, Tiled, rotated, rotated_exact};
 use relattn::{
-    Bias, Direction, IndexFormat, Layout, Problem, RelativeBuckets, Shape, Tensor, alibi_slopes,
+    Bias, Direction, IndexFormat, Layout, Mask, Packed, Problem, ProblemError, RelativeBuckets,
+    Rope, Rotation, Shape, Tensor, alibi_slopes,
 };
 
 #[test]
@@ -103,6 +104,43 @@ fn single_rows_have_gradients_whatever_their_stride() {
     };
     let all = [Tensor::Q, Tensor::K, Tensor::V, Tensor::Out];
     assert_eq!(gradients(&all), gradients(&[]));
+}
+
+#[test]
+fn so_many_sequences_that_their_starts_are_not_counted_are_refused() {
+    let packed = |sequences| {
+        let shape = Shape {
+            batch: 1,
+            heads: 1,
+            kv_heads: 1,
+            q_len: 1,
+            k_len: 1,
+            head_dim: 1,
+        };
+        let mask = Mask {
+            packed: Some(Packed { sequences }),
+            ..Mask::NONE
+        };
+        Problem::builder(shape).mask(mask).build()
+    };
+    let refused = ProblemError::TooLarge {
+        tensor: Tensor::QueryStarts,
+        elements: 1 << 32,
+        maximum: u64::from(u32::MAX),
+    };
+    assert_eq!(packed(u32::MAX), Err(refused));
+    assert!(packed(u32::MAX - 1).is_ok());
+}
+
+/// 2³⁰ rows of no head, and none of 2³² − 1 sequences.
+#[test]
+fn nothing_to_turn_takes_no_angles() {
+    for [batch, heads, rows] in [[1, 0, 1 << 30], [u32::MAX, u32::MAX, 0]] {
+        let builder = Rotation::builder(Rope::new(4), [batch, heads, rows, 4]);
+        let rotation = builder.build().expect("valid");
+        assert_eq!(rotated(&rotation, &[]), Ok(Vec::new()));
+        assert_eq!(rotated_exact(&rotation, &[]), Ok(Vec::new()));
+    }
 }
 
 /// 2³⁰ numbers in a table of biases, for no query.

@@ -47,9 +47,13 @@ fn sine_and_cosine(position: f64, frequency: f64) -> (f64, f64) {
 /// An input of another length than its layout asks for.
 pub fn rotated(rotation: &Rotation, input: &[f32]) -> Result<Vec<f32>, InputError> {
     validate(rotation, input)?;
+    let rows: Vec<Row> = rows(rotation).collect();
+    // Without heads there may be any number of rows, and angles for each.
+    if rows.is_empty() {
+        return Ok(vec![0.0; elements(rotation)]);
+    }
     let table = table(rotation);
     let features = rotation.head_dim() as usize;
-    let rows: Vec<Row> = rows(rotation).collect();
     let mut packed = vec![0.0; rows.len() * features];
     packed
         .par_chunks_exact_mut(features)
@@ -112,6 +116,8 @@ fn rows(rotation: &Rotation) -> impl Iterator<Item = Row> {
     let [batch, heads, rows] = rotation.sizes();
     let (input, output) = (rotation.input(), rotation.output());
     let first = rotation.first_position();
+    // There may be 2^32 sequences without rows.
+    let batch = if [heads, rows].contains(&0) { 0 } else { batch };
     let planes = (0..batch as usize).flat_map(move |b| (0..heads as usize).map(move |h| [b, h]));
     planes.flat_map(move |[b, h]| {
         (0..rows as usize)
