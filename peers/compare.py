@@ -121,7 +121,7 @@ class Peer:
             return
         driver = shlex.split(options.driver) if options.where == "gpu" else []
         arguments = [str(folder), str(n), str(options.threads)]
-        # burn's default effort takes minutes for each shape.
+        # With burn's default effort the first calls can take minutes on a processor's driver.
         environment = {"CUBECL_AUTOTUNE_LEVEL": "minimal", **os.environ, "OMP_NUM_THREADS": str(options.threads)}
         self.process = subprocess.Popen(
             driver + command + arguments,

@@ -13,7 +13,7 @@ use std::time::Instant;
 use burn_tensor::activation::softmax;
 use burn_tensor::module::attention;
 use burn_tensor::ops::AttentionModuleOptions;
-use burn_tensor::wgpu::WgpuBackend;
+use burn_tensor::wgpu::{WgpuBackend, wgpu};
 use burn_tensor::{Device, Tensor, TensorData};
 
 const HEADS: usize = 8;
@@ -28,6 +28,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 struct Tensors {
     folder: PathBuf,
     device: Device,
+    adapter: wgpu::AdapterInfo,
     q: Tensor<4>,
     k: Tensor<4>,
     v: Tensor<4>,
@@ -50,9 +51,9 @@ fn main() -> Result<()> {
 
 impl Tensors {
     fn read(folder: &Path, n: usize) -> Result<Self> {
-        let device = Device::wgpu_options()
+        let (device, setup) = Device::wgpu_options()
             .graphics_api(WgpuBackend::Vulkan)
-            .init()?;
+            .init_with_setup()?;
         let read = |name: &str, columns: usize| -> Result<Tensor<4>> {
             let bytes = std::fs::read(folder.join(format!("{name}-{n}.f32")))?;
             let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
@@ -65,6 +66,7 @@ impl Tensors {
             k: read("k", HEAD_DIM)?,
             v: read("v", HEAD_DIM)?,
             bias: read("bias", n)?,
+            adapter: setup.adapter.get_info(),
             device,
         })
     }
@@ -91,7 +93,7 @@ impl Tensors {
         for _ in 0..WARM {
             self.time(compute)?;
         }
-        let out: Vec<f32> = compute(self).into_data().to_vec()?;
+        let out: Vec<f32> = compute(self).into_data().try_to_vec()?;
         let path = self.folder.join(format!("out-{}.f32", std::process::id()));
         std::fs::write(path, bytemuck::cast_slice(&out))?;
         println!("ready {}", self.who(kind));
@@ -114,8 +116,15 @@ impl Tensors {
     }
 
     fn who(&self, kind: &str) -> String {
-        let device = self.device.identity();
-        let name = device.map_or("a device without a name".to_owned(), |it| it.name);
-        format!("burn, {kind}, on {name}")
+        let (name, driver) = (&self.adapter.name, &self.adapter.driver_info);
+        format!("burn {}, {kind}, on {name}, {driver}", version())
     }
+}
+
+/// burn's, from the lock file.
+fn version() -> &'static str {
+    let lock = include_str!("../Cargo.lock");
+    let from = lock.split("name = \"burn-tensor\"\nversion = \"").nth(1);
+    from.and_then(|rest| rest.split('"').next())
+        .expect("a version")
 }
