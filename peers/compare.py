@@ -24,8 +24,10 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 HEADS, HEAD_DIM, SCALE, BUCKETS, MAX_DISTANCE = 8, 64, 0.125, 32, 128
-# Of the output, against f64; those in half precision are not among the peers.
+# Of the output, against f64.
 ALLOWED = 2e-5
+# Of those that round to half precision somewhere, which are timed, but not counted among the correct ones.
+ALLOWED_IN_HALF = 1e-2
 # Threads of some libraries spin for a while when their work is over.
 PAUSE = 0.3
 
@@ -38,6 +40,10 @@ CPU = [
     ("ONNX Runtime, MultiHeadAttention", "cpu", ["with_onnxruntime.py", "mha", "cpu"], False),
     ("ONNX Runtime, plain graph", "cpu", ["with_onnxruntime.py", "plain", "cpu"], False),
     ("ncnn SDPA, dense bias", "cpu", ["with_ncnn.py", "cpu"], False),
+    ("ggml, plain graph", "ggml", ["with_ggml.py", "f32", "cpu"], False),
+]
+CPU_IN_HALF = [
+    ("ggml flash_attn_ext, mask in f16", "ggml", ["with_ggml.py", "flash", "cpu"], False),
 ]
 GPU = [
     ("relattn, resident", None, ["{relattn}", "gpu"], False),
@@ -46,6 +52,14 @@ GPU = [
     ("ONNX Runtime WebGPU, plain graph", "webgpu", ["with_onnxruntime.py", "plain", "webgpu"], False),
     ("ONNX Runtime WebGPU, MultiHeadAttention", "webgpu", ["with_onnxruntime.py", "mha", "webgpu"], False),
     ("ncnn Vulkan SDPA, dense bias", "webgpu", ["with_ncnn.py", "vulkan"], False),
+    ("burn, dense bias", None, ["{burn}", "module"], False),
+    ("burn, tensor operations", None, ["{burn}", "tensors"], False),
+    ("burn, no bias", None, ["{burn}", "no-bias"], True),
+    ("ggml Vulkan, plain graph in f32", "ggml", ["with_ggml.py", "f32", "vulkan"], False),
+]
+GPU_IN_HALF = [
+    ("ggml Vulkan, plain graph by default", "ggml", ["with_ggml.py", "default", "vulkan"], False),
+    ("ggml Vulkan flash_attn_ext, mask in f16", "ggml", ["with_ggml.py", "flash", "vulkan"], False),
 ]
 
 
@@ -93,11 +107,11 @@ def reference(q, k, v, bias):
 class Peer:
     """A process that computes once a line. Its threads sleep while others are timed."""
 
-    def __init__(self, row, folder, n, options):
+    def __init__(self, row, allowed, folder, n, options):
         self.name, venv, command, without = row
         self.absent = None
         self.times = []
-        program = command[0].format(relattn=options.relattn)
+        program = command[0].format(relattn=options.relattn, burn=options.burn)
         if venv:
             command = [str(options.venvs / venv / "bin" / "python"), str(HERE / program), *command[1:]]
         else:
@@ -107,7 +121,8 @@ class Peer:
             return
         driver = shlex.split(options.driver) if options.where == "gpu" else []
         arguments = [str(folder), str(n), str(options.threads)]
-        environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads))
+        # With burn's default effort the first calls can take minutes on a processor's driver.
+        environment = {"CUBECL_AUTOTUNE_LEVEL": "minimal", **os.environ, "OMP_NUM_THREADS": str(options.threads)}
         self.process = subprocess.Popen(
             driver + command + arguments,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE if not options.loud else None,
@@ -122,7 +137,7 @@ class Peer:
         found = np.fromfile(path, dtype="<f4").reshape(options.reference[without].shape)
         path.unlink()
         self.error = float(np.abs(found - options.reference[without]).max())
-        if not self.error <= ALLOWED:
+        if not self.error <= allowed:
             self.absent = f"wrong by {self.error:.1e}"
             self.close()
 
@@ -138,6 +153,13 @@ class Peer:
         self.process.stdin.flush()
         self.times.append(float(self.answer()))
         time.sleep(PAUSE)
+
+    def line(self, own):
+        """A line of the table; `own` are relattn's times, round by round."""
+        if self.absent:
+            return f"{self.name:<42}{self.absent}"
+        ratio = statistics.median(t / o for t, o in zip(self.times, own))
+        return f"{self.name:<42}{statistics.median(self.times):>9.2f}{min(self.times):>9.2f}{ratio:>13.2f}   {self.error:.1e}"
 
     def close(self):
         self.process.stdin.close()
@@ -155,14 +177,18 @@ def run(options, say):
     say(f"date       {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
     say(f"processor  {processor()}, {os.cpu_count()} threads, load {os.getloadavg()}; {options.threads} threads each")
     say(f"problem    B = 1, H = {HEADS}, D = {HEAD_DIM}, f32, T5 {BUCKETS}/{MAX_DISTANCE} in both directions")
-    rows = CPU if options.where == "cpu" else GPU
-    wanted = options.only.split(",") if options.only else None
+    rows, in_half = (CPU, CPU_IN_HALF) if options.where == "cpu" else (GPU, GPU_IN_HALF)
+    wanted = options.only.split(",") if options.only else [""]
     for n in options.lengths:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             options.reference = write_tensors(folder, n)
-            peers = [Peer(row, folder, n, options) for row in rows if not wanted or any(w in row[0] for w in wanted)]
-            there = [peer for peer in peers if not peer.absent]
+
+            def started(rows, allowed):
+                return [Peer(row, allowed, folder, n, options) for row in rows if any(w in row[0] for w in wanted)]
+
+            exact, rounded = started(rows, ALLOWED), started(in_half, ALLOWED_IN_HALF)
+            there = [peer for peer in exact + rounded if not peer.absent]
             if n == options.lengths[0]:
                 for peer in there:
                     say(f"{peer.name:<42}{peer.who}")
@@ -171,13 +197,12 @@ def run(options, say):
                 for peer in there if turn % 2 == 0 else reversed(there):
                     peer.time()
             say(f"\nN = {n}, {options.rounds} rounds{'':<22}  median ms   min ms   of relattn   error")
-            own = statistics.median(there[0].times)
-            for peer in peers:
-                if peer.absent:
-                    say(f"{peer.name:<42}{peer.absent}")
-                    continue
-                ratio = statistics.median(t / o for t, o in zip(peer.times, there[0].times))
-                say(f"{peer.name:<42}{statistics.median(peer.times):>9.2f}{min(peer.times):>9.2f}{ratio:>13.2f}   {peer.error:.1e}")
+            for peer in exact:
+                say(peer.line(there[0].times))
+            if rounded:
+                say("error of half precision; not counted among the correct ones:")
+            for peer in rounded:
+                say(peer.line(there[0].times))
             for peer in there:
                 peer.close()
     say(f"\nload afterwards: {os.getloadavg()}")
@@ -193,6 +218,7 @@ def main():
     parser.add_argument("--driver", default="", help="what programs on the device are run with")
     parser.add_argument("--venvs", type=Path, default=HERE / "venvs", help="the folder of virtual environments")
     parser.add_argument("--relattn", default=str(HERE / "relattn/target/release/relattn-peer"))
+    parser.add_argument("--burn", default=str(HERE / "burn/target/release/burn-peer"))
     parser.add_argument("--loud", action="store_true", help="show what peers say about errors")
     parser.add_argument("--record", type=Path, help="write it down there too")
     options = parser.parse_args()
