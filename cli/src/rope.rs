@@ -136,6 +136,10 @@ fn rotate(
         *values = rotated(&rotation.build()?, values)?;
         return Ok(());
     };
+    // Without heads there are sequences, and nothing at their rows.
+    if values.is_empty() {
+        return Ok(());
+    }
     for sequence in starts.windows(2) {
         let range = sequence[0]..sequence[1];
         if !range.is_empty() {

@@ -4,6 +4,7 @@ mod harness;
 
 use std::collections::HashMap;
 
+use harness::place::Place;
 use harness::reference::{Case, number};
 use harness::{Made, largest_error, small};
 
@@ -192,4 +193,18 @@ fn packed_sequences() {
         &["--rope=half", "--query-offset=2"],
         [&|row| position(row) + 2.0, &position],
     );
+}
+
+#[test]
+fn sequences_without_heads_have_nothing_to_turn() {
+    let empty = Made::floats(&[1, 0, 16, 8]);
+    let tensors = HashMap::from([
+        ("q", empty.clone()),
+        ("k", empty.clone()),
+        ("v", empty),
+        ("query_starts", Made::words(&[3], &[0, 8, 16])),
+        ("key_starts", Made::words(&[3], &[0, 8, 16])),
+    ]);
+    let options = ["--bias=none", "--rope=half"];
+    assert!(Place::new(&tensors).ctx("cpu", &options).is_empty());
 }

@@ -7,7 +7,7 @@ use crate::choices::Choices;
 use crate::run;
 
 /// The tensors whose elements a problem counts.
-const TENSORS: [Tensor; 24] = [
+pub(crate) const TENSORS: [Tensor; 24] = [
     Tensor::Q,
     Tensor::K,
     Tensor::V,

@@ -6,6 +6,7 @@ use relattn::{InputError, Problem, Tensor};
 use relattn_conformance::data::{Data, values};
 
 use crate::numbers::{Number, Rare};
+use crate::problem::TENSORS;
 use crate::tolerance::Tolerance;
 
 /// Elements of a tensor of a small problem, and its scores.
@@ -25,27 +26,10 @@ struct Lies {
 
 /// Whether a problem is computed within a millisecond or so.
 pub(crate) fn is_small(problem: &Problem) -> bool {
-    let tensors = [
-        Tensor::Q,
-        Tensor::K,
-        Tensor::V,
-        Tensor::Out,
-        Tensor::Table,
-        Tensor::Indices,
-        Tensor::Bias,
-        Tensor::KeyMask,
-        Tensor::MaskBits,
-        Tensor::BlockTable,
-        Tensor::QueryStarts,
-        Tensor::QueryDocuments,
-        Tensor::KeyLengths,
-        Tensor::OffsetTable,
-        Tensor::FireTable,
-    ];
     let shape = problem.shape();
     let scores = (shape.rows() as u64).saturating_mul(shape.k_len.into());
     scores <= SMALL
-        && tensors
+        && TENSORS
             .iter()
             .all(|&tensor| problem.elements(tensor) <= SMALL)
 }
