@@ -54,8 +54,8 @@ impl Turn<'_> {
             self.rotated(&tensors["q"], |row| number(row) + query_offset),
         );
         rotated.insert("k", self.rotated(&tensors["k"], number));
-        let place = harness::place::Place::new(&tensors);
-        let expected = harness::place::Place::new(&rotated).ctx("oracle", &["--bias=none"]);
+        let place = Place::new(&tensors);
+        let expected = Place::new(&rotated).ctx("oracle", &["--bias=none"]);
         let unrotated = place.ctx("oracle", &["--bias=none"]);
         let effect = largest_error(&expected, &unrotated);
         assert!(effect > 1e-3, "{options:?} change nothing: {effect:e}");
@@ -79,7 +79,7 @@ impl Turn<'_> {
             let mut tensors = tensors.clone();
             let dctx = Made::floats(&tensors["q"].shape);
             tensors.insert("dctx", dctx);
-            harness::place::Place::new(&tensors)
+            Place::new(&tensors)
         });
         let base = ["--bias=none", "--backward"];
         let expected = turned.written("oracle", &base);
@@ -173,7 +173,7 @@ fn packed_sequences() {
     for name in ["query_starts", "key_starts"] {
         tensors.insert(name, Made::words(&[3], &starts));
     }
-    let place = harness::place::Place::new(&tensors);
+    let place = Place::new(&tensors);
     let visible = |[_, _, i, j]: [usize; 4]| (i < 3) == (j < 3);
     let expected = harness::reference::attention(&Case {
         tensors: &rotated,
