@@ -14,8 +14,8 @@ use relattn::cpu::{Attention, Oracle, Tiled};
 use relattn::plan::{Forward, ForwardOperands, Operand, choose};
 use relattn::run::OnDevice;
 use relattn::{
-    Bias, Capabilities, Context, Error, InputError, Limit, Mask, Problem, RelativeBuckets, Shape,
-    Tensor, Window, wgpu,
+    Bias, Capabilities, Context, Error, InputError, Limit, Mask, Packed, Problem, RelativeBuckets,
+    Shape, Tensor, Window, wgpu,
 };
 
 const SMALL: Shape = Shape {
@@ -352,7 +352,13 @@ fn what_the_device_cannot_hold_is_refused_before_anything_is_made() {
         head_dim: 64,
         ..SMALL
     };
-    let problem = Problem::builder(long).build().expect("valid");
+    let ranged = Problem::builder(long).build().expect("valid");
+    let packed = Mask {
+        packed: Some(Packed { sequences: 2 }),
+        ..Mask::NONE
+    };
+    let builder = Problem::builder(Shape { batch: 1, ..long }).mask(packed);
+    let problem = builder.build().expect("valid");
     let wide = Shape {
         heads: 70_000,
         kv_heads: 1,
@@ -371,9 +377,11 @@ fn what_the_device_cannot_hold_is_refused_before_anything_is_made() {
             ),
             "{refused:?}"
         );
-        // More heads than a dispatch has are several dispatches.
-        let split = context.forward(&many).expect("a kernel").check_limits();
-        assert_eq!(split, Ok(()));
+        // More heads than a dispatch has are several dispatches, and so are more keys of a head than a binding has.
+        for problem in [&many, &ranged] {
+            let split = context.forward(problem).expect("a kernel").check_limits();
+            assert_eq!(split, Ok(()));
+        }
     }
 }
 
