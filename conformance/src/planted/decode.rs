@@ -18,8 +18,8 @@ pub const DECODE: [Planted; 14] = [
     ),
     (
         "part of sequence 0",
-        "let sequence = split * params.batch + place.batch;",
-        "let sequence = split * params.batch;",
+        "(params.part_first + group.x % params.splits) * count.z + group.z;",
+        "(params.part_first + group.x % params.splits) * count.z;",
         "paged, decoding step, key lengths",
     ),
     (
