@@ -1,9 +1,9 @@
 //! Numbers at the ends of their types, where there was an overflow, a wrong bucket, or work without end.
 
-use relattn::cpu::{Attention, AttentionGradient, Inputs, Oracle, Tiled, rotated, rotated_exact};
+use relattn::cpu::{Attention, AttentionGradient, Inputs, Oracle, Tiled};
 use relattn::{
     Bias, Direction, IndexFormat, Layout, Mask, Packed, Problem, ProblemError, RelativeBuckets,
-    Rope, Rotation, Shape, Tensor, alibi_slopes,
+    Shape, Tensor, alibi_slopes,
 };
 
 #[test]
@@ -130,43 +130,4 @@ fn so_many_sequences_that_their_starts_are_not_counted_are_refused() {
     };
     assert_eq!(packed(u32::MAX), Err(refused));
     assert!(packed(u32::MAX - 1).is_ok());
-}
-
-/// 2³⁰ rows of no head, and none of 2³² − 1 sequences.
-#[test]
-fn nothing_to_turn_takes_no_angles() {
-    for [batch, heads, rows] in [[1, 0, 1 << 30], [u32::MAX, u32::MAX, 0]] {
-        let builder = Rotation::builder(Rope::new(4), [batch, heads, rows, 4]);
-        let rotation = builder.build().expect("valid");
-        assert_eq!(rotated(&rotation, &[]), Ok(Vec::new()));
-        assert_eq!(rotated_exact(&rotation, &[]), Ok(Vec::new()));
-    }
-}
-
-/// 2³⁰ numbers in a table of biases, for no query.
-#[test]
-fn nothing_to_compute_makes_no_table_of_biases() {
-    let shape = Shape {
-        batch: 0,
-        heads: 1,
-        kv_heads: 1,
-        q_len: 1,
-        k_len: 1 << 29,
-        head_dim: 4,
-    };
-    let problem = Problem::builder(shape)
-        .bias(Bias::Alibi)
-        .build()
-        .expect("valid");
-    let inputs = Inputs {
-        table: Some(&[0.5]),
-        ..Inputs::new(&[], &[], &[])
-    };
-    let outputs = Tiled.forward(&problem, &inputs).expect("valid inputs");
-    assert_eq!((&outputs.out[..], &outputs.lse[..]), (&[][..], &[][..]));
-    let gradients = Tiled
-        .backward(&problem, &inputs, &outputs, &[])
-        .expect("valid inputs");
-    assert_eq!(gradients.dtable.as_deref(), Some(&[0.0][..]));
-    assert_eq!(gradients.dk.len() as u64, problem.elements(Tensor::K));
 }

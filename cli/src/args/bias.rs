@@ -37,7 +37,7 @@ impl BiasArgs {
     }
 
     /// The options that are given for a kind that is not there, each with its kind.
-    pub(crate) fn unread(&self) -> Vec<(&'static str, BiasKind)> {
+    fn unread(&self) -> Vec<(&'static str, BiasKind)> {
         let BucketArgs {
             direction,
             num_buckets,
@@ -112,11 +112,13 @@ pub(crate) struct BucketArgs {
 
 impl From<BucketArgs> for RelativeBuckets {
     fn from(args: BucketArgs) -> Self {
+        let t5 = Self::t5_encoder();
         Self {
-            num_buckets: args.num_buckets.unwrap_or(32),
-            max_distance: args.max_distance.unwrap_or(128),
+            num_buckets: args.num_buckets.unwrap_or(t5.num_buckets),
+            max_distance: args.max_distance.unwrap_or(t5.max_distance),
             direction: match args.direction {
-                None | Some(DirectionKind::Bidirectional) => Direction::Bidirectional,
+                None => t5.direction,
+                Some(DirectionKind::Bidirectional) => Direction::Bidirectional,
                 Some(DirectionKind::Causal) => Direction::Causal,
             },
         }
