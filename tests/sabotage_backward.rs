@@ -121,14 +121,14 @@ const SHARED: [Planted; 16] = [
 const BROADCAST: [Planted; 8] = [
     (
         "constant tiles begin too early",
-        "(first_offset >= radius",
-        "(first_offset >= radius / 2",
+        "return first_offset() >= radius",
+        "return first_offset() >= radius / 2",
         "constant tiles on both sides",
     ),
     (
         "where keys own, the constant of the other side",
-        "constant_offset = offset_bias(first_offset);\n}",
-        "constant_offset = offset_bias(-first_offset);\n}",
+        "constant_offset = offset_bias(first_offset());\n}",
+        "constant_offset = offset_bias(-first_offset());\n}",
         "constant tiles on both sides",
     ),
     (

@@ -10,6 +10,12 @@ fn offset_bias(offset: i32) -> f32 {
     return offset_number(row + u32(clamp(offset, -radius, radius) + radius));
 }
 
+// Whether all offsets of the tile are past the radius on one side, where the head has one number.
+fn offsets_constant() -> bool {
+    let radius = i32(params.radius);
+    return first_offset() >= radius || last_offset() <= -radius;
+}
+
 // What a row needs for all of its scores.
 struct RowBias {
     gate: f32,

@@ -55,10 +55,8 @@ fn segment_of(x: f32) -> u32 {
 
 fn fire_prepare() {
     fire_c = fire_number(0u);
-    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
-    let last_offset = first_offset + i32(Q_TILE + K_TILE) - 2;
-    let nearest = max(0, max(first_offset, -last_offset));
-    let farthest = max(abs(first_offset), abs(last_offset));
+    let nearest = max(0, max(first_offset(), -last_offset()));
+    let farthest = max(abs(first_offset()), abs(last_offset()));
     segment_first = segment_of(psi(fire_c, f32(nearest)) * fire_normalizer(place.q_first + Q_TILE - 1u));
     segment_last = segment_of(psi(fire_c, f32(farthest)) * fire_normalizer(place.q_first));
     fire_slope = fire_number(SLOPES + segment_first);

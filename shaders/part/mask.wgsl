@@ -30,13 +30,20 @@ fn hidden_offset(offset: i32) -> bool {
     return after || (WINDOW && (offset > params.window_right || offset < -params.window_left));
 }
 
+// The least and the greatest offset of the tile.
+fn first_offset() -> i32 {
+    return i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
+}
+
+fn last_offset() -> i32 {
+    return i32(place.k_first + K_TILE - 1u) - i32(place.q_first) - place.shift;
+}
+
 // Whether a row of the tile may not see every key of it, for the mask or because there are fewer.
 fn tile_hides() -> bool {
     let last = place.k_first + K_TILE - 1u;
-    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
-    let last_offset = i32(last) - i32(place.q_first) - place.shift;
     let rows = past_queries(place.q_first + Q_TILE - 1u);
-    return KEY_MASK || PAIR_MASK || rows || hidden_offset(first_offset) || hidden_offset(last_offset) || last >= key_limit();
+    return KEY_MASK || PAIR_MASK || rows || hidden_offset(first_offset()) || hidden_offset(last_offset()) || last >= key_limit();
 }
 
 // Whether a query sees a key that is visible to some, documents and bits left aside.

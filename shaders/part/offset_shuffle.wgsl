@@ -10,11 +10,8 @@ var<private> strip_follows: bool; // whether this tile follows the one that `str
 var<private> strip_at: u32;       // where the tile behind that one begins
 
 fn offset_prepare(local: u32) {
-    let radius = i32(params.radius);
-    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
-    let last_offset = first_offset + i32(Q_TILE + K_TILE) - 2;
-    constant_tile = !PAIR_BIAS && (first_offset >= radius || last_offset <= -radius);
-    constant_offset = offset_bias(first_offset);
+    constant_tile = !PAIR_BIAS && offsets_constant();
+    constant_offset = offset_bias(first_offset());
     strip_follows = strip_at == place.k_first && place.k_first != key_begin();
     strip_at = select(place.k_first + K_TILE, place.k_first, constant_tile);
 }

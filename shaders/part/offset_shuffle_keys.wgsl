@@ -6,11 +6,8 @@ var<private> constant_tile: bool;
 var<private> constant_offset: f32;
 
 fn offset_prepare(local: u32) {
-    let radius = i32(params.radius);
-    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
-    let last_offset = first_offset + i32(Q_TILE + K_TILE) - 2;
-    constant_tile = !PAIR_BIAS && (first_offset >= radius || last_offset <= -radius);
-    constant_offset = offset_bias(first_offset);
+    constant_tile = !PAIR_BIAS && offsets_constant();
+    constant_offset = offset_bias(first_offset());
 }
 
 fn offset_constant() -> bool {

@@ -6,16 +6,13 @@ var<private> constant_tile: bool;
 var<private> constant_offset: f32;
 
 fn offset_prepare(local: u32) {
-    let radius = i32(params.radius);
-    let first_offset = i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
-    let last_offset = first_offset + i32(Q_TILE + K_TILE) - 2;
-    constant_tile = first_offset >= radius || last_offset <= -radius;
+    constant_tile = offsets_constant();
     if constant_tile {
-        constant_offset = offset_bias(first_offset);
+        constant_offset = offset_bias(first_offset());
         return;
     }
     for (var t = local; t < Q_TILE + K_TILE - 1u; t += WORKGROUP) {
-        staged[t] = offset_bias(first_offset + i32(t));
+        staged[t] = offset_bias(first_offset() + i32(t));
     }
 }
 

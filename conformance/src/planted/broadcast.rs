@@ -60,14 +60,14 @@ pub const BROADCAST: [Planted; 19] = [
     ),
     (
         "constant tiles begin too early",
-        "(first_offset >= radius",
-        "(first_offset >= radius / 2",
+        "return first_offset() >= radius",
+        "return first_offset() >= radius / 2",
         "constant tiles on both sides",
     ),
     (
         "query offset ignored by constant tiles",
-        "- place.shift;\n    let last_offset = first_offset",
-        ";\n    let last_offset = first_offset",
+        "first_offset() >= radius || last_offset() <= -radius",
+        "first_offset() + place.shift >= radius || last_offset() + place.shift <= -radius",
         "constant tiles, query offset",
     ),
     (

@@ -6,14 +6,14 @@ use super::Planted;
 pub const FRAGMENTS: [Planted; 14] = [
     (
         "constant tiles begin too early",
-        "constant_tile = first_offset >= radius",
-        "constant_tile = first_offset >= radius / 2",
+        "return first_offset() >= radius",
+        "return first_offset() >= radius / 2",
         "constant tiles on both sides",
     ),
     (
         "query offset ignored by the bias",
-        "- place.shift;\n    let last_offset = first_offset",
-        ";\n    let last_offset = first_offset",
+        "offset_bias(first_offset() + i32(t))",
+        "offset_bias(first_offset() + place.shift + i32(t))",
         "constant tiles, query offset",
     ),
     (

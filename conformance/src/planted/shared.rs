@@ -6,7 +6,7 @@ use super::Planted;
 pub const SHARED: [Planted; 30] = [
     (
         "full tiles are never masked",
-        "return KEY_MASK || PAIR_MASK || rows || hidden_offset(first_offset) || hidden_offset(last_offset) || last",
+        "return KEY_MASK || PAIR_MASK || rows || hidden_offset(first_offset()) || hidden_offset(last_offset()) || last",
         "return last",
         "decoder past saturation",
     ),
