@@ -267,14 +267,20 @@ pub(crate) fn link_offset_table(family: Family) -> String {
         Family::Alibi => part!("family_alibi"),
         Family::KerpleLog => part!("family_kerple_log"),
         Family::KerplePower => part!("family_kerple_power"),
-        Family::Sandwich => return [entry!("offset_table"), part!("family_sandwich")].join("\n"),
+        Family::Sandwich => part!("family_sandwich"),
     };
     let power = if family == Family::KerplePower {
         part!("power")
     } else {
         ""
     };
-    [entry!("offset_table"), part!("table"), power, formula].join("\n")
+    let table = if family == Family::Sandwich {
+        ""
+    } else {
+        part!("table")
+    };
+    let entry = entry!("offset_table");
+    [entry, part!("two_words"), table, power, formula].join("\n")
 }
 
 /// The complete WGSL that makes the gradient of a bias by offset.
@@ -283,7 +289,10 @@ pub(crate) fn link_offset_gradient(family: GradientFamily) -> String {
         GradientFamily::Rows => return link_row_gradient(part!("rows_ranges")),
         GradientFamily::Alibi => ("", part!("gradient_alibi")),
         GradientFamily::KerpleLog => ("", part!("gradient_kerple_log")),
-        GradientFamily::KerplePower => (part!("power"), part!("gradient_kerple_power")),
+        GradientFamily::KerplePower => (
+            concat!(part!("power"), "\n", part!("two_words")),
+            part!("gradient_kerple_power"),
+        ),
     };
     [
         entry!("offset_gradient"),

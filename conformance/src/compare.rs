@@ -106,8 +106,18 @@ impl Naive {
     /// Half an ulp of the largest score, which every pass in f32 may round away: a score that is off by `e` changes a weight by the factor
     /// `exp(e)`, which is this share of it.
     pub(super) fn rounding(&self) -> f64 {
-        0.5 * f64::from(f32::EPSILON) * self.largest_score
+        half_ulp(self.largest_score)
     }
+
+    /// The same of a backward pass, whose weights are `exp(score − lse)`: the log-sum-exp that it reads is rounded to f32 too.
+    pub(super) fn rounding_backward(&self) -> f64 {
+        let lse = finite(self.outputs.lse.iter().copied().map(f64::from));
+        self.rounding() + half_ulp(largest(lse))
+    }
+}
+
+fn half_ulp(of: f64) -> f64 {
+    0.5 * f64::from(f32::EPSILON) * of
 }
 
 /// Attention in f32, unblocked: scores, maximum, exponentials, weighted sum.

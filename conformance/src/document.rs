@@ -14,7 +14,8 @@ What `relattn conform` found on the machines that it was run on. Each case is a 
 shape and layout, a type of numbers, forward or backward; and matrices of bucket indices. It passes if
 
 - every element is within `2 · (|plain − exact| + ulp · |exact|)` of the f64 definition, *plain* being f32 without tiles, worst over the
-  tensor, `|plain − exact|` at least what the rounding of scores to f32 makes of it; bucket indices are exact,
+  tensor, `|plain − exact|` at least what the rounding to f32 of scores, and of the log-sum-exp that a backward pass reads, makes of it;
+  bucket indices are exact,
 - outputs that were full of poison hold numbers, and the words around every buffer and the gaps between rows are as before,
 - a second run gives the same bits.
 

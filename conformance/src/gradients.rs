@@ -27,7 +27,7 @@ struct Expected {
 
 impl GradientReference {
     /// The f64 gradients, and for each tensor the bound `2 · (|naive − exact| + ulp · |exact|)`, with its spread for `|exact|` where
-    /// that is larger, and of `|naive − exact|` at least what the rounding of scores makes of it. The output that the naive pass
+    /// that is larger, and of `|naive − exact|` at least what the rounding of scores and of the log-sum-exp makes of it. The output that the naive pass
     /// reads is rounded to the type of the problem: that is an ulp of this type in every gradient, also of those that are f32
     /// themselves.
     pub fn new(problem: &Problem, inputs: &Inputs<'_>, dout: &[f32]) -> Self {
@@ -36,7 +36,10 @@ impl GradientReference {
         let outputs = naive(problem, inputs);
         let naive = naive_gradients(problem, inputs, &outputs, dout);
         let spread = spread(problem, inputs, &outputs, dout);
-        let rounding = [outputs.rounding(), problem.dtype().epsilon().into()];
+        let rounding = [
+            outputs.rounding_backward(),
+            problem.dtype().epsilon().into(),
+        ];
         let tensors = exact
             .into_iter()
             .zip(named(&naive).into_iter().zip(named(&spread)));
@@ -102,7 +105,7 @@ impl GradientReference {
     }
 }
 
-/// From what the rounding of scores makes of a gradient and an ulp, both as shares.
+/// From what the rounding of scores and of the log-sum-exp makes of a gradient and an ulp, both as shares.
 fn bound(exact: &[f64], naive: &[f32], spread: &[f32], [rounding, ulp]: [f64; 2]) -> f64 {
     let error = largest(exact.iter().zip(naive).map(|(&e, &n)| difference(n, e)));
     let spread = spread.iter().copied().map(f64::from);

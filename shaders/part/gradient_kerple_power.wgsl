@@ -4,7 +4,7 @@ fn derivative(row: u32, head: u32, offset: i32) -> f32 {
     if offset == 0 {
         return 0.0;
     }
-    let power = distance_to(parameter(0u, head), abs(offset));
+    let power = distance_to(parameter(0u, head), abs(offset)).x;
     if row == 1u {
         return -power;
     }
