@@ -100,13 +100,16 @@ pub(super) struct Naive {
     pub(super) outputs: Outputs,
     /// The largest magnitude of a score, with its bias.
     largest_score: f64,
+    /// How often a number of that size is rounded on the way to a score.
+    roundings: f64,
 }
 
 impl Naive {
-    /// Half an ulp of the largest score, which every pass in f32 may round away: a score that is off by `e` changes a weight by the factor
-    /// `exp(e)`, which is this share of it.
+    /// What every pass in f32 may round away of the largest score: half an ulp for each rounding of a number of that size. They are
+    /// independent, and add up as the root of their number. A score that is off by `e` changes a weight by the factor `exp(e)`, which
+    /// is this share of it.
     pub(super) fn rounding(&self) -> f64 {
-        half_ulp(self.largest_score)
+        self.roundings.sqrt() * half_ulp(self.largest_score)
     }
 
     /// The same of a backward pass, whose weights are `exp(score − lse)`: the log-sum-exp that it reads is rounded to f32 too.
@@ -114,6 +117,20 @@ impl Naive {
         let lse = finite(self.outputs.lse.iter().copied().map(f64::from));
         self.rounding() + half_ulp(largest(lse))
     }
+}
+
+/// The roundings of a score that is large for its bias: of each bias that a formula gives, of their sum, of its product with the gate, and
+/// of the sum with q · k.
+fn roundings(problem: &Problem) -> f64 {
+    let by_formula = |bias: &Bias| {
+        matches!(
+            bias,
+            Bias::Alibi | Bias::Kerple(_) | Bias::Sandwich { .. } | Bias::Fire { .. }
+        )
+    };
+    let formulas = problem.biases().filter(by_formula).count();
+    let sums = problem.biases().count().max(1);
+    (formulas + sums + usize::from(problem.gated())) as f64
 }
 
 fn half_ulp(of: f64) -> f64 {
@@ -130,6 +147,7 @@ pub(super) fn naive(problem: &Problem, inputs: &Inputs<'_>) -> Naive {
     let mut naive = Naive {
         outputs,
         largest_score: 0.0,
+        roundings: roundings(problem),
     };
     for b in 0..shape.batch as usize {
         for head in 0..shape.heads as usize {
