@@ -35,6 +35,7 @@ const PADDED = HEAD_DIM % (4u * SPAN) != 0u || VALUE_DIM != HEAD_DIM;
 const VALUE_PADDED = VALUE_DIM % (4u * SPAN) != 0u || VALUE_DIM != HEAD_DIM;
 
 const SKIPS = KEY_MASK || PAIR_MASK;
+const GRADIENT_SLOTS = HALF;
 const TILE = max(OTHERS_AT + OTHER * SLICE_STRIDE, PIECES_AT + 4u * PIECE * SPAN);
 var<workgroup> tile: array<vec4<f32>, TILE>;
 var<workgroup> partial: array<f32, WORKGROUP * ROWS>; // a number of each thread for each of its rows
@@ -290,6 +291,29 @@ fn add_piece(which: u32, span: u32, piece: u32) {
     }
 }
 
+// For the slot `offset_gradient`: dS of half a tile while it is staged, of a thread, and numbers that threads leave for each other.
+fn staged_gradient(row: u32, slot: u32) -> f32 {
+    return tile[row * W_STRIDE + slot % COLUMNS][slot / COLUMNS];
+}
+
+fn own_gradients() -> f32 {
+    var sum = 0.0;
+    for (var r = 0u; r < ROWS; r++) {
+        let both = product[0][r][0] + product[0][r][1];
+        sum += gate_of(place.q_first + own_row(r)) * ((both.x + both.y) + (both.z + both.w));
+    }
+    return sum;
+}
+
+fn leave(local: u32, numbers: vec2<f32>) {
+    partial[local] = numbers.x;
+    partial[WORKGROUP + local] = numbers.y;
+}
+
+fn left_by(local: u32) -> vec2<f32> {
+    return vec2(partial[local], partial[WORKGROUP + local]);
+}
+
 fn add_span(which: u32, span: u32, half: u32, hides: bool, local: u32) {
     for (var piece = 0u; piece < FEATURES; piece++) {
         workgroupBarrier();
@@ -305,7 +329,7 @@ fn add_half(which: u32, half: u32, hides: bool, local: u32) {
     stage_weights(which, half);
     if which == 0u {
         workgroupBarrier();
-        offset_gradient_half(half, local);
+        offset_gradient_part(half, local);
     }
     add_span(which, 0u, half, hides, local);
     if PASSES > 1u { add_span(which, 1u, half, hides, local); }

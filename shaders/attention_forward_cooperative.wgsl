@@ -14,8 +14,9 @@
 //    What is left of f16's range to the upper end, FACTOR, is for weights so small that they would lose digits at the lower one.
 // 2. COLUMNS invocations share a row of scores. Each owns runs of 4 or 8 keys, so that what it reads and writes are whole vec4.
 // 3. Which subgroup has which size is not known before it runs. LANES is the largest, so that there is one for each block; where
-//    they are smaller some have none, and help with all else. A loop says so instead of an `if`, which naga takes for control flow
-//    that the invocations of a matrix do not share.
+//    they are smaller some have none: they help with all else, multiply what another does, and store nothing. A loop says the latter instead
+//    of an `if`, which naga takes for control flow that the invocations of a matrix do not share; around products it would cost
+//    registers.
 // 4. 16 KiB serve any head dimension: `halves` holds a slice of the features of Q or K, else P and a span of those of V. The latter lie by
 //    feature, since what a matrix has of a column is read at once.
 // 5. What each invocation adds to l are weights before they are rounded.
@@ -62,6 +63,7 @@ var<workgroup> key_documents_of_tile: array<u32, K_TILE>;
 var<workgroup> flag: atomic<u32>;
 
 var<private> block: u32;  // of this subgroup; from BLOCKS on there is none
+var<private> multiplied: u32; // the block that it multiplies
 var<private> row: u32;    // of this invocation, in the tile
 var<private> column: u32; // its place in the row
 var<private> query_blocks: array<LeftMatrix, SLICES * SLICE_BLOCKS>;
@@ -115,12 +117,10 @@ fn take_queries(slice: u32, local: u32) {
 
 // score_blocks += Q Kᵀ over a slice of the features.
 fn add_scores(slice: u32) {
-    for (var own = block; own < BLOCKS; own += BLOCKS) {
-        for (var f = 0u; f < SLICE_BLOCKS; f++) {
-            for (var c = 0u; c < KEY_BLOCKS; c++) {
-                let keys = coopLoad<RightMatrix>(&halves[c * SIZE * SLICE_STRIDE + f * SIZE / 4u], SLICE_STRIDE);
-                score_blocks[c] = coopMultiplyAdd(query_blocks[slice * SLICE_BLOCKS + f], keys, score_blocks[c]);
-            }
+    for (var f = 0u; f < SLICE_BLOCKS; f++) {
+        for (var c = 0u; c < KEY_BLOCKS; c++) {
+            let keys = coopLoad<RightMatrix>(&halves[c * SIZE * SLICE_STRIDE + f * SIZE / 4u], SLICE_STRIDE);
+            score_blocks[c] = coopMultiplyAdd(query_blocks[slice * SLICE_BLOCKS + f], keys, score_blocks[c]);
         }
     }
 }
@@ -347,14 +347,12 @@ fn correct_all() {
 
 // sum_blocks += P V over the staged span.
 fn add_values(span: u32) {
-    for (var own = block; own < BLOCKS; own += BLOCKS) {
-        for (var c = 0u; c < KEY_BLOCKS; c++) {
-            let p = coopLoadT<LeftMatrix>(&halves[own * SIZE * P_STRIDE + c * SIZE / 4u], P_STRIDE);
-            for (var f = 0u; f < SPAN_BLOCKS; f++) {
-                let at = VALUES_AT + f * SIZE * VALUE_STRIDE + c * SIZE / 4u;
-                let values = coopLoad<RightMatrix>(&halves[at], VALUE_STRIDE);
-                sum_blocks[span * SPAN_BLOCKS + f] = coopMultiplyAdd(p, values, sum_blocks[span * SPAN_BLOCKS + f]);
-            }
+    for (var c = 0u; c < KEY_BLOCKS; c++) {
+        let p = coopLoadT<LeftMatrix>(&halves[multiplied * SIZE * P_STRIDE + c * SIZE / 4u], P_STRIDE);
+        for (var f = 0u; f < SPAN_BLOCKS; f++) {
+            let at = VALUES_AT + f * SIZE * VALUE_STRIDE + c * SIZE / 4u;
+            let values = coopLoad<RightMatrix>(&halves[at], VALUE_STRIDE);
+            sum_blocks[span * SPAN_BLOCKS + f] = coopMultiplyAdd(p, values, sum_blocks[span * SPAN_BLOCKS + f]);
         }
     }
 }
@@ -410,7 +408,7 @@ fn add_own_infinities() {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn attention_forward(
+fn attention_forward_cooperative(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) count: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
@@ -418,6 +416,7 @@ fn attention_forward(
 ) {
     place = placed(in_turn(group, count) + params.first.xyz);
     block = subgroup;
+    multiplied = min(subgroup, BLOCKS - 1u);
     row = local / COLUMNS;
     column = local % COLUMNS;
     maximum = LOWEST;

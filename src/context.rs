@@ -188,9 +188,17 @@ impl Context {
     /// # Errors
     /// As [`Self::backward_of`], and a candidate that is none of this problem on this device.
     pub fn backward_by(&self, problem: &Problem, candidate: Candidate) -> Result<Backward, Error> {
+        self.plan_backward_by(problem, candidate, |kernel| self.pipeline(kernel))
+    }
+
+    pub(crate) fn plan_backward_by(
+        &self,
+        problem: &Problem,
+        candidate: Candidate,
+        pipeline: impl Fn(Kernel) -> Result<wgpu::ComputePipeline, Error>,
+    ) -> Result<Backward, Error> {
         let wanted = Wanted::all(problem);
         let variants = candidate.backward(problem, wanted, &self.capabilities)?;
-        let pipeline = |kernel| self.pipeline(kernel);
         self.assemble_backward(problem, wanted, variants, Origin::Caller, pipeline)
     }
 

@@ -1,6 +1,6 @@
 //! Passes with other shader texts, for tests that plant errors.
 
-use crate::plan::{Backward, Forward, Kernel, Wanted};
+use crate::plan::{Backward, Candidate, Forward, Kernel, Wanted};
 use crate::{Context, Error, Problem};
 
 impl Context {
@@ -39,10 +39,10 @@ impl Context {
         })
     }
 
-    /// The backward pass with every kernel's text changed; the bindings stay as they are.
+    /// The backward pass, by a candidate or as rules choose, with every kernel's text changed; the bindings stay as they are.
     ///
     /// # Errors
-    /// As [`Self::backward`].
+    /// As [`Self::backward_by`].
     ///
     /// # Safety
     /// The texts may be compiled without checks: their indices must stay in range, and their loops must end.
@@ -51,9 +51,10 @@ impl Context {
     pub unsafe fn backward_with_texts(
         &self,
         problem: &Problem,
+        candidate: Option<Candidate>,
         edit: impl Fn(String) -> String,
     ) -> Result<Backward, Error> {
-        self.plan_backward(problem, Wanted::all(problem), |kernel| {
+        let pipeline = |kernel: Kernel| {
             let text = kernel.text();
             let edited = edit(text.clone());
             if edited == text {
@@ -61,6 +62,10 @@ impl Context {
             } else {
                 self.compile(kernel, &edited)
             }
-        })
+        };
+        match candidate {
+            Some(candidate) => self.plan_backward_by(problem, candidate, pipeline),
+            None => self.plan_backward(problem, Wanted::all(problem), pipeline),
+        }
     }
 }

@@ -120,10 +120,10 @@ pub fn link_backward(variant: &BackwardVariant) -> String {
         Side::Keys => (part!("owner_keys"), part!("workspace_read")),
     };
     let broadcast = scores_variant.algorithm == Algorithm::Broadcast;
-    let entry = if broadcast {
-        entry!("attention_backward_broadcast")
-    } else {
-        entry!("attention_backward")
+    let entry = match scores_variant.algorithm {
+        Algorithm::Broadcast => entry!("attention_backward_broadcast"),
+        Algorithm::Cooperative => entry!("attention_backward_cooperative"),
+        Algorithm::Fragments | Algorithm::Decode => entry!("attention_backward"),
     };
     let offset = match (scores_variant.bias.offset, broadcast, variant.side) {
         (false, ..) => part!("offset_none"),
@@ -150,7 +150,8 @@ pub fn link_backward(variant: &BackwardVariant) -> String {
         offset,
         offset_gradient,
     ];
-    files.extend((!broadcast).then_some(UNIFORMITY[0]));
+    let fragments = scores_variant.algorithm == Algorithm::Fragments;
+    files.extend(fragments.then_some(UNIFORMITY[0]));
     files.extend(score_gradient(variant));
     files.extend(scores(scores_variant));
     files.join("\n")

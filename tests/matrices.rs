@@ -1,19 +1,21 @@
 //! Products of matrices on every adapter that has them, which rules do not choose where a processor plays the GPU: the catalogue in f16,
-//! infinities behind masks, and planted errors, each of which a case has to refuse.
+//! forward and backward, infinities behind masks, gradients of any size, and planted errors, each of which a case has to refuse.
 //!
 //! A device that multiplies no matrices of f16 with sums of f32 is listed as ignored with the reason; it never counts as passed.
 
 mod harness;
 
+use std::cell::Cell;
 use std::process::ExitCode;
 
 use harness::adapters::{Adapter, adapters};
 use harness::catalogue::Case;
 use harness::compare::Reference;
 use harness::data::Data;
+use harness::gradients::GradientReference;
 use harness::planted::Planted;
 use harness::trials::{in_turn, trials_of, unsupported};
-use harness::{device, matrices};
+use harness::{backward, device, matrices, matrices_backward};
 use libtest_mimic::{Arguments, Failed, Trial};
 use relattn::cpu::Outputs;
 use relattn::{Bias, Context, Dtype, Error, Mask, MatrixSizes, Problem, RelativeBuckets, Shape};
@@ -22,8 +24,12 @@ use relattn::{Window, shader};
 /// What is tried.
 enum Try {
     Case(Problem),
+    Backward(Problem),
     Planted(Planted),
+    PlantedBackward(Planted),
     Infinities,
+    /// Gradients of the output of very different sizes, by row.
+    Sizes,
 }
 
 fn main() -> ExitCode {
@@ -48,14 +54,31 @@ fn of_adapter(adapter: &Adapter) -> Vec<Trial> {
     let cases = cases.map(|Case { name, problem }| (name.to_owned(), Try::Case(problem)));
     let planted = matrices::PLANTED.map(|one| (format!("planted: {}", one.0), Try::Planted(one)));
     let infinities = ("infinities behind masks".to_owned(), Try::Infinities);
-    let all = cases.chain(planted).chain([infinities]);
+    let gradients = matrices::cases().into_iter();
+    let gradients = gradients.map(|Case { name, problem }| {
+        let name = format!("gradients: {name}");
+        (name, Try::Backward(problem))
+    });
+    let planted_gradients = matrices_backward::PLANTED.map(|one| {
+        let name = format!("planted in gradients: {}", one.0);
+        (name, Try::PlantedBackward(one))
+    });
+    let sizes = ("gradients of any size".to_owned(), Try::Sizes);
+    let forward = cases.chain(planted).chain([infinities]);
+    let all = forward
+        .chain(gradients)
+        .chain(planted_gradients)
+        .chain([sizes]);
     trials_of(adapter, all.collect(), supported, check)
 }
 
 fn supported(context: &Context, tried: &Try) -> Result<(), Error> {
     match tried {
         Try::Case(problem) => matrices::candidate(problem, &context.capabilities()).map(|_| ()),
-        Try::Planted(_) | Try::Infinities => Ok(()),
+        Try::Backward(problem) => {
+            matrices_backward::candidate(problem, &context.capabilities()).map(|_| ())
+        }
+        Try::Planted(_) | Try::PlantedBackward(_) | Try::Infinities | Try::Sizes => Ok(()),
     }
 }
 
@@ -66,8 +89,14 @@ fn check(context: &Context, tried: &Try) -> Result<(), Failed> {
             let found = run(context, problem, &data)?;
             Reference::new(problem, &data.inputs()).check(&found)?;
         }
+        Try::Backward(problem) => {
+            let (data, dout) = (Data::generate(problem, 7), backward::dout(problem, 17));
+            gradients(context, problem, &data, &dout, &|text| text)?;
+        }
         Try::Planted(planted) => refuses(context, *planted)?,
+        Try::PlantedBackward(planted) => refuses_backward(context, *planted)?,
         Try::Infinities => infinities(context)?,
+        Try::Sizes => sizes(context)?,
     }
     Ok(())
 }
@@ -99,6 +128,72 @@ fn refuses(context: &Context, (_, from, to, case): Planted) -> Result<(), Failed
         Ok(share) => Err(format!("{name:?} is right to {share:.2}").into()),
         Err(_) => Ok(()),
     }
+}
+
+/// The largest error of gradients as a share of what is allowed, or that it is more.
+#[expect(
+    unsafe_code,
+    reason = "planted errors take a wrong number or a wrong place within a tensor, never one outside"
+)]
+fn gradients(
+    context: &Context,
+    problem: &Problem,
+    data: &Data,
+    dout: &[f32],
+    edit: &dyn Fn(String) -> String,
+) -> Result<f64, Failed> {
+    let candidate = matrices_backward::candidate(problem, &context.capabilities())?;
+    let pass = unsafe { context.backward_with_texts(problem, Some(candidate), edit) }?;
+    let found = backward::run(context, &pass, problem, data, dout)?;
+    let reference = GradientReference::new(problem, &data.inputs(), dout);
+    Ok(reference.check(&found)?)
+}
+
+/// As [`refuses`], of the kernels of gradients.
+fn refuses_backward(context: &Context, (_, from, to, case): Planted) -> Result<(), Failed> {
+    let mut cases = matrices::cases().into_iter();
+    let found = cases.find(|one| one.name == case);
+    let Case { name, problem } = found.ok_or_else(|| format!("no case {case:?}"))?;
+    let (data, dout) = (Data::generate(&problem, 7), backward::dout(&problem, 17));
+    let planted = Cell::new(false);
+    let edit = |text: String| {
+        planted.set(planted.get() || text.contains(from));
+        text.replace(from, to)
+    };
+    let share = gradients(context, &problem, &data, &dout, &edit);
+    match (planted.get(), share) {
+        (false, _) => Err(format!("{name:?} has no {from:?}").into()),
+        (true, Ok(share)) => Err(format!("{name:?} is right to {share:.2}").into()),
+        (true, Err(_)) => Ok(()),
+    }
+}
+
+/// Gradients of the output that grow from row to row and from tile to tile, by factors of which f16 would hold some tenths at once.
+fn sizes(context: &Context) -> Result<(), Failed> {
+    let shape = Shape {
+        batch: 1,
+        heads: 2,
+        kv_heads: 1,
+        q_len: 150,
+        k_len: 130,
+        head_dim: 24,
+    };
+    let builder = Problem::builder(shape).dtype(Dtype::F16);
+    let t5 = Bias::Relative(RelativeBuckets::t5_encoder());
+    let problem = builder.bias(t5).build()?;
+    let data = Data::generate(&problem, 3);
+    for largest in [1e-4_f32, 1.0, 2e4] {
+        let mut dout = backward::dout(&problem, 5);
+        for (n, row) in dout.chunks_mut(24).enumerate() {
+            let share = (n % 150) as f32 / 150.0;
+            let size = largest * 2_f32.powf(8.0 * share - 8.0);
+            let rounded = |x: f32| f32::from(half::f16::from_f32(x * size));
+            row.iter_mut().for_each(|x| *x = rounded(*x));
+        }
+        gradients(context, &problem, &data, &dout, &|text| text)
+            .map_err(|failed| format!("up to {largest}: {failed:?}"))?;
+    }
+    Ok(())
 }
 
 const ROWS: usize = 80;

@@ -276,8 +276,30 @@ fn matrices_are_the_reason_for_cooperative() {
     }
     let (variant, reasons) = chosen(&halves(130), &gpu(both, [32, 64]));
     assert_eq!(variant.algorithm, Algorithm::Fragments);
-    let wide = Reason::WideForMatrices { features: 130 };
+    let wide = |features, most| Reason::WideForMatrices { features, most };
+    let (wide, wide_backward) = (wide(130, 128), wide(72, 64));
     assert!(reasons.contains(&wide), "{reasons:?}");
+    let capabilities = gpu(both, [32, 64]);
+    let backward = |problem: &Problem| {
+        let [queries, keys] = choose_backward(problem, &capabilities).expect("kernels");
+        let reasons = reasons_backward(problem, &capabilities, [&queries, &keys]);
+        (queries.scores.algorithm, reasons)
+    };
+    let (algorithm, reasons) = backward(&halves(64));
+    let subgroup = [32, 64];
+    assert_eq!(algorithm, Algorithm::Cooperative);
+    assert_eq!(reasons, [Reason::Matrices { size: 16, subgroup }]);
+    let (algorithm, reasons) = backward(&halves(72));
+    assert_eq!(algorithm, Algorithm::Fragments);
+    assert!(reasons.contains(&wide_backward), "{reasons:?}");
+    let found = candidates_backward(&halves(72), &capabilities).into_iter();
+    let mut found = found.map(|one| one.algorithm);
+    assert!(found.any(|one| one == Algorithm::Cooperative));
+    // Whose gradient is summed from single scores.
+    let gated = halves(64).to_builder().bias(Bias::Alibi).gated(true);
+    let (algorithm, reasons) = backward(&gated.build().expect("a valid problem"));
+    assert_eq!(algorithm, Algorithm::Fragments);
+    assert!(reasons.contains(&Reason::ScoresForMatrices), "{reasons:?}");
     // f32 is never rounded to f16, and nobody is told that it is not.
     let capabilities = gpu(both, [32, 64]);
     let (variant, reasons) = chosen(&problem(100, 100, 64), &capabilities);

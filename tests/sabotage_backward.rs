@@ -178,8 +178,8 @@ const FRAGMENTS: [Planted; 6] = [
     ),
     (
         "half of a tile alone",
-        "fn offset_gradient_half(half: u32, local: u32) {\n    if far_tile {",
-        "fn offset_gradient_half(half: u32, local: u32) {\n    if far_tile || half == 1u {",
+        "fn offset_gradient_part(part: u32, local: u32) {\n    if far_tile {",
+        "fn offset_gradient_part(part: u32, local: u32) {\n    if far_tile || part == 1u {",
         TILES,
     ),
     (
@@ -262,7 +262,7 @@ fn plant(
         planted.set(planted.get() || kernel.contains(text));
         kernel.replace(text, wrong)
     };
-    let backward = unsafe { context.backward_with_texts(problem, edit) };
+    let backward = unsafe { context.backward_with_texts(problem, None, edit) };
     let backward = backward.map_err(|error| error.to_string())?;
     if !planted.get() {
         return Err(format!("{name}: {case:?} has no {text:?}"));

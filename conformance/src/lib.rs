@@ -25,6 +25,7 @@ pub mod dropped;
 pub mod gradients;
 pub mod heat;
 pub mod matrices;
+pub mod matrices_backward;
 pub mod outcome;
 pub mod placed;
 pub mod planted;

@@ -20,8 +20,14 @@ pub fn cases() -> Vec<Case> {
 /// # Errors
 /// There is none.
 pub fn candidate(problem: &Problem, capabilities: &Capabilities) -> Result<Candidate, Error> {
-    let mut all = candidates(problem, capabilities).into_iter();
-    let found = all.find(|one| one.algorithm == Algorithm::Cooperative);
+    by_matrices(candidates(problem, capabilities))
+}
+
+/// That among all ways to compute a pass.
+pub(crate) fn by_matrices(all: Vec<Candidate>) -> Result<Candidate, Error> {
+    let found = all
+        .into_iter()
+        .find(|one| one.algorithm == Algorithm::Cooperative);
     found.ok_or(Error::Candidate {
         found: Candidate {
             algorithm: Algorithm::Cooperative,
@@ -111,8 +117,8 @@ pub const PLANTED: [Planted; 20] = [
     ),
     (
         "another block's weights",
-        "&halves[own * SIZE * P_STRIDE",
-        "&halves[(BLOCKS - 1u - own) * SIZE * P_STRIDE",
+        "&halves[multiplied * SIZE * P_STRIDE",
+        "&halves[(BLOCKS - 1u - multiplied) * SIZE * P_STRIDE",
         "constant tiles on both sides",
     ),
     (

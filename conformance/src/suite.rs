@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use relattn::{Bias, Dtype, Kerple, Problem};
 
 use crate::bucket_matrices::{self, BucketMatrix};
-use crate::catalogue::catalogue;
+use crate::catalogue::{Case, catalogue};
 use crate::choices::{Choice, LEVELS, choices};
 use crate::drawn::Drawn;
 use crate::matrices;
@@ -46,17 +46,20 @@ pub enum Work {
     Matrices(Problem, u32),
     /// Both passes over data of a seed.
     Backward(Problem, u32),
+    /// Both passes, the backward one by products of matrices, over data of a seed.
+    MatricesBackward(Problem, u32),
     /// A matrix of bucket indices.
     Buckets(BucketMatrix),
 }
 
 impl Work {
-    /// `forward`, `matrices`, `backward` or `buckets`.
+    /// `forward`, `matrices`, `backward`, `matrices backward` or `buckets`.
     #[must_use]
     pub const fn pass(&self) -> &'static str {
         match self {
             Self::Forward(..) => "forward",
             Self::Matrices(..) => "matrices",
+            Self::MatricesBackward(..) => "matrices backward",
             Self::Backward(..) => "backward",
             Self::Buckets(_) => "buckets",
         }
@@ -66,9 +69,10 @@ impl Work {
     #[must_use]
     pub fn family(&self) -> &'static str {
         match self {
-            Self::Forward(problem, _) | Self::Matrices(problem, _) | Self::Backward(problem, _) => {
-                family(problem)
-            }
+            Self::Forward(problem, _)
+            | Self::Matrices(problem, _)
+            | Self::Backward(problem, _)
+            | Self::MatricesBackward(problem, _) => family(problem),
             Self::Buckets(_) => "T5",
         }
     }
@@ -77,13 +81,14 @@ impl Work {
     #[must_use]
     pub fn dtype(&self) -> &'static str {
         match self {
-            Self::Forward(problem, _) | Self::Matrices(problem, _) | Self::Backward(problem, _) => {
-                match problem.dtype() {
-                    Dtype::F32 => "f32",
-                    Dtype::F16 => "f16",
-                    Dtype::Bf16 => "bf16",
-                }
-            }
+            Self::Forward(problem, _)
+            | Self::Matrices(problem, _)
+            | Self::Backward(problem, _)
+            | Self::MatricesBackward(problem, _) => match problem.dtype() {
+                Dtype::F32 => "f32",
+                Dtype::F16 => "f16",
+                Dtype::Bf16 => "bf16",
+            },
             Self::Buckets(matrix) => matrix.format_name(),
         }
     }
@@ -149,21 +154,28 @@ fn named(wanted: impl Fn(&str) -> bool) -> Vec<Entry> {
     let mut cases = catalogue();
     cases.retain(|case| wanted(case.name));
     let passes = [Work::Forward as fn(Problem, u32) -> Work, Work::Backward];
+    entries(&cases, passes)
+}
+
+/// The catalogue in f16 by products of matrices, forward and then backward.
+fn by_matrices(wanted: impl Fn(&str) -> bool) -> Vec<Entry> {
+    let mut cases = matrices::cases();
+    cases.retain(|case| wanted(case.name));
+    let passes = [
+        Work::Matrices as fn(Problem, u32) -> Work,
+        Work::MatricesBackward,
+    ];
+    entries(&cases, passes)
+}
+
+/// Cases by one pass and then by the other.
+fn entries(cases: &[Case], passes: [fn(Problem, u32) -> Work; 2]) -> Vec<Entry> {
     let entries = passes.into_iter().flat_map(|pass| {
         cases
             .iter()
             .map(move |case| entry(case.name, pass(case.problem.clone(), SEED)))
     });
     entries.collect()
-}
-
-/// The catalogue in f16, forward by products of matrices.
-fn by_matrices(wanted: impl Fn(&str) -> bool) -> Vec<Entry> {
-    let cases = matrices::cases().into_iter();
-    let cases = cases.filter(|case| wanted(case.name));
-    cases
-        .map(|case| entry(case.name, Work::Matrices(case.problem, SEED)))
-        .collect()
 }
 
 /// Few features, and a mask at most: two of the choices.

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use relattn::plan::{Algorithm, Backward, Forward, choose, choose_backward};
+use relattn::plan::{Algorithm, Backward, Candidate, Forward, choose, choose_backward};
 use relattn::{Context, Error, Problem, shader};
 
 use crate::compare::Reference;
@@ -14,7 +14,7 @@ use crate::outcome::{Measured, Outcome, Verdict};
 use crate::planted::Edit;
 use crate::suite::{Entry, Work};
 use crate::worst::Worst;
-use crate::{backward, device, matrices};
+use crate::{backward, device, matrices, matrices_backward};
 
 /// What was found of a case so far.
 #[derive(Default)]
@@ -65,6 +65,10 @@ fn supported(context: &Context, work: &Work) -> Result<(), Error> {
             choose(problem, &capabilities)?;
             choose_backward(problem, &capabilities).map(|_| ())
         }
+        Work::MatricesBackward(problem, _) => {
+            choose(problem, &capabilities)?;
+            matrices_backward::candidate(problem, &capabilities).map(|_| ())
+        }
     }
 }
 
@@ -77,7 +81,15 @@ impl Trial {
             Work::Matrices(problem, seed) => self.forward(context, problem, *seed, |problem| {
                 compile(context, matrices::forward(context, problem)?, edit)
             }),
-            Work::Backward(problem, seed) => self.backward(context, problem, *seed, edit),
+            Work::Backward(problem, seed) => self.backward(context, problem, *seed, |problem| {
+                compile_backward(context, problem, None, edit)
+            }),
+            Work::MatricesBackward(problem, seed) => {
+                self.backward(context, problem, *seed, |problem| {
+                    let candidate = matrices_backward::candidate(problem, &context.capabilities())?;
+                    compile_backward(context, problem, Some(candidate), edit)
+                })
+            }
             Work::Buckets(matrix) => {
                 self.kernel = Some("bucket index".into());
                 let start = Instant::now();
@@ -114,11 +126,10 @@ impl Trial {
         context: &Context,
         problem: &Problem,
         seed: u32,
-        edit: Option<Edit>,
+        compile: impl FnOnce(&Problem) -> Result<Backward, Error>,
     ) -> Result<(), String> {
         let start = Instant::now();
-        let compiled =
-            compile_backward(context, problem, edit).map_err(|error| error.to_string())?;
+        let compiled = compile(problem).map_err(|error| error.to_string())?;
         context
             .forward(problem)
             .map_err(|error| error.to_string())?;
@@ -173,12 +184,14 @@ fn compile(context: &Context, forward: Forward, edit: Option<Edit>) -> Result<Fo
 fn compile_backward(
     context: &Context,
     problem: &Problem,
+    candidate: Option<Candidate>,
     edit: Option<Edit>,
 ) -> Result<Backward, Error> {
-    match edit {
-        Some(edit) => unsafe { context.backward_with_texts(problem, |text| edit.of(&text)) },
-        None => context.backward(problem),
-    }
+    let edited = |text: String| match edit {
+        Some(edit) => edit.of(&text),
+        None => text,
+    };
+    unsafe { context.backward_with_texts(problem, candidate, edited) }
 }
 
 fn name(algorithm: Algorithm) -> String {

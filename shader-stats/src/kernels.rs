@@ -56,6 +56,7 @@ pub(crate) fn all(matrices: bool) -> Result<Vec<KernelText>, Error> {
     if matrices {
         for problem in problems(ROWS)? {
             kernels.extend(KernelText::of_forward(&problem, &MATRICES)?);
+            kernels.extend(KernelText::of_backward(&problem, &MATRICES)?);
         }
     }
     Ok(without_repeats(kernels))

@@ -1,8 +1,10 @@
-// Slot `offset_gradient`: the sum of dS at each clamped offset over the rows of a workgroup, from weights that lie in workgroup memory.
-//   near tile:     a thread adds up one diagonal of half a tile, and owns the offsets of one residue class, so that what it adds
-//                  them to in the workspace is its own
+// Slot `offset_gradient`: the sum of dS at each clamped offset over the rows of a workgroup, from gradients of scores that lie in workgroup
+// memory, a part of a tile at a time: GRADIENT_SLOTS keys of every row.
+//   near tile:     a thread adds up diagonals, and owns the offsets of one residue class, so that what it adds them to in the workspace
+//                  is its own
 //   constant tile: a thread adds up its own scores
-// OWN + HALF − 1 diagonals are fewer than threads.
+// The entry has `staged_gradient(row, slot)`; `own_gradients()` of a thread, times the gate; and a place where threads leave numbers for each
+// other, when all tiles are done.
 var<private> sums_at: u32;         // of this workgroup in the workspace
 var<private> far: vec2<f32>;       // what this thread has at −radius and before, and at radius and past it
 var<private> far_tile: bool;
@@ -29,57 +31,54 @@ fn offset_gradient_tile(local: u32) {
     if !far_tile {
         return;
     }
-    var sum = 0.0;
-    for (var r = 0u; r < ROWS; r++) {
-        let both = product[0][r][0] + product[0][r][1];
-        sum += gate_of(place.q_first + own_row(r)) * ((both.x + both.y) + (both.z + both.w));
-    }
-    add_far(select(-1, 1, first >= radius), sum);
+    add_far(select(-1, 1, first >= radius), own_gradients());
 }
 
-fn offset_gradient_half(half: u32, local: u32) {
-    if far_tile {
-        return;
-    }
-    let first = i32(place.k_first + half * HALF) - i32(place.q_first + OWN - 1u) - place.shift;
-    let diagonal = (local - bitcast<u32>(first)) % WORKGROUP;
-    if diagonal >= OWN + HALF - 1u {
-        return;
-    }
+fn sum_of_diagonal(diagonal: u32) -> f32 {
     var sum = 0.0;
     for (var row = 0u; row < OWN; row++) {
         let slot = diagonal + row - (OWN - 1u);
-        if slot < HALF {
-            sum += gate_of(place.q_first + row) * tile[row * W_STRIDE + slot % COLUMNS][slot / COLUMNS];
+        if slot < GRADIENT_SLOTS {
+            sum += gate_of(place.q_first + row) * staged_gradient(row, slot);
         }
     }
+    return sum;
+}
+
+fn offset_gradient_part(part: u32, local: u32) {
+    if far_tile {
+        return;
+    }
     let radius = i32(params.radius);
-    let offset = first + i32(diagonal);
-    if abs(offset) < radius {
-        add_to_workspace(sums_at + u32(offset + radius), sum);
-    } else {
-        add_far(offset, sum);
+    let first = i32(place.k_first + part * GRADIENT_SLOTS) - i32(place.q_first + OWN - 1u) - place.shift;
+    for (var d = (local - bitcast<u32>(first)) % WORKGROUP; d < OWN + GRADIENT_SLOTS - 1u; d += WORKGROUP) {
+        let sum = sum_of_diagonal(d);
+        let offset = first + i32(d);
+        if abs(offset) < radius {
+            add_to_workspace(sums_at + u32(offset + radius), sum);
+        } else {
+            add_far(offset, sum);
+        }
     }
 }
 
 fn offset_gradient_end(local: u32) {
     workgroupBarrier();
-    partial[local] = far.x;
-    partial[WORKGROUP + local] = far.y;
+    leave(local, far);
     for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
         if local < half {
-            partial[local] += partial[local + half];
-            partial[WORKGROUP + local] += partial[WORKGROUP + local + half];
+            leave(local, left_by(local) + left_by(local + half));
         }
     }
     if local == 0u {
         let radius = params.radius;
+        let ends = left_by(0u);
         if radius == 0u {
-            set_workspace(sums_at, partial[0] + partial[WORKGROUP]);
+            set_workspace(sums_at, ends.x + ends.y);
         } else {
-            set_workspace(sums_at, partial[0]);
-            set_workspace(sums_at + 2u * radius, partial[WORKGROUP]);
+            set_workspace(sums_at, ends.x);
+            set_workspace(sums_at + 2u * radius, ends.y);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::backward::of_algorithm;
+use super::backward::{multiplies as multiplies_backward, of_algorithm};
 use super::choose::{decodes, multiplies};
 use super::ranges::KeyRanges;
 use super::{Algorithm, BackwardVariant, Variant, Wanted, decode};
@@ -18,9 +18,10 @@ const FORWARD: [(Algorithm, &[u32]); 4] = [
 
 /// Those of the backward pass. Fragments have a thread for each diagonal of half a tile, which is enough for 4 rows, and sum the two
 /// ends of a table by offset in a number of each thread for each row, which needs 2.
-const BACKWARD: [(Algorithm, &[u32]); 2] = [
+const BACKWARD: [(Algorithm, &[u32]); 3] = [
     (Algorithm::Fragments, &[4, 2]),
     (Algorithm::Broadcast, &[4, 2, 1]),
+    (Algorithm::Cooperative, &[16, 8]),
 ];
 
 /// One way to compute a pass.
@@ -165,7 +166,11 @@ impl Candidate {
     ) -> Result<[BackwardVariant; 2], Error> {
         let pair = (self.algorithm, self.rows);
         let known = pairs(&BACKWARD).any(|known| known == pair) && self.splits == 1;
-        if known && suits(problem, capabilities, pair) {
+        let suits = match self.algorithm {
+            Algorithm::Cooperative => multiplies_backward(problem, wanted, capabilities, self.rows),
+            _ => suits(problem, capabilities, pair),
+        };
+        if known && suits {
             of_algorithm(problem, wanted, capabilities, pair)
         } else {
             Err(Error::Candidate { found: self })

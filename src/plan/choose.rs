@@ -34,7 +34,7 @@ pub(super) fn decodes(problem: &Problem, capabilities: &Capabilities) -> bool {
 
 /// Whether [`Algorithm::Cooperative`] is right, with matrices of so many rows: f16 in memory, so that f16 factors are no less exact but for
 /// the weights, and subgroups large enough for an invocation to have a row.
-pub(super) fn multiplies(problem: &Problem, capabilities: &Capabilities, rows: u32) -> bool {
+pub(crate) fn multiplies(problem: &Problem, capabilities: &Capabilities, rows: u32) -> bool {
     let largest = capabilities.largest_subgroup;
     problem.dtype() == Dtype::F16
         && capabilities.matrices.has(rows)

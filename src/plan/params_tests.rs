@@ -150,7 +150,10 @@ fn kernels() -> Vec<Kernel> {
                     kernels.push(Kernel::Forward(variant));
                     kernels.extend(backward(variant));
                 }
-                kernels.extend(cooperative(head_dim, mask, bias));
+                for variant in cooperative(head_dim, mask, bias) {
+                    kernels.push(Kernel::Forward(variant));
+                    kernels.extend(backward(variant));
+                }
             }
         }
     }
@@ -158,32 +161,30 @@ fn kernels() -> Vec<Kernel> {
 }
 
 /// Products of matrices, with subgroups of each size in turn.
-fn cooperative(head_dim: u32, mask: u32, bias: BiasSlots) -> Vec<Kernel> {
+fn cooperative(head_dim: u32, mask: u32, bias: BiasSlots) -> Vec<Variant> {
     let lanes = [8, 16, 32, 64, 128][(head_dim / 32 + mask) as usize % 5];
     let sizes = [8, 16].into_iter();
     let fits = sizes.filter(|&rows| rows <= lanes && head_dim.is_multiple_of(2));
-    let kernel = |rows| {
-        Kernel::Forward(Variant {
-            algorithm: Algorithm::Cooperative,
-            dtype: Dtype::F16,
-            head_dim,
-            value_dim: value_dim(head_dim, mask),
-            rows,
-            lanes,
-            bias,
-            mask: mask_slots(mask),
-            dropout: mask & 4 != 0,
-            block_size: (mask % 3 == 1).then_some(16),
-        })
+    let variant = |rows| Variant {
+        algorithm: Algorithm::Cooperative,
+        dtype: Dtype::F16,
+        head_dim,
+        value_dim: value_dim(head_dim, mask),
+        rows,
+        lanes,
+        bias,
+        mask: mask_slots(mask),
+        dropout: mask & 4 != 0,
+        block_size: (mask % 3 == 1).then_some(16),
     };
-    fits.map(kernel).collect()
+    fits.map(variant).collect()
 }
 
 /// The backward kernels with the scores of a forward kernel.
 fn backward(forward: Variant) -> Vec<Kernel> {
     let rows = match (forward.algorithm, forward.head_dim.max(forward.value_dim)) {
-        (Algorithm::Decode | Algorithm::Cooperative, _) => return Vec::new(),
-        (Algorithm::Broadcast, _) => forward.rows,
+        (Algorithm::Decode, _) | (Algorithm::Cooperative, 129..) => return Vec::new(),
+        (Algorithm::Broadcast | Algorithm::Cooperative, _) => forward.rows,
         (Algorithm::Fragments, 0..=128) => 4,
         (Algorithm::Fragments, _) => 2,
     };
@@ -205,12 +206,23 @@ fn backward(forward: Variant) -> Vec<Kernel> {
         fire: bias.fire_width.is_some(),
         ..dense
     };
-    let sides = [
-        (Side::Queries, none),
-        (Side::Queries, all),
-        (Side::Keys, none),
-        (Side::Keys, dense),
-    ];
+    let offset = GradientSlots {
+        offset: bias.offset,
+        ..none
+    };
+    let sides = match forward.algorithm {
+        Algorithm::Cooperative => vec![
+            (Side::Queries, none),
+            (Side::Queries, offset),
+            (Side::Keys, none),
+        ],
+        _ => vec![
+            (Side::Queries, none),
+            (Side::Queries, all),
+            (Side::Keys, none),
+            (Side::Keys, dense),
+        ],
+    };
     let kernel = |(side, gradients)| {
         Kernel::Backward(BackwardVariant {
             side,
@@ -218,7 +230,7 @@ fn backward(forward: Variant) -> Vec<Kernel> {
             gradients,
         })
     };
-    let mut kernels = sides.map(kernel).to_vec();
+    let mut kernels: Vec<Kernel> = sides.into_iter().map(kernel).collect();
     kernels.dedup();
     kernels
 }

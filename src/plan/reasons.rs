@@ -52,7 +52,12 @@ pub enum Reason {
     WideForMatrices {
         /// The larger of D and Dv.
         features: u32,
+        /// The most that it is chosen for.
+        most: u32,
     },
+    /// No cooperative, though tensors are of f16 and subgroups multiply matrices: single scores add to the gradient of a gate, an index
+    /// table, FIRE or a dense bias.
+    ScoresForMatrices,
     /// Fragments: no processor plays the GPU, so that workgroup memory is fast and registers are few.
     Gpu,
     /// Fragments: the device was requested without subgroup operations.
@@ -103,17 +108,12 @@ pub(crate) enum Origin {
 #[must_use]
 pub fn reasons(problem: &Problem, capabilities: &Capabilities, variant: &Variant) -> Vec<Reason> {
     let mut reasons = of_scores(problem, capabilities, variant);
-    let may_multiply = problem.dtype() == Dtype::F16 && !capabilities.cpu;
-    if may_multiply && variant.algorithm == Algorithm::Fragments {
-        let multiplies = [8, 16].map(|rows| multiplies(problem, capabilities, rows));
-        reasons.push(if multiplies.contains(&true) {
-            Reason::WideForMatrices {
-                features: variant.head_dim.max(variant.value_dim),
-            }
-        } else {
-            Reason::NoMatrices
-        });
-    }
+    reasons.extend(no_matrices(
+        problem,
+        capabilities,
+        variant,
+        Algorithm::MATRIX_FEATURES,
+    ));
     if variant.algorithm == Algorithm::Decode {
         reasons.push(Reason::Parts {
             splits: decode::splits(problem, variant, capabilities),
@@ -125,6 +125,26 @@ pub fn reasons(problem: &Problem, capabilities: &Capabilities, variant: &Variant
     reasons
 }
 
+/// Why fragments of f16 on a GPU are no matrices of so many features at most.
+fn no_matrices(
+    problem: &Problem,
+    capabilities: &Capabilities,
+    variant: &Variant,
+    most: u32,
+) -> Option<Reason> {
+    let halves = variant.dtype == Dtype::F16 && variant.algorithm == Algorithm::Fragments;
+    if !halves || capabilities.cpu {
+        return None;
+    }
+    let features = variant.head_dim.max(variant.value_dim);
+    let multiplies = [8, 16].map(|rows| multiplies(problem, capabilities, rows));
+    Some(match multiplies.contains(&true) {
+        false => Reason::NoMatrices,
+        true if features > most => Reason::WideForMatrices { features, most },
+        true => Reason::ScoresForMatrices,
+    })
+}
+
 /// Why [`super::choose_backward`] takes these backward kernels.
 #[must_use]
 pub fn reasons_backward(
@@ -133,6 +153,8 @@ pub fn reasons_backward(
     [queries, _]: [&BackwardVariant; 2],
 ) -> Vec<Reason> {
     let mut reasons = of_scores(problem, capabilities, &queries.scores);
+    let most = Algorithm::MATRIX_FEATURES_BACKWARD;
+    reasons.extend(no_matrices(problem, capabilities, &queries.scores, most));
     let small = [
         Tensor::KeyMask,
         Tensor::KeyLengths,
@@ -229,10 +251,13 @@ impl fmt::Display for Reason {
                 f,
                 "cooperative: f16, and subgroups of {a} to {b} multiply matrices of {size} × {size}"
             ),
-            Self::WideForMatrices { features } => write!(
+            Self::WideForMatrices { features, most } => write!(
                 f,
-                "no cooperative: {features} features, and it is for at most {}",
-                Algorithm::MATRIX_FEATURES
+                "no cooperative: {features} features, and it is for at most {most}"
+            ),
+            Self::ScoresForMatrices => write!(
+                f,
+                "no cooperative: single scores add to the gradients of the bias"
             ),
             Self::NoMatrices => write!(f, "no cooperative: no matrices of f16 with sums of f32"),
             Self::Gpu => write!(f, "fragments: a GPU, or what passes for one"),

@@ -29,6 +29,8 @@ impl Algorithm {
     pub const MOST_MATRIX_LANES: u32 = 128;
     /// The most features that [`Self::Cooperative`] is chosen for.
     pub const MATRIX_FEATURES: u32 = 128;
+    /// The most features that its backward pass is chosen for; it can do [`Self::MATRIX_FEATURES`].
+    pub const MATRIX_FEATURES_BACKWARD: u32 = 64;
     /// The most query rows that [`Self::Decode`] is chosen for.
     pub const DECODE_ROWS: u32 = 16;
 }
@@ -186,7 +188,7 @@ impl Variant {
     }
 
     /// Biases by offset of a tile.
-    const fn strip_bytes(&self) -> u32 {
+    pub(super) const fn strip_bytes(&self) -> u32 {
         if self.bias.offset {
             ((self.q_tile() + self.k_tile() - 1) * 4).next_multiple_of(16)
         } else {

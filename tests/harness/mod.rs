@@ -15,5 +15,5 @@ pub(crate) mod trials;
 pub(crate) use recorded::{Recorded, T5_CASES, bucket_configurations, largest_error, read};
 pub(crate) use relattn_conformance::{
     adapters, backward, catalogue, choices, compare, covering, data, device, drawn, dropped,
-    elements, gradients, matrices, placed, planted,
+    elements, gradients, matrices, matrices_backward, placed, planted,
 };

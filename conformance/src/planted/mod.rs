@@ -11,6 +11,7 @@ pub use fragments::FRAGMENTS;
 pub use shared::SHARED;
 
 use crate::matrices::PLANTED as MATRICES;
+use crate::matrices_backward::PLANTED as MATRICES_BACKWARD;
 
 /// The name of an error, the text that it replaces, what it puts there, and a case that must notice.
 pub type Planted = (&'static str, &'static str, &'static str, &'static str);
@@ -26,9 +27,15 @@ impl Edit {
     /// The planted error of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        let mut all = [&SHARED[..], &FRAGMENTS, &BROADCAST, &DECODE, &MATRICES]
-            .into_iter()
-            .flatten();
+        let lists = [
+            &SHARED[..],
+            &FRAGMENTS,
+            &BROADCAST,
+            &DECODE,
+            &MATRICES,
+            &MATRICES_BACKWARD,
+        ];
+        let mut all = lists.into_iter().flatten();
         let &(_, from, to, _) = all.find(|(planted, ..)| *planted == name)?;
         Some(Self { from, to })
     }

@@ -1,6 +1,7 @@
 //! From a problem and a device's capabilities to the backward kernels; sees no device.
 
 use super::{BackwardVariant, GradientSlots, Side, Wanted};
+use crate::plan::choose::multiplies as multiplies_forward;
 use crate::plan::{Algorithm, Variant};
 use crate::{Capabilities, Error, Problem, Tensor};
 
@@ -21,7 +22,7 @@ pub(crate) fn choose(
     wanted: Wanted,
     capabilities: &Capabilities,
 ) -> Result<[BackwardVariant; 2], Error> {
-    let chosen = algorithm(problem, capabilities);
+    let chosen = algorithm(problem, wanted, capabilities);
     of_algorithm(problem, wanted, capabilities, chosen)
 }
 
@@ -55,9 +56,34 @@ pub(crate) fn of_algorithm(
     Ok([queries, keys])
 }
 
+/// Whether [`Algorithm::Cooperative`] is right, with matrices of so many rows: as in the forward pass, where nothing is wanted that single
+/// scores add to, and with at most four slices of features.
+pub(crate) fn multiplies(
+    problem: &Problem,
+    wanted: Wanted,
+    capabilities: &Capabilities,
+    rows: u32,
+) -> bool {
+    let sides = [Side::Queries, Side::Keys];
+    let of_scores = sides.map(|side| gradients(problem, wanted, side).of_scores());
+    multiplies_forward(problem, capabilities, rows)
+        && features(problem) <= Algorithm::MATRIX_FEATURES
+        && of_scores == [false, false]
+}
+
+fn features(problem: &Problem) -> u32 {
+    problem.shape().head_dim.max(problem.value_dim())
+}
+
 /// As in the forward pass; but fragments have half the rows, because of each there are the features and the sums of both products.
-fn algorithm(problem: &Problem, capabilities: &Capabilities) -> (Algorithm, u32) {
-    let features = problem.shape().head_dim.max(problem.value_dim());
+fn algorithm(problem: &Problem, wanted: Wanted, capabilities: &Capabilities) -> (Algorithm, u32) {
+    let mut sizes = [16, 8].into_iter();
+    let size = sizes.find(|&rows| multiplies(problem, wanted, capabilities, rows));
+    let features = features(problem);
+    let narrow = features <= Algorithm::MATRIX_FEATURES_BACKWARD;
+    if let (false, true, Some(rows)) = (capabilities.cpu, narrow, size) {
+        return (Algorithm::Cooperative, rows);
+    }
     match (capabilities.broadcasts(), features) {
         (true, 0..=64) => (Algorithm::Broadcast, 4),
         (true, 65..=128) => (Algorithm::Broadcast, 2),

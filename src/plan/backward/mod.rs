@@ -14,7 +14,7 @@ pub use operands::BackwardOperands;
 pub use variant::{BackwardVariant, GradientSlots, Side};
 
 pub use choose::choose_backward;
-pub(crate) use choose::{choose, of_algorithm};
+pub(crate) use choose::{choose, multiplies, of_algorithm};
 pub(crate) use pass::{clear_bindings, statistics_bindings};
 
 use super::reasons::{Origin, Reason, by, reasons_backward};

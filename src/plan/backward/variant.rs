@@ -41,8 +41,7 @@ impl GradientSlots {
 pub struct BackwardVariant {
     /// Whose rows workgroups own.
     pub side: Side,
-    /// All that a forward kernel has too. The algorithm is [`Algorithm::Fragments`] or [`Algorithm::Broadcast`], and `rows` are those of the
-    /// owned side.
+    /// All that a forward kernel has too. The algorithm is not [`Algorithm::Decode`], and `rows` are those of the owned side.
     pub scores: Variant,
     /// The gradients of the bias.
     pub gradients: GradientSlots,
@@ -64,9 +63,14 @@ impl BackwardVariant {
     /// As [`Variant::workgroup_bytes`].
     #[must_use]
     pub const fn workgroup_bytes(&self) -> u32 {
-        if matches!(self.scores.algorithm, Algorithm::Broadcast) {
-            return 0;
+        match self.scores.algorithm {
+            Algorithm::Broadcast => 0,
+            Algorithm::Cooperative => self.cooperative_bytes(),
+            Algorithm::Fragments | Algorithm::Decode => self.fragment_bytes(),
         }
+    }
+
+    const fn fragment_bytes(&self) -> u32 {
         let (own, other) = (self.own_tile(), self.other_tile());
         let slices = (own + other) * 5;
         let weights_and_rows = own * 9 + 256;
@@ -77,13 +81,18 @@ impl BackwardVariant {
                 weights_and_rows
             };
         let partial = self.scores.workgroup() * self.scores.rows * 4;
-        let strip = if self.scores.bias.offset {
-            ((own + other - 1) * 4).next_multiple_of(16)
-        } else {
-            0
-        };
         let flag_and_agreed = 2 * 16;
-        tiles + partial + flag_and_agreed + strip
+        tiles + partial + flag_and_agreed + self.scores.strip_bytes()
+    }
+
+    /// Weights and a slice of 32 features of the other side's rows in f16, scores, and bits of dropout.
+    const fn cooperative_bytes(&self) -> u32 {
+        let (own, other) = (self.own_tile(), self.other_tile());
+        let halves = 2 * (own * other + other * (32 + 8));
+        let scores = own * other * 4;
+        let kept = own * other / 8 * 4;
+        let flag_and_largest = 2 * 16;
+        halves + scores + kept + flag_and_largest + self.scores.strip_bytes()
     }
 
     /// The rows of sums by offset that a workgroup leaves behind.
