@@ -166,8 +166,12 @@ pub(crate) fn offsets(tensors: &SafeTensors<'_>) -> Vec<i32> {
         .collect()
 }
 
-/// The buckets of the offsets, an i16 tensor of a file.
+/// The buckets of the offsets, in bytes where these are enough, else an i16 tensor of a file.
 pub(crate) fn buckets(tensors: &SafeTensors<'_>, name: &str) -> Vec<i16> {
+    let tensor = tensors.tensor(name).expect(name);
+    if tensor.dtype() == Dtype::U8 {
+        return tensor.data().iter().copied().map(i16::from).collect();
+    }
     chunks(tensors, name, Dtype::I16)
         .map(i16::from_le_bytes)
         .collect()
