@@ -1,5 +1,6 @@
 //! `microsoft`: every kernel through DXC and FXC under Wine. `dawn`: the conformance suite on a device that Dawn plays.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use clap::{Parser, Subcommand};
 use relattn_compilers::microsoft::{Compiler, Outcome, Workshop};
 use relattn_compilers::{dawn, kernels};
 use relattn_conformance::outcome::{Outcome as Judged, Verdict};
-use relattn_conformance::record::Summary;
+use relattn_conformance::record::{Record, Summary};
 use relattn_conformance::suite::{Extent, suite};
 use relattn_conformance::trial;
 
@@ -40,6 +41,9 @@ enum Task {
         /// A sample
         #[arg(long)]
         quick: bool,
+        /// Write a record for `CONFORMANCE.md`
+        #[arg(long)]
+        record: Option<PathBuf>,
     },
 }
 
@@ -50,7 +54,11 @@ fn main() -> ExitCode {
             seconds,
             compiler,
         } => microsoft(&only, Duration::from_secs(seconds), compiler.as_deref()),
-        Task::Dawn { case, quick } => conform(case.as_deref(), quick),
+        Task::Dawn {
+            case,
+            quick,
+            record,
+        } => conform(case.as_deref(), quick, record.as_deref()),
     };
     match clean {
         Ok(true) => ExitCode::SUCCESS,
@@ -105,9 +113,12 @@ fn microsoft(only: &str, allowed: Duration, which: Option<&str>) -> Result<bool,
 }
 
 /// The suite on each of Dawn's devices; whether all that is supported passed.
-fn conform(case: Option<&str>, quick: bool) -> Result<bool, String> {
-    let extent = if quick { Extent::Quick } else { Extent::Full };
-    let mut clean = true;
+fn conform(case: Option<&str>, quick: bool, record: Option<&Path>) -> Result<bool, String> {
+    let (extent, name) = match quick {
+        true => (Extent::Quick, "quick"),
+        false => (Extent::Full, "full"),
+    };
+    let mut summaries = Vec::new();
     for adapter in dawn::adapters()? {
         let context = adapter.context?;
         let mut outcomes: Vec<Judged> = Vec::new();
@@ -119,10 +130,20 @@ fn conform(case: Option<&str>, quick: bool) -> Result<bool, String> {
             outcomes.push(outcome);
         }
         let info = [adapter.name, "webgpu".into(), adapter.info.driver_info];
-        let summary = Summary::of(info, &outcomes);
-        clean &= summary.failed == 0 && summary.passed > 0;
-        let summary = serde_json::to_string_pretty(&summary).map_err(|error| error.to_string())?;
-        println!("{summary}");
+        summaries.push(Summary::of(info, &outcomes));
+    }
+    let clean = |one: &Summary| one.failed == 0 && one.passed > 0;
+    let clean = summaries.iter().all(clean) && !summaries.is_empty();
+    let name = case.map_or_else(
+        || name.into(),
+        |case| format!("{name}, cases with {case:?}"),
+    );
+    let found = Record::new(name, summaries);
+    let found = serde_json::to_string_pretty(&found).map_err(|error| error.to_string())? + "\n";
+    print!("{found}");
+    if let Some(path) = record {
+        let written = std::fs::write(path, &found);
+        written.map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(clean)
 }

@@ -24,6 +24,7 @@ pub mod drawn;
 pub mod dropped;
 pub mod gradients;
 pub mod heat;
+pub mod machine;
 pub mod matrices;
 pub mod matrices_backward;
 pub mod outcome;

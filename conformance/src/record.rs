@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::machine;
 use crate::outcome::{Outcome, Verdict};
 
 /// Names of failed cases that a summary has at most.
@@ -24,6 +25,21 @@ pub struct Record {
     pub extent: String,
     /// Every device that was asked for.
     pub adapters: Vec<Summary>,
+}
+
+impl Record {
+    /// Of this machine and this build.
+    #[must_use]
+    pub fn new(extent: String, adapters: Vec<Summary>) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            commit: machine::COMMIT.into(),
+            os: machine::os(),
+            processor: machine::processor(),
+            extent,
+            adapters,
+        }
+    }
 }
 
 /// What became of the cases on a device.

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use relattn_conformance::machine;
 use relattn_conformance::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +44,7 @@ impl Checkpoint {
         let run = format!(
             "relattn {} at {}, {}",
             env!("CARGO_PKG_VERSION"),
-            env!("RELATTN_COMMIT"),
+            machine::COMMIT,
             extent(args)
         );
         let text = match fs::read_to_string(path) {

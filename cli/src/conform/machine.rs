@@ -1,33 +1,6 @@
-//! What a record says about the machine.
+//! What a soak measures of its own process.
 
-use std::path::Path;
-
-use sysinfo::{CpuRefreshKind, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
-
-/// The operating system with its version.
-pub(super) fn os() -> String {
-    let name = System::long_os_version();
-    let name = name.unwrap_or_else(|| std::env::consts::OS.into());
-    let wine = if is_wine() { " as Wine plays it" } else { "" };
-    format!("{name}{wine}, {}", std::env::consts::ARCH)
-}
-
-/// Whether what calls itself Windows is Wine, by a program that only Wine has.
-fn is_wine() -> bool {
-    cfg!(windows) && Path::new("C:\\windows\\system32\\wineboot.exe").is_file()
-}
-
-/// The processor.
-pub(super) fn processor() -> String {
-    let kind = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
-    let system = System::new_with_specifics(kind);
-    let name = system
-        .cpus()
-        .first()
-        .map(|cpu| cpu.brand().trim().to_owned());
-    let name = name.filter(|name| !name.is_empty());
-    name.unwrap_or_else(|| "a processor without a name".into())
-}
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Bytes of this process that are in memory.
 pub(super) fn resident() -> Option<u64> {

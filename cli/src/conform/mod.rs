@@ -120,14 +120,8 @@ fn bar(target: &Target, cases: usize) -> ProgressBar {
 }
 
 fn report(args: &ConformArgs, results: &[Found]) -> Result<(), Fault> {
-    let record = Record {
-        version: env!("CARGO_PKG_VERSION").into(),
-        commit: env!("RELATTN_COMMIT").into(),
-        os: machine::os(),
-        processor: machine::processor(),
-        extent: extent(args),
-        adapters: results.iter().map(Found::summary).collect(),
-    };
+    let adapters = results.iter().map(Found::summary).collect();
+    let record = Record::new(extent(args), adapters);
     if let Some(path) = &args.html {
         output::replace(path, page::of(&record, results).as_bytes())?;
     }

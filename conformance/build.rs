@@ -1,15 +1,9 @@
-//! Tells the program the commit that it is built from, for the records of `relattn conform`.
+//! Tells the commit that all is built from, for the records of `relattn conform`.
 
 use std::process::Command;
 
 /// What the kernels and their tests are made of.
-const SOURCES: [&str; 5] = [
-    "../src",
-    "../shaders",
-    "../conformance/src",
-    "src",
-    "../Cargo.lock",
-];
+const SOURCES: [&str; 5] = ["../src", "../shaders", "src", "../cli/src", "../Cargo.lock"];
 
 fn main() {
     for source in SOURCES {
