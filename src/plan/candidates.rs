@@ -16,8 +16,8 @@ const FORWARD: [(Algorithm, &[u32]); 4] = [
     (Algorithm::Decode, &[4, 2, 1]),
 ];
 
-/// Those of the backward pass. Fragments have a thread for each diagonal of half a tile, which is enough for 4 rows, and sum the two
-/// ends of a table by offset in a number of each thread for each row, which needs 2.
+/// Those of the backward pass. Fragments sum the two ends of a table by offset in a number of each thread for each row, which needs 2, and
+/// with 8 their sums would be past any device's registers.
 const BACKWARD: [(Algorithm, &[u32]); 3] = [
     (Algorithm::Fragments, &[4, 2]),
     (Algorithm::Broadcast, &[4, 2, 1]),
