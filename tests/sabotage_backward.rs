@@ -190,7 +190,7 @@ const FRAGMENTS: [Planted; 6] = [
     ),
     (
         "constant tiles left out",
-        "add_far(select(-1, 1, first >= radius), sum);",
+        "add_far(select(-1, 1, first >= radius), own_gradients());",
         "add_far(select(-1, 1, first >= radius), 0.0);",
         "constant tiles on both sides",
     ),

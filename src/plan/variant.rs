@@ -14,7 +14,7 @@ pub enum Algorithm {
     /// An invocation owns whole rows, and subgroup operations pass keys and values around.
     Broadcast,
     /// A subgroup owns a block of rows, and multiplies matrices of f16 with sums of f32. The weights are rounded to f16 for it, after they
-    /// have been summed; hence for tensors of f16 alone.
+    /// have been summed, and so are the gradients of scores in the backward pass; hence for tensors of f16 alone.
     Cooperative,
     /// An invocation owns keys; the keys of a few rows are split over workgroups, and a second pass merges the parts.
     Decode,
