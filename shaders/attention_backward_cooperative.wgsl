@@ -10,9 +10,9 @@
 //
 // 1. The slot `owner` says which side that is; blocks, subgroups without one, invocations and their runs of scores are those of
 //    `attention_forward_cooperative.wgsl`.
-// 2. P is at most 1 and becomes f16 times FACTOR. Of dS nobody knows the size before it is there: it becomes f16 times 2^exponent, the largest
-//    finite one of all tiles so far being just short of TOP, and where that falls the sums are multiplied by what is less.
-//    What is 2^-28 of the largest still has all digits.
+// 2. P is at most 1 and becomes f16 times FACTOR. Of dS nobody knows the size before it is there: it becomes f16 times 2^exponent, with which
+//    the largest finite one so far is below 2^(TOP + 1). Where a larger one comes, the sums get the new exponent too. What is 2^-27 of the
+//    largest still has all digits.
 // 3. Both sides are staged a slice of features at a time. The other side's lies by row for its product with own rows, and by feature for the
 //    sums, since what a matrix has of a column is read at once. With that 16 KiB serve any head dimension.
 

@@ -53,13 +53,13 @@ pub enum Work {
 }
 
 impl Work {
-    /// `forward`, `matrices`, `backward`, `matrices backward` or `buckets`.
+    /// `forward`, `matrices`, `backward`, `matrix gradients` or `buckets`.
     #[must_use]
     pub const fn pass(&self) -> &'static str {
         match self {
             Self::Forward(..) => "forward",
             Self::Matrices(..) => "matrices",
-            Self::MatricesBackward(..) => "matrices backward",
+            Self::MatricesBackward(..) => "matrix gradients",
             Self::Backward(..) => "backward",
             Self::Buckets(_) => "buckets",
         }
