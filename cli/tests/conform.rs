@@ -104,6 +104,28 @@ fn a_crash_is_a_failure_and_the_next_case_runs() {
 }
 
 #[test]
+fn another_process_goes_on_where_one_has_done_its_cases() {
+    let output = relattn([&CASE[..], &["--json", "--work-cases", "1"]].concat());
+    succeeded(&output);
+    for adapter in usable(&json(&output)) {
+        assert_eq!(
+            ["passed", "failed"].map(|key| count(adapter, key)),
+            [2, 0],
+            "{adapter}"
+        );
+    }
+}
+
+#[test]
+fn a_process_that_does_no_case_is_a_failure() {
+    let output = relattn([&CASE[..], &["--json", "--work-cases", "0"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    for adapter in json(&output)["adapters"].as_array().expect("adapters") {
+        assert_eq!(count(adapter, "passed"), 0, "{adapter}");
+    }
+}
+
+#[test]
 fn an_interrupted_run_goes_on() {
     let folder = tempdir().expect("a folder");
     let file = folder.path().join("run.jsonl");

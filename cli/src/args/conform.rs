@@ -70,6 +70,10 @@ pub(crate) struct WorkerArgs {
     /// The case to begin with
     #[arg(long, hide = true, default_value_t = 0)]
     pub(crate) work_from: usize,
+    /// The cases of a process, after which another goes on: some drivers never give back what a kernel took, on Mesa 22.3.6 11 to
+    /// 15 MB of memory a case
+    #[arg(long, hide = true, default_value_t = 256)]
+    pub(crate) work_cases: usize,
     /// End as a driver that crashes would, at the case of this number
     #[arg(long, hide = true)]
     pub(crate) abort_at: Option<usize>,

@@ -83,7 +83,7 @@ impl Worker {
         })
     }
 
-    /// Takes outcomes until the process ends. Returns why it ended with cases left.
+    /// Takes outcomes until the process ends. Returns why it failed with cases left.
     fn follow(
         mut self,
         target: &Target,
@@ -92,6 +92,7 @@ impl Worker {
         keep: &mut impl FnMut(&[Outcome]) -> Result<(), Fault>,
     ) -> Result<Option<String>, Fault> {
         let mut ready = false;
+        let before = outcomes.len();
         loop {
             match self.messages.recv_timeout(PATIENCE) {
                 Ok(Message::Ready) => ready = true,
@@ -103,14 +104,16 @@ impl Worker {
                 Err(RecvTimeoutError::Timeout) => {
                     // It may have ended by itself meanwhile.
                     let _ = self.child.kill();
-                    let (seconds, ended) = (PATIENCE.as_secs(), self.end());
+                    let (seconds, (_, ended)) = (PATIENCE.as_secs(), self.end());
                     return Ok(Some(format!("no answer within {seconds} s; {ended}")));
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        let reason = self.end();
-        match (ready, outcomes.len() == cases) {
+        let (well, reason) = self.end();
+        // A process leaves the rest to another after so many cases; one that did none would be started for ever.
+        let over = outcomes.len() == cases || (well && outcomes.len() > before);
+        match (ready, over) {
             (_, true) => Ok(None),
             (true, false) => Ok(Some(format!("the process ended: {reason}"))),
             (false, false) => Err(Fault::Worker {
@@ -120,15 +123,15 @@ impl Worker {
         }
     }
 
-    /// How the process ended, and what it said last.
-    fn end(mut self) -> String {
-        let status = match self.child.wait() {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
+    /// Whether the process ended well; how it ended, and what it said last.
+    fn end(mut self) -> (bool, String) {
+        let (well, status) = match self.child.wait() {
+            Ok(status) => (status.success(), status.to_string()),
+            Err(error) => (false, error.to_string()),
         };
         match self.last_words.join() {
-            Ok(words) if !words.is_empty() => format!("{status}: {words}"),
-            _ => status,
+            Ok(words) if !words.is_empty() => (well, format!("{status}: {words}")),
+            _ => (well, status),
         }
     }
 }
@@ -144,6 +147,7 @@ fn arguments(args: &ConformArgs, target: &Target, first: usize) -> Vec<String> {
     option("--backend", format!("{:?}", target.kind).to_lowercase());
     option("--work-on", target.number.to_string());
     option("--work-from", first.to_string());
+    option("--work-cases", args.work.work_cases.to_string());
     if let Some(text) = &args.case {
         option("--case", text.clone());
     }

@@ -24,7 +24,7 @@ pub(super) enum Message {
     Done(Box<Outcome>),
 }
 
-/// Runs the cases from a number on, telling of each before and after.
+/// Runs the cases of this process from a number on, telling of each before and after.
 pub(super) fn run(
     args: &ConformArgs,
     number: usize,
@@ -40,7 +40,8 @@ pub(super) fn run(
     let adapter = adapter.ok_or_else(|| unusable("it is gone"))?;
     let context = adapter.context.map_err(|reason| unusable(&reason))?;
     tell(&Message::Ready)?;
-    for (number, entry) in entries.iter().enumerate().skip(args.work.work_from) {
+    let mine = entries.iter().enumerate().skip(args.work.work_from);
+    for (number, entry) in mine.take(args.work.work_cases) {
         tell(&Message::Begun)?;
         if args.work.abort_at == Some(number) {
             std::process::abort();
