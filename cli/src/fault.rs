@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use relattn::{InputError, ProblemError, Tensor};
+use relattn_conformance::checkpoint::CheckpointError;
 use safetensors::{Dtype, SafeTensorError};
 use thiserror::Error;
 
@@ -171,12 +172,8 @@ pub(crate) enum Fault {
     NoCase { text: String },
     #[error("no adapter of wgpu {asked}; there are {}", known.join(", "))]
     NoAdapter { asked: String, known: Vec<String> },
-    #[error("{path} is of another run: it says {found}; {needed} is needed")]
-    OtherRun {
-        path: PathBuf,
-        found: String,
-        needed: String,
-    },
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     #[error("the process for {name} ended before its device was there: {reason}")]
     Worker { name: String, reason: String },
     #[error("no planted error {name:?}")]

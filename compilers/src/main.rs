@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use relattn_compilers::microsoft::{Compiler, Outcome, Workshop};
 use relattn_compilers::{dawn, kernels};
-use relattn_conformance::outcome::{Outcome as Judged, Verdict};
+use relattn_conformance::checkpoint::Checkpoint;
+use relattn_conformance::outcome::Verdict;
 use relattn_conformance::record::{Record, Summary};
 use relattn_conformance::suite::{Extent, suite};
 use relattn_conformance::trial;
@@ -41,6 +42,9 @@ enum Task {
         /// A sample
         #[arg(long)]
         quick: bool,
+        /// Keep every outcome in this file, and go on after those that an interrupted run of the same cases has left there
+        #[arg(long)]
+        resume: Option<PathBuf>,
         /// Write a record for `CONFORMANCE.md`
         #[arg(long)]
         record: Option<PathBuf>,
@@ -57,8 +61,9 @@ fn main() -> ExitCode {
         Task::Dawn {
             case,
             quick,
+            resume,
             record,
-        } => conform(case.as_deref(), quick, record.as_deref()),
+        } => conform(case.as_deref(), quick, resume.as_deref(), record.as_deref()),
     };
     match clean {
         Ok(true) => ExitCode::SUCCESS,
@@ -113,31 +118,40 @@ fn microsoft(only: &str, allowed: Duration, which: Option<&str>) -> Result<bool,
 }
 
 /// The suite on each of Dawn's devices; whether all that is supported passed.
-fn conform(case: Option<&str>, quick: bool, record: Option<&Path>) -> Result<bool, String> {
+fn conform(
+    case: Option<&str>,
+    quick: bool,
+    resume: Option<&Path>,
+    record: Option<&Path>,
+) -> Result<bool, String> {
     let (extent, name) = match quick {
         true => (Extent::Quick, "quick"),
         false => (Extent::Full, "full"),
     };
+    let name = case.map_or_else(
+        || name.into(),
+        |case| format!("{name}, cases with {case:?}"),
+    );
+    let entries = suite(extent, case);
+    let mut checkpoint = Checkpoint::open(resume, &name).map_err(|error| error.to_string())?;
     let mut summaries = Vec::new();
     for adapter in dawn::adapters()? {
         let context = adapter.context?;
-        let mut outcomes: Vec<Judged> = Vec::new();
-        for entry in suite(extent, case) {
-            let outcome = trial::run(&context, &entry, None);
+        let mut outcomes = checkpoint.outcomes(&adapter.name);
+        for entry in entries.iter().skip(outcomes.len()) {
+            let outcome = trial::run(&context, entry, None);
             if let Verdict::Failed { reason, .. } = &outcome.verdict {
                 println!("{}: {}: {reason}", adapter.name, entry.name);
             }
             outcomes.push(outcome);
+            let kept = checkpoint.keep(&adapter.name, &outcomes);
+            kept.map_err(|error| error.to_string())?;
         }
         let info = [adapter.name, "webgpu".into(), adapter.info.driver_info];
         summaries.push(Summary::of(info, &outcomes));
     }
     let clean = |one: &Summary| one.failed == 0 && one.passed > 0;
     let clean = summaries.iter().all(clean) && !summaries.is_empty();
-    let name = case.map_or_else(
-        || name.into(),
-        |case| format!("{name}, cases with {case:?}"),
-    );
     let found = Record::new(name, summaries);
     let found = serde_json::to_string_pretty(&found).map_err(|error| error.to_string())? + "\n";
     print!("{found}");

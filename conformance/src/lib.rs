@@ -14,6 +14,7 @@ pub mod adapters;
 pub mod backward;
 pub mod bucket_matrices;
 pub mod catalogue;
+pub mod checkpoint;
 pub mod choices;
 pub mod compare;
 pub mod covering;

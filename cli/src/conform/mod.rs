@@ -1,6 +1,5 @@
 //! `relattn conform`: every case on every adapter.
 
-mod checkpoint;
 mod machine;
 mod page;
 mod soak;
@@ -10,6 +9,7 @@ mod targets;
 mod worker;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use relattn_conformance::checkpoint::Checkpoint;
 use relattn_conformance::outcome::Outcome;
 use relattn_conformance::planted::Edit;
 use relattn_conformance::record::{Record, Summary};
@@ -19,7 +19,6 @@ use crate::args::ConformArgs;
 use crate::fault::Fault;
 use crate::output;
 
-use checkpoint::Checkpoint;
 use targets::Target;
 
 pub(crate) fn run(args: &ConformArgs) -> Result<(), Fault> {
@@ -85,7 +84,7 @@ fn planted(name: &str) -> Result<Edit, Fault> {
 /// All cases on all devices, as far as a run before has not got.
 fn conduct(args: &ConformArgs, entries: &[Entry]) -> Result<Vec<Found>, Fault> {
     let targets = targets::of(args)?;
-    let mut checkpoint = Checkpoint::open(args)?;
+    let mut checkpoint = Checkpoint::open(args.resume.as_deref(), &extent(args))?;
     let mut results = Vec::new();
     for target in targets {
         let mut outcomes = checkpoint.outcomes(&target.label());
@@ -100,7 +99,7 @@ fn conduct(args: &ConformArgs, entries: &[Entry]) -> Result<Vec<Found>, Fault> {
                         .count()
                         .to_string(),
                 );
-                checkpoint.keep(&target.label(), outcomes)
+                Ok(checkpoint.keep(&target.label(), outcomes)?)
             })?;
             bar.finish_and_clear();
         }

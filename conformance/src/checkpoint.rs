@@ -5,16 +5,46 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use relattn_conformance::machine;
-use relattn_conformance::outcome::Outcome;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
-use super::extent;
-use crate::args::ConformArgs;
-use crate::fault::Fault;
+use crate::machine;
+use crate::outcome::Outcome;
+
+/// Why a file does not keep the outcomes of a run.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    /// It cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It cannot be written.
+    #[error("{path}: cannot be written: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It has outcomes of other cases or of another build.
+    #[error("{path} is of another run: it says {found}; {needed} is needed")]
+    OtherRun {
+        /// The file.
+        path: PathBuf,
+        /// The run that it is of.
+        found: String,
+        /// The run that was to go on.
+        needed: String,
+    },
+}
 
 /// The outcomes of each device, in the order of the cases, and the file that they are kept in.
-pub(super) struct Checkpoint {
+#[derive(Debug)]
+pub struct Checkpoint {
     kept: HashMap<String, Vec<Outcome>>,
     file: Option<(PathBuf, File)>,
 }
@@ -33,33 +63,33 @@ struct Line {
 }
 
 impl Checkpoint {
-    /// Reads the file of --resume where there is one, and begins it where there is none.
-    pub(super) fn open(args: &ConformArgs) -> Result<Self, Fault> {
-        let Some(path) = &args.resume else {
+    /// Reads the file where there is one, and begins it where there is none; keeps nothing without a path. `extent` says which cases are
+    /// run.
+    pub fn open(path: Option<&Path>, extent: &str) -> Result<Self, CheckpointError> {
+        let Some(path) = path else {
             return Ok(Self {
                 kept: HashMap::new(),
                 file: None,
             });
         };
         let run = format!(
-            "relattn {} at {}, {}",
+            "relattn {} at {}, {extent}",
             env!("CARGO_PKG_VERSION"),
             machine::COMMIT,
-            extent(args)
         );
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(source) => {
-                return Err(Fault::Read {
-                    path: path.clone(),
+                return Err(CheckpointError::Read {
+                    path: path.to_owned(),
                     source,
                 });
             }
         };
         let kept = whole_lines(path, &text, &run)?;
-        let file = rewrite(path, &run, &kept).map_err(|source| Fault::Write {
-            path: path.clone(),
+        let file = rewrite(path, &run, &kept).map_err(|source| CheckpointError::Write {
+            path: path.to_owned(),
             source,
         })?;
         let mut outcomes: HashMap<String, Vec<Outcome>> = HashMap::new();
@@ -68,17 +98,17 @@ impl Checkpoint {
         }
         Ok(Self {
             kept: outcomes,
-            file: Some((path.clone(), file)),
+            file: Some((path.to_owned(), file)),
         })
     }
 
     /// The outcomes that a run before has left.
-    pub(super) fn outcomes(&mut self, device: &str) -> Vec<Outcome> {
+    pub fn outcomes(&mut self, device: &str) -> Vec<Outcome> {
         self.kept.remove(device).unwrap_or_default()
     }
 
     /// Keeps the last of these outcomes.
-    pub(super) fn keep(&mut self, device: &str, outcomes: &[Outcome]) -> Result<(), Fault> {
+    pub fn keep(&mut self, device: &str, outcomes: &[Outcome]) -> Result<(), CheckpointError> {
         let (Some((path, file)), Some(last)) = (&mut self.file, outcomes.last()) else {
             return Ok(());
         };
@@ -86,7 +116,7 @@ impl Checkpoint {
             device: device.to_owned(),
             outcome: last.clone(),
         };
-        append(file, &line).map_err(|source| Fault::Write {
+        append(file, &line).map_err(|source| CheckpointError::Write {
             path: path.clone(),
             source,
         })
@@ -94,7 +124,7 @@ impl Checkpoint {
 }
 
 /// The cases of a file of this run. The last line may be half written.
-fn whole_lines(path: &Path, text: &str, run: &str) -> Result<Vec<Line>, Fault> {
+fn whole_lines(path: &Path, text: &str, run: &str) -> Result<Vec<Line>, CheckpointError> {
     let mut lines = text.lines();
     let Some(first) = lines.next() else {
         return Ok(Vec::new());
@@ -102,7 +132,7 @@ fn whole_lines(path: &Path, text: &str, run: &str) -> Result<Vec<Line>, Fault> {
     let found =
         serde_json::from_str::<Run>(first).map_or_else(|_| "no run".into(), |found| found.run);
     if found != run {
-        return Err(Fault::OtherRun {
+        return Err(CheckpointError::OtherRun {
             path: path.to_owned(),
             found,
             needed: run.to_owned(),
