@@ -440,9 +440,9 @@ fn attention_backward(
             own_statistics[r] = statistics_of(place.q_first + own_row(r));
         }
     }
-    let heads = uniform_number(own_heads(), local);
-    for (var n = 0u; n < heads; n++) {
-        own_head(n);
+    let heads = uniform_number(heads_end(), local);
+    for (var head = uniform_number(heads_begin(), local); head < heads; head++) {
+        own_head(head);
         meet_others(local);
         score_gradient_head(local);
     }

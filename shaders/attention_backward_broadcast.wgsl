@@ -379,8 +379,9 @@ fn attention_backward_broadcast(
         }
     }
     read_own();
-    for (var n = 0u; n < own_heads(); n++) {
-        own_head(n);
+    let heads = heads_end();
+    for (var head = heads_begin(); head < heads; head++) {
+        own_head(head);
         meet_others(local);
         score_gradient_head(local);
     }

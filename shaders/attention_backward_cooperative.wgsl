@@ -479,9 +479,9 @@ fn attention_backward_cooperative(
     if !OWNS_KEYS {
         own_statistics = statistics_of(place.q_first + row);
     }
-    let heads = own_heads();
-    for (var n = 0u; n < heads; n++) {
-        own_head(n);
+    let heads = heads_end();
+    for (var head = heads_begin(); head < heads; head++) {
+        own_head(head);
         meet_others(local);
     }
     write_rows();

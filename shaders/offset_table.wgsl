@@ -26,9 +26,5 @@ fn offset_table(@builtin(global_invocation_id) id: vec3<u32>) {
     let bias = family(id.y, i32(id.x) - i32(params.radius));
     let in_log2 = scaled(bias, LOG2_E.x);
     let value = in_log2.x + (in_log2.y + bias.x * LOG2_E.y);
-    if params.adds != 0u {
-        offsets[at] += value;
-    } else {
-        offsets[at] = value;
-    }
+    offsets[at] = select(0.0, offsets[at], params.adds != 0u) + value;
 }

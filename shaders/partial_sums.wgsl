@@ -14,12 +14,6 @@ struct PartialParams {
 }
 @group(0) @binding(0) var<uniform> params: PartialParams;
 
-fn partial_of(head: u32, n: u32, part: u32) -> f32 {
-    let batch = part / params.tiles;
-    let row = (batch * params.heads + head) * params.tiles + part % params.tiles;
-    return workspace_number(params.at_partials + row * params.width + n);
-}
-
 @compute @workgroup_size(64)
 fn partial_sums(@builtin(global_invocation_id) id: vec3<u32>) {
     let n = id.x;
@@ -27,17 +21,17 @@ fn partial_sums(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let at = params.at_sums + 2u * ((params.first_head + id.y) * params.width + n);
-    var sum = 0.0;
-    var error = 0.0;
-    if params.adds != 0u {
-        sum = workspace_number(at);
-        error = workspace_number(at + 1u);
-    }
-    for (var part = 0u; part < params.batch * params.tiles; part++) {
-        let x = partial_of(id.y, n, part);
-        let next = sum + x;
-        error += select((x - next) + sum, (sum - next) + x, abs(sum) >= abs(x));
-        sum = next;
+    let goes_on = params.adds != 0u;
+    var sum = select(0.0, workspace_number(at), goes_on);
+    var error = select(0.0, workspace_number(at + 1u), goes_on);
+    let batch_rows = params.heads * params.tiles;
+    for (var first = id.y * params.tiles; first < params.batch * batch_rows; first += batch_rows) {
+        for (var row = first; row < first + params.tiles; row++) {
+            let x = workspace_number(params.at_partials + row * params.width + n);
+            let next = sum + x;
+            error += select((x - next) + sum, (sum - next) + x, abs(sum) >= abs(x));
+            sum = next;
+        }
     }
     set_workspace(at, sum);
     set_workspace(at + 1u, error);

@@ -72,13 +72,9 @@ fn offset_gradient_end(local: u32) {
         }
     }
     if local == 0u {
-        let radius = params.radius;
+        // Of radius 0 there is one sum, which the second write leaves.
         let ends = left_by(0u);
-        if radius == 0u {
-            set_workspace(sums_at, ends.x + ends.y);
-        } else {
-            set_workspace(sums_at, ends.x);
-            set_workspace(sums_at + 2u * radius, ends.y);
-        }
+        set_workspace(sums_at + 2u * params.radius, ends.y);
+        set_workspace(sums_at, select(ends.x, ends.x + ends.y, params.radius == 0u));
     }
 }

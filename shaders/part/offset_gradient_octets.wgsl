@@ -76,12 +76,8 @@ fn offset_gradient_end(local: u32) {
         far += subgroupShuffleXor(far, half);
     }
     if lane == 0u {
-        let radius = params.radius;
-        if radius == 0u {
-            set_workspace(sums_at, far.x + far.y);
-        } else {
-            set_workspace(sums_at, far.x);
-            set_workspace(sums_at + 2u * radius, far.y);
-        }
+        // Of radius 0 there is one sum, which the second write leaves.
+        set_workspace(sums_at + 2u * params.radius, far.y);
+        set_workspace(sums_at, select(far.x, far.x + far.y, params.radius == 0u));
     }
 }

@@ -7,12 +7,17 @@ fn own_placed(group: vec3<u32>) {
     place.head *= params.group_size;
 }
 
-fn own_heads() -> u32 {
-    return params.group_size;
+// The first of them, where the loop over them begins.
+fn heads_begin() -> u32 {
+    return place.head;
 }
 
-fn own_head(n: u32) {
-    place.head = place.head / params.group_size * params.group_size + n;
+fn heads_end() -> u32 {
+    return place.head + params.group_size;
+}
+
+fn own_head(head: u32) {
+    place.head = head;
 }
 
 fn other_begin() -> u32 {

@@ -5,11 +5,16 @@ fn own_placed(group: vec3<u32>) {
     place = placed(group + params.first.xyz);
 }
 
-fn own_heads() -> u32 {
+// One, which `own_placed` has set.
+fn heads_begin() -> u32 {
+    return 0u;
+}
+
+fn heads_end() -> u32 {
     return 1u;
 }
 
-fn own_head(n: u32) {}
+fn own_head(head: u32) {}
 
 fn other_begin() -> u32 {
     return key_begin();

@@ -26,7 +26,7 @@ struct Params {
     radius: u32,        // the bias is constant from this distance on
     scale: f32,         // of q · k, times log2(e)
     empty_lse: f32,     // −∞, which WGSL cannot write
-    write_lse: u32,     // 0 where nobody wants the log-sum-exp
+    lse_rows: u32,      // whose log-sum-exp is wanted: all, or none
     window_left: i32,   // how far the window reaches, where there is one
     window_right: i32,
     table_first: u32,   // row of the table where that of the index matrices begins

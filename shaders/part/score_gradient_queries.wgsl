@@ -5,8 +5,8 @@ var<private> scores_at: u32; // of this invocation in the workspace
 
 fn score_gradient_begin(group: vec3<u32>, local: u32) {
     scores_at = backward.at_score_partials + (part_of(group) * WORKGROUP + local) * backward.score_width;
-    for (var n = 0u; n < backward.score_width; n++) {
-        set_workspace(scores_at + n, 0.0);
+    for (var at = scores_at; at < scores_at + backward.score_width; at++) {
+        set_workspace(at, 0.0);
     }
 }
 

@@ -55,7 +55,7 @@ fn load_v(row: u32, d: u32) -> vec4<f32> {
 
 // The log-sum-exp of a row from its maximum, in base 2, and its sum.
 fn write_lse(i: u32, maximum: f32, total: f32) {
-    if params.write_lse != 0u {
+    if i < params.lse_rows {
         let value = (maximum + log2(total)) * LN_2;
         lse[(place.batch * params.heads + place.head) * params.q_len + i] = select(value, params.empty_lse, total == 0.0);
     }

@@ -39,10 +39,10 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
     let work = work(forward);
     let parts = (work.parts > 0).then(|| decode::Parts::new(&forward.device, &work, &chunks));
     let own = Own::new(forward, &slots, parts, &mut steps)?;
-    let write_lse = operands.lse.is_some();
+    let wants_lse = operands.lse.is_some();
     let whole = Params::new(
         &forward.problem,
-        write_lse,
+        wants_lse,
         [forward.variant.q_tile(), work.splits],
     );
     let dispatches = dispatches(&work, &chunks);

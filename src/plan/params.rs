@@ -36,7 +36,7 @@ pub(crate) struct Params {
     radius: u32,
     scale: f32,
     empty_lse: f32,
-    write_lse: u32,
+    lse_rows: u32,
     window_left: i32,
     window_right: i32,
     table_first: u32,
@@ -59,7 +59,7 @@ pub(crate) struct Params {
 
 impl Params {
     /// Of the whole problem, for one dispatch of it.
-    pub(crate) fn new(problem: &Problem, write_lse: bool, [q_tile, splits]: [u32; 2]) -> Self {
+    pub(crate) fn new(problem: &Problem, wants_lse: bool, [q_tile, splits]: [u32; 2]) -> Self {
         let shape = problem.shape();
         let [q_strides, k_strides, v_strides, out_strides] = problem
             .layouts()
@@ -92,7 +92,7 @@ impl Params {
             radius: problem.bias_radius(),
             scale: problem.scale() * std::f32::consts::LOG2_E,
             empty_lse: f32::NEG_INFINITY,
-            write_lse: u32::from(write_lse),
+            lse_rows: if wants_lse { shape.q_len } else { 0 },
             window_left: reach(mask.window.map(|window| window.left)),
             window_right: reach(mask.window.map(|window| window.right)),
             table_first: problem.indexed().map_or(0, |indexed| indexed.first_row),

@@ -378,7 +378,7 @@ fn uniforms_lie_as_the_shaders_declare_them() {
         block_size: None,
     };
     let mut expected = members!(Params: q_strides, k_strides, v_strides, out_strides, bias_strides, bits_strides, index_strides, first, q_base, k_base, v_base, out_base, bias_base, bits_base, index_base, q_len,
-        k_len, filled, shift, heads, group_size, radius, scale, empty_lse, write_lse, window_left, window_right, table_first, sequences, blocks, table_width, part_rows, q_tile, splits,
+        k_len, filled, shift, heads, group_size, radius, scale, empty_lse, lse_rows, window_left, window_right, table_first, sequences, blocks, table_width, part_rows, q_tile, splits,
         dropout_key, dropout_threshold, keep_scale, key_offset, keys_first, keys_end, part_first, parts);
     assert_eq!(
         uniform(Kernel::Forward(variant), size_of::<Params>()),
