@@ -15,10 +15,6 @@ const NONE = -3.4e38; // below every log-sum-exp that has a key; finite, so that
 var<private> part_stride: u32; // rows of a part
 var<private> own_row: u32;     // that of the invocation, in a part
 
-fn part_row(part: u32) -> u32 {
-    return part * part_stride + own_row;
-}
-
 // The log-sum-exp of a part, or NONE.
 fn lse_of(row: u32) -> f32 {
     let bits = bitcast<u32>(part_lse[row]);
@@ -40,14 +36,14 @@ fn attention_decode_merge(@builtin(global_invocation_id) id: vec3<u32>, @builtin
     own_row = (id.z * count.y + id.y) * params.part_rows + id.x / VECTORS;
     let d = 4u * (id.x % VECTORS);
     place = Place(id.z + params.first.z, id.y + params.first.y, 0u, 0u, 0);
+    let end = own_row + params.parts * part_stride;
     var maximum = NONE;
-    for (var s = 0u; s < params.parts; s++) {
-        maximum = max(maximum, lse_of(part_row(s)));
+    for (var row = own_row; row < end; row += part_stride) {
+        maximum = max(maximum, lse_of(row));
     }
     var total = 0.0;
     var value = vec4(0.0);
-    for (var s = 0u; s < params.parts; s++) {
-        let row = part_row(s);
+    for (var row = own_row; row < end; row += part_stride) {
         let part = lse_of(row);
         if part != NONE {
             let weight = exp2((part - maximum) * LOG2_E);

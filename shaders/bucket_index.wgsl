@@ -26,7 +26,7 @@ fn bucket(offset: i32) -> u32 {
             high = middle;
         }
     }
-    return low + select(0u, params.per_direction, both && offset > 0);
+    return low + select(0u, params.per_direction, offset > 0 && both);
 }
 
 @compute @workgroup_size(64)

@@ -3,7 +3,6 @@
 // Rows of the table as in `fire_table.wgsl`. Invocation u of a head has unit u, and the last one c, L and b2.
 struct FireGradientParams {
     heads: u32,
-    width: u32,        // units
     first_row: u32,    // in the table of the whole sum
     adds: u32,         // not 0 where a gradient is there already
     at_sums: u32,      // of the workspace
@@ -29,12 +28,12 @@ fn active_moments(unit: u32, head: u32) -> vec2<f32> {
     let always = rises || (w1(unit, head) == 0.0 && b1(unit, head) > 0.0);
     let turning = turns(unit, head);
     var total = vec2(0.0);
-    for (var s = 0u; s <= params.width; s++) {
+    for (var s = 0u; s <= FIRE_WIDTH; s++) {
         let now = select(always, (rank < s) == rises, turning);
         total += select(vec2(0.0), vec2(moment(head, 2u * s), moment(head, 2u * s + 1u)), now);
     }
     // Active from 0 on, but not at 0.
-    let at_zero = moment(head, 2u * params.width + 4u);
+    let at_zero = moment(head, 2u * FIRE_WIDTH + 4u);
     total.x -= select(0.0, at_zero, rises && b1(unit, head) == 0.0);
     return total;
 }
@@ -43,27 +42,27 @@ fn write_unit(unit: u32, head: u32) {
     let total = active_moments(unit, head);
     let outer = w2(unit, head);
     write(2u + unit, head, outer * total.y);
-    write(2u + params.width + unit, head, outer * total.x);
-    write(2u + 2u * params.width + unit, head, w1(unit, head) * total.y + b1(unit, head) * total.x);
+    write(2u + FIRE_WIDTH + unit, head, outer * total.x);
+    write(2u + 2u * FIRE_WIDTH + unit, head, w1(unit, head) * total.y + b1(unit, head) * total.x);
 }
 
 @compute @workgroup_size(64)
 fn fire_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
     let head = id.y;
-    if id.x > params.width || head >= params.heads {
+    if id.x > FIRE_WIDTH || head >= params.heads {
         return;
     }
-    if id.x < params.width {
+    if id.x < FIRE_WIDTH {
         write_unit(id.x, head);
         return;
     }
-    let after_segments = 2u * (params.width + 1u);
+    let after_segments = 2u * (FIRE_WIDTH + 1u);
     for (var n = 0u; n < 2u; n++) {
         write(n, head, sign(parameter(n, head)) * moment(head, after_segments + n));
     }
     var total = 0.0;
-    for (var s = 0u; s <= params.width; s++) {
+    for (var s = 0u; s <= FIRE_WIDTH; s++) {
         total += moment(head, 2u * s);
     }
-    write(2u + 3u * params.width, head, total);
+    write(2u + 3u * FIRE_WIDTH, head, total);
 }

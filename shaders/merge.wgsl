@@ -19,8 +19,8 @@ const LOG2_E = 1.4426950408889634;
 const NONE = -3.4e38; // below every log-sum-exp that has a key; finite, so that no difference of two of them is NaN
 
 // The log-sum-exp of a part, or NONE.
-fn part_lse(part: u32, row: u32) -> f32 {
-    let bits = bitcast<u32>(lses[part * params.rows + row]);
+fn part_lse(at: u32) -> f32 {
+    let bits = bitcast<u32>(lses[at]);
     return select(bitcast<f32>(bits), NONE, bits == 0xff800000u);
 }
 
@@ -34,18 +34,19 @@ fn merge(
         return;
     }
     let row = element / params.value_dim;
+    let end = row + params.parts * params.rows;
     var maximum = NONE;
-    for (var p = 0u; p < params.parts; p++) {
-        maximum = max(maximum, part_lse(p, row));
+    for (var at = row; at < end; at += params.rows) {
+        maximum = max(maximum, part_lse(at));
     }
     var total = 0.0;
     var sum = 0.0;
-    for (var p = 0u; p < params.parts; p++) {
-        let part = part_lse(p, row);
+    for (var at = row; at < end; at += params.rows) {
+        let part = part_lse(at);
         if part != NONE {
             let weight = exp2((part - maximum) * LOG2_E);
             total += weight;
-            sum += weight * outs[p * params.rows * params.value_dim + element];
+            sum += weight * outs[(at - row) * params.value_dim + element];
         }
     }
     let empty = total == 0.0;

@@ -233,6 +233,8 @@ impl Context {
         };
         let families = problem.biases().filter_map(GradientFamily::of);
         let gradients = queries.gradients;
+        let fire = problem.fire().filter(|_| gradients.fire);
+        let fire = fire.map(|(width, _)| pipeline(Kernel::FireGradient { width }));
         let optional = |used: bool, kernel| used.then(|| pipeline(kernel)).transpose();
         Ok(Backward {
             device: self.device.clone(),
@@ -252,7 +254,7 @@ impl Context {
                     .map(|family| pipeline(Kernel::OffsetGradient(family)))
                     .collect::<Result<_, _>>()?,
                 index_gradient: optional(gradients.index, Kernel::IndexGradient)?,
-                fire_gradient: optional(gradients.fire, Kernel::FireGradient)?,
+                fire_gradient: fire.transpose()?,
                 clear_dbias: optional(wanted.bias, Kernel::ClearDbias)?,
                 copy_words: pipeline(Kernel::CopyWords)?,
             },
@@ -307,7 +309,9 @@ impl Context {
 
     fn table_pipelines(&self, problem: &Problem) -> Result<TablePipelines, Error> {
         let families = problem.biases().filter_map(Family::of);
-        let fire = problem.fire().map(|_| self.pipeline(Kernel::FireTable));
+        let fire = problem
+            .fire()
+            .map(|(width, _)| self.pipeline(Kernel::FireTable { width }));
         Ok(TablePipelines {
             offset: families
                 .map(|family| self.pipeline(Kernel::OffsetTable(family)))

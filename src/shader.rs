@@ -315,8 +315,9 @@ fn link_row_gradient(rows: &str) -> String {
 }
 
 /// The complete WGSL that makes the gradients of FIRE's parameters.
-pub(crate) fn link_fire_gradient() -> String {
+pub(crate) fn link_fire_gradient(width: u32) -> String {
     [
+        &fire_width(width),
         entry!("fire_gradient"),
         part!("fire_units"),
         part!("table"),
@@ -360,8 +361,19 @@ pub(crate) fn link_backward_statistics(dtype: Dtype, constants: &str) -> String 
 }
 
 /// The complete WGSL that makes FIRE's segments.
-pub(crate) fn link_fire_table() -> String {
-    [entry!("fire_table"), part!("fire_units"), part!("table")].join("\n")
+pub(crate) fn link_fire_table(width: u32) -> String {
+    [
+        &fire_width(width),
+        entry!("fire_table"),
+        part!("fire_units"),
+        part!("table"),
+    ]
+    .join("\n")
+}
+
+/// How many units FIRE's MLP has.
+fn fire_width(width: u32) -> String {
+    format!("const FIRE_WIDTH = {width}u;")
 }
 
 /// The complete WGSL that merges the parts of a decoding step, with the constants that it leaves open.

@@ -9,3 +9,4 @@ pub mod kernels;
 pub mod microsoft;
 pub mod tools;
 pub mod translate;
+pub mod uniforms;

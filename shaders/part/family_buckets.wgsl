@@ -4,9 +4,15 @@
 fn family(head: u32, offset: i32) -> vec2<f32> {
     let both = params.per_direction != 0u;
     let distance = select(u32(max(-offset, 0)), u32(abs(offset)), both);
-    var bucket = select(0u, params.per_direction, offset > 0);
-    for (var s = 0u; s < params.count; s++) {
-        bucket += select(0u, 1u, thresholds[s] <= distance);
+    var low = 0u;
+    var high = params.count;
+    while low < high {
+        let middle = (low + high) / 2u;
+        if thresholds[middle] <= distance {
+            low = middle + 1u;
+        } else {
+            high = middle;
+        }
     }
-    return vec2(parameter(bucket, head), 0.0);
+    return vec2(parameter(low + select(0u, params.per_direction, offset > 0), head), 0.0);
 }

@@ -6,11 +6,11 @@ fn w1(unit: u32, head: u32) -> f32 {
 }
 
 fn b1(unit: u32, head: u32) -> f32 {
-    return parameter(2u + params.width + unit, head);
+    return parameter(2u + FIRE_WIDTH + unit, head);
 }
 
 fn w2(unit: u32, head: u32) -> f32 {
-    return parameter(2u + 2u * params.width + unit, head);
+    return parameter(2u + 2u * FIRE_WIDTH + unit, head);
 }
 
 // Whether a unit changes from active to idle or back at a positive number.
@@ -34,7 +34,7 @@ fn passed(v: u32, u: u32, head: u32) -> bool {
 // How many breakpoints come before that of a unit.
 fn rank_of(unit: u32, head: u32) -> u32 {
     var rank = 0u;
-    for (var v = 0u; v < params.width; v++) {
+    for (var v = 0u; v < FIRE_WIDTH; v++) {
         rank += select(0u, 1u, v != unit && passed(v, unit, head));
     }
     return rank;

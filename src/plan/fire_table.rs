@@ -24,9 +24,8 @@ pub(super) fn fill(
     let heads = problem.shape().heads;
     let params = FireParams {
         heads,
-        width,
         first_row,
-        padding: 0,
+        padding: [0; 2],
     };
     let uniform = uniform(device, bytemuck::bytes_of(&params))?;
     let mut entries = vec![

@@ -18,7 +18,7 @@ pub(crate) enum Kernel {
     /// The matrix of bucket indices.
     BucketIndex(IndexFormat),
     /// FIRE's segments.
-    FireTable,
+    FireTable { width: u32 },
     /// The merge of parts.
     Merge,
     /// The merge of the parts of a decoding step.
@@ -36,7 +36,7 @@ pub(crate) enum Kernel {
     /// The gradient of an index table.
     IndexGradient,
     /// The gradients of FIRE's parameters.
-    FireGradient,
+    FireGradient { width: u32 },
     /// Zeros where the gradient of a dense bias is added up.
     ClearDbias,
     /// A copy.
@@ -49,7 +49,7 @@ impl Kernel {
             Self::Forward(variant) => variant.to_string(),
             Self::OffsetTable(family) => format!("offset_table {family:?}"),
             Self::BucketIndex(format) => format!("bucket_index {format:?}"),
-            Self::FireTable => "fire_table".into(),
+            Self::FireTable { width } => format!("fire_table {width} units"),
             Self::Merge => "merge".into(),
             Self::DecodeMerge { dtype, value_dim } => {
                 format!("decode_merge {dtype:?} d{value_dim}")
@@ -62,7 +62,7 @@ impl Kernel {
             Self::PartialSums => "partial_sums".into(),
             Self::OffsetGradient(family) => format!("offset_gradient {family:?}"),
             Self::IndexGradient => "index_gradient".into(),
-            Self::FireGradient => "fire_gradient".into(),
+            Self::FireGradient { width } => format!("fire_gradient {width} units"),
             Self::ClearDbias => "clear_dbias".into(),
             Self::CopyWords => "copy_words".into(),
         }
@@ -77,7 +77,7 @@ impl Kernel {
                 format.per_word(),
                 shader::BUCKET_INDEX
             ),
-            Self::FireTable => shader::link_fire_table(),
+            Self::FireTable { width } => shader::link_fire_table(width),
             Self::Merge => shader::MERGE.into(),
             Self::DecodeMerge { dtype, value_dim } => {
                 let prelude = dtype_prelude(dtype);
@@ -94,7 +94,7 @@ impl Kernel {
             Self::PartialSums => shader::link_partial_sums(),
             Self::OffsetGradient(family) => shader::link_offset_gradient(family),
             Self::IndexGradient => shader::link_index_gradient(),
-            Self::FireGradient => shader::link_fire_gradient(),
+            Self::FireGradient { width } => shader::link_fire_gradient(width),
             Self::ClearDbias => shader::link_clear_dbias(),
             Self::CopyWords => shader::COPY_WORDS.into(),
         }
@@ -124,7 +124,7 @@ impl Kernel {
             Self::Forward(variant) => variant.bindings(),
             Self::OffsetTable(family) => family.bindings(),
             Self::BucketIndex(_) => vec![(1, true), (2, false)],
-            Self::FireTable => fire_table::bindings(),
+            Self::FireTable { .. } => fire_table::bindings(),
             Self::Merge => vec![(1, true), (2, true), (3, false), (4, false)],
             Self::DecodeMerge { .. } => decode::merge_bindings(),
             Self::Rope(variant) => variant.bindings(),
@@ -133,7 +133,7 @@ impl Kernel {
             Self::PartialSums => partial_bindings(),
             Self::OffsetGradient(family) => family.bindings(),
             Self::IndexGradient => row_bindings(false),
-            Self::FireGradient => fire_bindings(),
+            Self::FireGradient { .. } => fire_bindings(),
             Self::ClearDbias => clear_bindings(),
             Self::CopyWords => copy_bindings(),
         }

@@ -58,9 +58,10 @@ impl KernelText {
         ];
         let families = problem.biases().filter_map(GradientFamily::of);
         kernels.extend(families.map(Kernel::OffsetGradient));
+        let fire = problem.fire().filter(|_| queries.gradients.fire);
+        kernels.extend(fire.map(|(width, _)| Kernel::FireGradient { width }));
         for (used, kernel) in [
             (queries.gradients.index, Kernel::IndexGradient),
-            (queries.gradients.fire, Kernel::FireGradient),
             (problem.dense().is_some(), Kernel::ClearDbias),
         ] {
             kernels.extend(used.then_some(kernel));
@@ -105,6 +106,6 @@ impl From<Kernel> for KernelText {
 
 fn tables(problem: &Problem) -> Vec<Kernel> {
     let offset = problem.biases().filter_map(Family::of);
-    let fire = problem.fire().map(|_| Kernel::FireTable);
+    let fire = problem.fire().map(|(width, _)| Kernel::FireTable { width });
     offset.map(Kernel::OffsetTable).chain(fire).collect()
 }

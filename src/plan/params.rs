@@ -214,9 +214,8 @@ pub(crate) struct TableParams {
 #[repr(C)]
 pub(crate) struct FireParams {
     pub(crate) heads: u32,
-    pub(crate) width: u32,
     pub(crate) first_row: u32,
-    pub(crate) padding: u32,
+    pub(crate) padding: [u32; 2],
 }
 
 /// `IndexParams` of `shaders/bucket_index.wgsl`.

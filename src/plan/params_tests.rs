@@ -108,12 +108,12 @@ fn kernels() -> Vec<Kernel> {
     .map(Kernel::OffsetTable)
     .to_vec();
     kernels.extend(formats.map(Kernel::BucketIndex));
-    kernels.extend([Kernel::Merge, Kernel::FireTable]);
+    kernels.extend([Kernel::Merge, Kernel::FireTable { width: 32 }]);
     kernels.extend(rotations().map(Kernel::Rope));
     kernels.extend([
         Kernel::PartialSums,
         Kernel::IndexGradient,
-        Kernel::FireGradient,
+        Kernel::FireGradient { width: 32 },
         Kernel::ClearDbias,
         Kernel::CopyWords,
     ]);
@@ -392,9 +392,9 @@ fn uniforms_lie_as_the_shaders_declare_them() {
         ),
         expected
     );
-    expected = members!(FireParams: heads, width, first_row, padding);
+    expected = members!(FireParams: heads, first_row, padding);
     assert_eq!(
-        uniform(Kernel::FireTable, size_of::<FireParams>()),
+        uniform(Kernel::FireTable { width: 32 }, size_of::<FireParams>()),
         expected
     );
     expected = members!(MergeParams: parts, rows, value_dim, groups, empty_lse);
@@ -440,10 +440,10 @@ fn uniforms_of_the_backward_pass_lie_as_the_shaders_declare_them() {
             members!(RowGradientParams: heads, width, first_row, rows, adds, at_sums, groups),
         ),
         (
-            Kernel::FireGradient,
+            Kernel::FireGradient { width: 32 },
             0,
             size_of::<FireGradientParams>(),
-            members!(FireGradientParams: heads, width, first_row, adds, at_sums, sums_width, first_moment),
+            members!(FireGradientParams: heads, first_row, adds, at_sums, sums_width, first_moment),
         ),
         (
             Kernel::CopyWords,

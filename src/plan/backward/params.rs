@@ -79,13 +79,12 @@ pub(crate) struct RowGradientParams {
 #[repr(C)]
 pub(crate) struct FireGradientParams {
     pub(crate) heads: u32,
-    pub(crate) width: u32,
     pub(crate) first_row: u32,
     pub(crate) adds: u32,
     pub(crate) at_sums: u32,
     pub(crate) sums_width: u32,
     pub(crate) first_moment: u32,
-    pub(crate) padding: u32,
+    pub(crate) padding: [u32; 2],
 }
 
 /// `CopyParams` of `shaders/copy_words.wgsl`.

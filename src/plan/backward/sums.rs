@@ -247,13 +247,12 @@ impl<'a> Places<'a> {
         let heads = self.problem.shape().heads;
         let params = FireGradientParams {
             heads,
-            width,
             first_row,
             adds: self.accumulate.into(),
             at_sums: at(&sums.sums),
             sums_width: sums.width,
             first_moment: first,
-            padding: 0,
+            padding: [0; 2],
         };
         let storage = self.storage(&fire_bindings(), None)?;
         let workgroups = [(width + 1).div_ceil(64), heads, 1];
