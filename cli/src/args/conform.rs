@@ -70,8 +70,7 @@ pub(crate) struct WorkerArgs {
     /// The case to begin with
     #[arg(long, hide = true, default_value_t = 0)]
     pub(crate) work_from: usize,
-    /// The cases of a process, after which another goes on: some drivers never give back what a kernel took, on Mesa 22.3.6 11 to
-    /// 15 MB of memory a case
+    /// The cases of a process, after which another goes on, so that what a driver may keep of each does not fill the memory
     #[arg(long, hide = true, default_value_t = 256)]
     pub(crate) work_cases: usize,
     /// End as a driver that crashes would, at the case of this number
