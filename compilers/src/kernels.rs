@@ -56,8 +56,7 @@ pub fn all() -> Result<Vec<KernelText>, Error> {
 
 /// The catalogue, and a problem of each of the pairwise choices of slots; others of a choice compile the same kernels.
 fn problems() -> Vec<Problem> {
-    let entries = suite(Extent::Full, None).into_iter();
-    let entries = entries.filter(|entry| !entry.name.contains('#') || entry.name.ends_with("#1"));
+    let entries = suite(Extent::Kernels, None).into_iter();
     entries
         .filter_map(|entry| match entry.work {
             Work::Forward(problem, _) => Some(problem),

@@ -42,6 +42,9 @@ enum Task {
         /// A sample
         #[arg(long)]
         quick: bool,
+        /// One case for each kernel
+        #[arg(long, conflicts_with = "quick")]
+        kernels: bool,
         /// Keep every outcome in this file, and go on after those that an interrupted run of the same cases has left there
         #[arg(long)]
         resume: Option<PathBuf>,
@@ -61,9 +64,22 @@ fn main() -> ExitCode {
         Task::Dawn {
             case,
             quick,
+            kernels,
             resume,
             record,
-        } => conform(case.as_deref(), quick, resume.as_deref(), record.as_deref()),
+        } => {
+            let extent = match (quick, kernels) {
+                (true, _) => Extent::Quick,
+                (false, true) => Extent::Kernels,
+                (false, false) => Extent::Full,
+            };
+            conform(
+                case.as_deref(),
+                extent,
+                resume.as_deref(),
+                record.as_deref(),
+            )
+        }
     };
     match clean {
         Ok(true) => ExitCode::SUCCESS,
@@ -120,17 +136,13 @@ fn microsoft(only: &str, allowed: Duration, which: Option<&str>) -> Result<bool,
 /// The suite on each of Dawn's devices; whether all that is supported passed.
 fn conform(
     case: Option<&str>,
-    quick: bool,
+    extent: Extent,
     resume: Option<&Path>,
     record: Option<&Path>,
 ) -> Result<bool, String> {
-    let (extent, name) = match quick {
-        true => (Extent::Quick, "quick"),
-        false => (Extent::Full, "full"),
-    };
     let name = case.map_or_else(
-        || name.into(),
-        |case| format!("{name}, cases with {case:?}"),
+        || extent.name().into(),
+        |case| format!("{}, cases with {case:?}", extent.name()),
     );
     let entries = suite(extent, case);
     let mut checkpoint = Checkpoint::open(resume, &name).map_err(|error| error.to_string())?;

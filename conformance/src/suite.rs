@@ -24,8 +24,22 @@ const QUICK_DRAWS: u32 = 12;
 pub enum Extent {
     /// A sample that takes a software driver less than a minute.
     Quick,
+    /// Each kernel at least once, for stacks that compile slowly: the catalogue, and one problem of each choice.
+    Kernels,
     /// All of it.
     Full,
+}
+
+impl Extent {
+    /// Its name in records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Kernels => "kernels",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// A case with its name, which no other has.
@@ -121,6 +135,12 @@ pub fn suite(extent: Extent, containing: Option<&str>) -> Vec<Entry> {
             named(|_| true),
             bucket_matrices::all(),
             products(|_| true, DRAWS),
+            by_matrices(|_| true),
+        ],
+        Extent::Kernels => [
+            named(|_| true),
+            bucket_matrices::some(),
+            products(|_| true, 1),
             by_matrices(|_| true),
         ],
         Extent::Quick => [
@@ -245,6 +265,17 @@ mod tests {
             12,
             "{counts:?}"
         );
+    }
+
+    #[test]
+    fn extents_hold_the_cases_of_the_smaller_ones() {
+        let names = |extent| -> HashSet<String> {
+            let entries = suite(extent, None).into_iter();
+            entries.map(|entry| entry.name).collect()
+        };
+        let [quick, kernels, full] = [Extent::Quick, Extent::Kernels, Extent::Full].map(names);
+        assert!(quick.is_subset(&full) && kernels.is_subset(&full));
+        assert!(kernels.len() < full.len() / 10, "{}", kernels.len());
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub(crate) struct ConformArgs {
     /// A sample of the cases; where shaders compile slowly and are not cached, still minutes
     #[arg(long)]
     pub(crate) quick: bool,
+    /// One case for each kernel, where shaders compile slowly and --quick leaves too much out
+    #[arg(long, conflicts_with = "quick")]
+    pub(crate) kernels: bool,
     /// Only cases whose name contains NAME
     #[arg(long = "case", value_name = "NAME")]
     pub(crate) case: Option<String>,
@@ -38,7 +41,7 @@ pub(crate) struct ConformArgs {
     #[arg(long, value_name = "FILE.html")]
     pub(crate) html: Option<PathBuf>,
     /// Instead of the cases, run random problems from several threads on one device for MINUTES once their kernels are compiled, each checked
-    #[arg(long, value_name = "MINUTES", value_parser = minutes, conflicts_with_all = ["case", "list", "resume", "html", "quick"])]
+    #[arg(long, value_name = "MINUTES", value_parser = minutes, conflicts_with_all = ["case", "list", "resume", "html", "quick", "kernels"])]
     pub(crate) soak: Option<f64>,
     /// The seed of --soak
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = value_parser!(u64))]

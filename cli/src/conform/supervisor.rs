@@ -158,6 +158,7 @@ fn arguments(args: &ConformArgs, target: &Target, first: usize) -> Vec<String> {
         option("--abort-at", number.to_string());
     }
     arguments.extend(args.quick.then(|| "--quick".into()));
+    arguments.extend(args.kernels.then(|| "--kernels".into()));
     arguments
 }
 
