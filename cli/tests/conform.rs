@@ -54,6 +54,26 @@ fn a_case_passes_on_every_adapter() {
 }
 
 #[test]
+fn each_kernel_has_a_case() {
+    let names = |extent: &[&str]| {
+        let output = relattn([&["conform", "--list"], extent].concat());
+        succeeded(&output);
+        let names = stdout(&output);
+        names.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (all, kernels) = (names(&[]), names(&["--kernels"]));
+    assert!(kernels.len() < all.len() / 5, "{}", kernels.len());
+    // One problem of each choice of slots, and the catalogue.
+    let once = |name: &&String| name.ends_with("#1") || !name.contains('#');
+    let of_passes = |names: &[String]| -> Vec<String> {
+        let named = names.iter().filter(|name| !name.starts_with("buckets"));
+        named.filter(once).cloned().collect()
+    };
+    assert_eq!(of_passes(&kernels), of_passes(&all));
+    refused(&relattn(["conform", "--kernels", "--quick"]), &["--quick"]);
+}
+
+#[test]
 fn a_planted_error_fails_on_every_adapter() {
     let folder = tempdir().expect("a folder");
     let page = folder.path().join("page.html");

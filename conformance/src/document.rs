@@ -34,7 +34,7 @@ cargo run --release -p relattn-cli -- conform --json > conformance/record/NAME.j
 cargo xtask conformance                                                   # writes this file from the records
 ```
 
-`--quick` takes a sample, `--device NAME` or `--backend vulkan|metal|dx12|gl` keeps to one adapter or backend, and `--resume FILE` goes on
+`--quick` takes a sample, `--kernels` one case for each kernel, `--device NAME` or `--backend vulkan|metal|dx12|gl` keeps to one adapter or backend, and `--resume FILE` goes on
 where a run was interrupted. A failure names the case; `--case NAME` runs it alone. Please send the record, also one with failures.
 ";
 
