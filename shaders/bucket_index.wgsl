@@ -1,5 +1,5 @@
 // The matrix of bucket indices, from integer thresholds.
-//   out[i, j] = base + #{thresholds ≤ distance},  offset = j − i − query_offset
+//   out[i, j] = bucket(j − i − query_offset)
 // An invocation writes one word: one index, or PER_WORD of 32 / PER_WORD bits each, the first in the lowest.
 struct IndexParams {
     q_len: u32,
@@ -10,24 +10,7 @@ struct IndexParams {
     groups: u32,        // workgroups in x
 }
 @group(0) @binding(0) var<uniform> params: IndexParams;
-@group(0) @binding(1) var<storage, read> thresholds: array<u32>;    // [steps], ascending
 @group(0) @binding(2) var<storage, read_write> indices: array<u32>; // [Nq, Nk], contiguous, padded to whole words
-
-fn bucket(offset: i32) -> u32 {
-    let both = params.per_direction != 0u;
-    let distance = select(u32(max(-offset, 0)), u32(abs(offset)), both);
-    var low = 0u;
-    var high = params.steps;
-    while low < high {
-        let middle = (low + high) / 2u;
-        if thresholds[middle] <= distance {
-            low = middle + 1u;
-        } else {
-            high = middle;
-        }
-    }
-    return low + select(0u, params.per_direction, offset > 0 && both);
-}
 
 @compute @workgroup_size(64)
 fn bucket_index(
@@ -45,7 +28,8 @@ fn bucket_index(
     for (var n = 0u; n < min(PER_WORD, elements - first); n++) {
         let i = (first + n) / params.k_len;
         let j = (first + n) % params.k_len;
-        packed |= bucket(i32(j) - i32(i) - params.query_offset) << (32u / PER_WORD * n);
+        let bucket = bucket_of(i32(j) - i32(i) - params.query_offset, params.steps, params.per_direction);
+        packed |= bucket << (32u / PER_WORD * n);
     }
     indices[word] = packed;
 }

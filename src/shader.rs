@@ -80,8 +80,11 @@ impl Dialect {
     }
 }
 
-/// The kernel that builds the bucket-index matrix; `PER_WORD` is left open.
-pub(crate) const BUCKET_INDEX: &str = entry!("bucket_index");
+/// The complete WGSL that builds the bucket-index matrix, with so many indices in a word.
+pub(crate) fn link_bucket_index(per_word: u32) -> String {
+    let constant = format!("const PER_WORD = {per_word}u;");
+    [&constant, entry!("bucket_index"), part!("bucket")].join("\n")
+}
 
 /// The kernel that merges attention over parts of the keys.
 pub(crate) const MERGE: &str = entry!("merge");
@@ -280,8 +283,13 @@ pub(crate) fn link_offset_table(family: Family) -> String {
     } else {
         part!("table")
     };
+    let bucket = if family == Family::Buckets {
+        part!("bucket")
+    } else {
+        ""
+    };
     let entry = entry!("offset_table");
-    [entry, part!("two_words"), table, power, formula].join("\n")
+    [entry, part!("two_words"), table, power, bucket, formula].join("\n")
 }
 
 /// The complete WGSL that makes the gradient of a bias by offset.

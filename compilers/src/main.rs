@@ -68,11 +68,7 @@ fn main() -> ExitCode {
             resume,
             record,
         } => {
-            let extent = match (quick, kernels) {
-                (true, _) => Extent::Quick,
-                (false, true) => Extent::Kernels,
-                (false, false) => Extent::Full,
-            };
+            let extent = Extent::of_options(quick, kernels);
             conform(
                 case.as_deref(),
                 extent,

@@ -31,6 +31,16 @@ pub enum Extent {
 }
 
 impl Extent {
+    /// That of the options `--quick` and `--kernels`, of which one is given at most.
+    #[must_use]
+    pub const fn of_options(quick: bool, kernels: bool) -> Self {
+        match (quick, kernels) {
+            (true, _) => Self::Quick,
+            (false, true) => Self::Kernels,
+            (false, false) => Self::Full,
+        }
+    }
+
     /// Its name in records.
     #[must_use]
     pub const fn name(self) -> &'static str {

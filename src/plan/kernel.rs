@@ -72,11 +72,7 @@ impl Kernel {
         match self {
             Self::Forward(variant) => shader::link(&variant),
             Self::OffsetTable(family) => shader::link_offset_table(family),
-            Self::BucketIndex(format) => format!(
-                "const PER_WORD = {}u;\n{}",
-                format.per_word(),
-                shader::BUCKET_INDEX
-            ),
+            Self::BucketIndex(format) => shader::link_bucket_index(format.per_word()),
             Self::FireTable { width } => shader::link_fire_table(width),
             Self::Merge => shader::MERGE.into(),
             Self::DecodeMerge { dtype, value_dim } => {

@@ -63,18 +63,13 @@ impl Found {
 }
 
 fn entries(args: &ConformArgs) -> Result<Vec<Entry>, Fault> {
-    let entries = suite(which(args), args.case.as_deref());
+    let entries = suite(
+        Extent::of_options(args.quick, args.kernels),
+        args.case.as_deref(),
+    );
     match &args.case {
         Some(text) if entries.is_empty() => Err(Fault::NoCase { text: text.clone() }),
         _ => Ok(entries),
-    }
-}
-
-const fn which(args: &ConformArgs) -> Extent {
-    match (args.quick, args.kernels) {
-        (true, _) => Extent::Quick,
-        (false, true) => Extent::Kernels,
-        (false, false) => Extent::Full,
     }
 }
 
@@ -146,7 +141,7 @@ fn report(args: &ConformArgs, results: &[Found]) -> Result<(), Fault> {
 
 /// Which cases were asked for.
 fn extent(args: &ConformArgs) -> String {
-    let extent = which(args).name();
+    let extent = Extent::of_options(args.quick, args.kernels).name();
     let case = args
         .case
         .as_ref()
