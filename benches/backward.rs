@@ -194,7 +194,7 @@ impl<'a> Learner<'a> {
         name: &'static str,
         record: impl Fn(&mut wgpu::CommandEncoder) + 'b,
     ) -> Contender<'b> {
-        let time = move || -> Duration { self.rig.time(&record) };
+        let time = move || -> Duration { self.rig.time_pass(&record) };
         Contender::new(name, time)
     }
 }

@@ -240,7 +240,7 @@ impl<'a> Contest<'a> {
     /// The time of each, in milliseconds.
     fn round(&self) -> Vec<f64> {
         let time = |one: &Contender| {
-            let took = self.rig.time(|encoder| {
+            let took = self.rig.time_pass(|encoder| {
                 for _ in 0..self.repeats {
                     one.bound.encode(encoder);
                 }

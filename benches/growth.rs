@@ -85,7 +85,7 @@ impl Length {
 }
 
 fn milliseconds(rig: &Rig, passes: &[&Bound]) -> f64 {
-    let took = rig.time(|encoder| passes.iter().for_each(|pass| pass.encode(encoder)));
+    let took = rig.time_pass(|encoder| passes.iter().for_each(|pass| pass.encode(encoder)));
     1e3 * took.as_secs_f64()
 }
 

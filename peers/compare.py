@@ -3,6 +3,7 @@
 
     peers/compare.py cpu --lengths 512,1024,2048,4096 --threads 2 --rounds 9 [--only NAME,NAME] [--record FILE]
     peers/compare.py gpu --lengths 512,1024,2048 --rounds 5 [--driver "PROGRAM ARGUMENTS"] [--record FILE]
+    peers/compare.py cuda --lengths 4096 --rounds 5 [--record FILE]
 
 Needs numpy. What else a peer needs, and how it was installed, is in README.md; a peer that is not installed is listed as absent, one whose
 result is wrong as wrong, and neither is timed.
@@ -34,9 +35,9 @@ PAUSE = 0.3
 # Name, virtual environment, what is run, and whether it leaves out the bias.
 CPU = [
     ("relattn", None, ["{relattn}", "cpu"], False),
-    ("torch sdpa, dense bias", "torch", ["with_torch.py", "sdpa"], False),
-    ("torch sdpa, no bias", "torch", ["with_torch.py", "no-bias"], True),
-    ("torch flex, T5 in the kernel", "torch", ["with_torch.py", "flex"], False),
+    ("torch sdpa, dense bias", "torch", ["with_torch.py", "sdpa", "cpu", "f32"], False),
+    ("torch sdpa, no bias", "torch", ["with_torch.py", "no-bias", "cpu", "f32"], True),
+    ("torch flex, T5 in the kernel", "torch", ["with_torch.py", "flex", "cpu", "f32"], False),
     ("ONNX Runtime, MultiHeadAttention", "cpu", ["with_onnxruntime.py", "mha", "cpu"], False),
     ("ONNX Runtime, plain graph", "cpu", ["with_onnxruntime.py", "plain", "cpu"], False),
     ("ncnn SDPA, dense bias", "cpu", ["with_ncnn.py", "cpu"], False),
@@ -61,6 +62,22 @@ GPU_IN_HALF = [
     ("ggml Vulkan, plain graph by default", "ggml", ["with_ggml.py", "default", "vulkan"], False),
     ("ggml Vulkan flash_attn_ext, mask in f16", "ggml", ["with_ggml.py", "flash", "vulkan"], False),
 ]
+# PyTorch through CUDA, and relattn through Vulkan on the same GPU.
+CUDA = [
+    ("relattn, resident", None, ["{relattn}", "gpu"], False),
+    ("relattn, no bias, resident", None, ["{relattn}", "gpu-no-bias"], True),
+    ("torch sdpa, dense bias", "torch", ["with_torch.py", "sdpa", "cuda", "f32"], False),
+    ("torch sdpa, no bias", "torch", ["with_torch.py", "no-bias", "cuda", "f32"], True),
+    ("torch flex, T5 in the kernel", "torch", ["with_torch.py", "flex", "cuda", "f32"], False),
+]
+CUDA_IN_HALF = [
+    ("relattn in f16, resident", None, ["{relattn}", "gpu-f16"], False),
+    ("relattn in f16, no bias, resident", None, ["{relattn}", "gpu-f16-no-bias"], True),
+    ("torch sdpa in f16, dense bias", "torch", ["with_torch.py", "sdpa", "cuda", "f16"], False),
+    ("torch sdpa in f16, no bias", "torch", ["with_torch.py", "no-bias", "cuda", "f16"], True),
+    ("torch flex in f16, T5 in the kernel", "torch", ["with_torch.py", "flex", "cuda", "f16"], False),
+]
+PLACES = {"cpu": (CPU, CPU_IN_HALF), "gpu": (GPU, GPU_IN_HALF), "cuda": (CUDA, CUDA_IN_HALF)}
 
 
 def bucket(offset):
@@ -177,7 +194,7 @@ def run(options, say):
     say(f"date       {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
     say(f"processor  {processor()}, {os.cpu_count()} threads, load {os.getloadavg()}; {options.threads} threads each")
     say(f"problem    B = 1, H = {HEADS}, D = {HEAD_DIM}, f32, T5 {BUCKETS}/{MAX_DISTANCE} in both directions")
-    rows, in_half = (CPU, CPU_IN_HALF) if options.where == "cpu" else (GPU, GPU_IN_HALF)
+    rows, in_half = PLACES[options.where]
     wanted = options.only.split(",") if options.only else [""]
     for n in options.lengths:
         with tempfile.TemporaryDirectory() as name:
@@ -210,7 +227,7 @@ def run(options, say):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("where", choices=["cpu", "gpu"])
+    parser.add_argument("where", choices=list(PLACES))
     parser.add_argument("--lengths", type=lambda text: [int(n) for n in text.split(",")], default=[512, 1024, 2048])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)

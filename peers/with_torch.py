@@ -1,6 +1,12 @@
-"""PyTorch on the CPU: scaled_dot_product_attention with a resident dense bias, without one, and FlexAttention with T5's bias in the kernel."""
+"""PyTorch: scaled_dot_product_attention with a resident dense bias, without one, and FlexAttention with T5's bias in the kernel.
+
+    with_torch.py sdpa|no-bias|flex cpu|cuda f32|f16 FOLDER N THREADS
+
+On CUDA a turn is as many calls as keep the GPU busy for a while, behind others that wake it up, and products of f32 are not rounded to TF32.
+"""
 
 import sys
+import time
 
 import numpy as np
 import torch
@@ -10,8 +16,9 @@ from serving import SCALE, THREADS, serve, tensors
 
 torch.set_num_threads(THREADS)
 torch.set_grad_enabled(False)
-kind = sys.argv[1]
-q, k, v, table, bias = (torch.from_numpy(values)[None] for values in tensors())
+kind, device, dtype = sys.argv[1:4]
+dtype = {"f32": torch.float32, "f16": torch.float16}[dtype]
+q, k, v, table, bias = (torch.from_numpy(values)[None].to(device, dtype) for values in tensors())
 
 
 def flex():
@@ -33,4 +40,30 @@ compute = {
     "no-bias": lambda: lambda: scaled_dot_product_attention(q, k, v, scale=SCALE),
     "flex": flex,
 }[kind]()
-serve(f"PyTorch {torch.__version__}, {kind}", compute)
+
+
+def milliseconds(calls):
+    """Of one of so many calls, by the GPU's own clock."""
+    first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    first.record()
+    for _ in range(calls):
+        compute()
+    last.record()
+    torch.cuda.synchronize()
+    return first.elapsed_time(last) / calls
+
+
+def on_cuda():
+    """A second of calls, and then some that take 20 ms."""
+    calls = max(1, min(512, int(20 / milliseconds(1))))
+    start = time.perf_counter()
+    while time.perf_counter() - start < 1:
+        milliseconds(calls)
+    return milliseconds(calls)
+
+
+if device == "cuda":
+    who = f"PyTorch {torch.__version__}, {kind}, on {torch.cuda.get_device_name()}"
+    serve(who, lambda: compute().float().cpu(), on_cuda)
+else:
+    serve(f"PyTorch {torch.__version__}, {kind}", compute)

@@ -14,7 +14,7 @@
 //    the largest finite one so far is below 2^(TOP + 1). Where a larger one comes, the sums get the new exponent too. What is 2^-27 of the
 //    largest still has all digits.
 // 3. Both sides are staged a slice of features at a time. The other side's lies by row for its product with own rows, and by feature for the
-//    sums, since what a matrix has of a column is read at once. With that 16 KiB serve any head dimension.
+//    sums, since what a matrix has of a column is read at once. With that 17 KiB serve any head dimension.
 
 const SIZE = ROWS;                                // rows and columns of a matrix
 const BLOCKS = min(64u / SIZE, 256u / LANES);     // of own rows, in a workgroup
@@ -43,7 +43,7 @@ const STRIDE = 10u;
 const FEATURE_STRIDE = OTHER / 4u + 2u;           // of four rows of one feature
 const VALUES_FROM = HEAD_SLICES * HEAD_SLICE;     // the matrices of features 1, behind those of features 0
 const MATRICES_OF_ROW = VALUES_FROM + VALUE_SLICES * VALUE_SLICE;
-const SCORE_STRIDE = OTHER / 4u;
+const SCORE_STRIDE = OTHER / 4u + 1u;
 const WEIGHT_STRIDE = OTHER / 4u;
 const OTHERS_AT = OWN * WEIGHT_STRIDE;            // where rows of the other side lie in `halves`, behind weights
 
@@ -86,7 +86,7 @@ fn take_slice(which: u32, slice: u32, local: u32) {
     let width = slice_blocks(which) * SIZE / 4u;
     workgroupBarrier();
     for (var t = local; t < OWN * width; t += WORKGROUP) {
-        halves[t / width * STRIDE + t % width] = vec4<f16>(load_own(which, t / width, 4u * (slice * width + t % width)));
+        halves[t / width * STRIDE + t % width] = half_of_own(which, t / width, 4u * (slice * width + t % width));
     }
     workgroupBarrier();
     for (var f = 0u; f < slice_blocks(which); f++) {
@@ -143,13 +143,13 @@ fn look(local: u32) -> bool {
 fn stage_rows(which: u32, slice: u32, local: u32) {
     let width = slice_blocks(which) * SIZE / 4u;
     for (var t = local; t < OTHER * width; t += WORKGROUP) {
-        let value = load_other(which, t / width, 4u * (slice * width + t % width));
-        halves[OTHERS_AT + t / width * STRIDE + t % width] = vec4<f16>(value);
+        let value = half_of_other(which, t / width, 4u * (slice * width + t % width));
+        halves[OTHERS_AT + t / width * STRIDE + t % width] = value;
     }
 }
 
-fn counted(which: u32, row: u32, d: u32, hides: bool) -> vec4<f32> {
-    return without_infinity(load_other(which, row, d), hides);
+fn counted(which: u32, row: u32, d: u32, hides: bool) -> vec4<f16> {
+    return half_without_infinity(half_of_other(which, row, d), hides);
 }
 
 // The same by feature, without infinities of rows that may be hidden; four features of four rows at a time.
@@ -159,15 +159,10 @@ fn stage_features(which: u32, slice: u32, hides: bool, local: u32) {
         let rows = t / width;
         let c = t % width;
         let d = 4u * (slice * width + c);
-        let by_row = mat4x4<f32>(
+        put_transposed(
+            OTHERS_AT + 4u * c * FEATURE_STRIDE + rows, FEATURE_STRIDE,
             counted(which, 4u * rows, d, hides), counted(which, 4u * rows + 1u, d, hides),
             counted(which, 4u * rows + 2u, d, hides), counted(which, 4u * rows + 3u, d, hides));
-        let by_feature = transpose(by_row);
-        let at = OTHERS_AT + 4u * c * FEATURE_STRIDE + rows;
-        halves[at] = vec4<f16>(by_feature[0]);
-        halves[at + FEATURE_STRIDE] = vec4<f16>(by_feature[1]);
-        halves[at + 2u * FEATURE_STRIDE] = vec4<f16>(by_feature[2]);
-        halves[at + 3u * FEATURE_STRIDE] = vec4<f16>(by_feature[3]);
     }
 }
 

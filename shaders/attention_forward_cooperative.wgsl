@@ -17,9 +17,10 @@
 //    they are smaller some have none: they help with all else, multiply what another does, and store nothing. A loop says the latter instead
 //    of an `if`, which naga takes for control flow that the invocations of a matrix do not share; around products it would cost
 //    registers.
-// 4. 16 KiB serve any head dimension: `halves` holds a slice of the features of Q or K, else P and a span of those of V. The latter lie by
-//    feature, since what a matrix has of a column is read at once.
-// 5. What each invocation adds to l are weights before they are rounded.
+// 4. 25 KiB serve any head dimension: `halves` holds P, a slice of the features of K, and one of those of V, each in its own place, so that
+//    little waits for barriers.
+// 5. What comes next is on its way while matrices are multiplied: `fetched` is a part of K or V that has been read and not yet been put.
+// 6. What each invocation adds to l are weights before they are rounded.
 
 const SIZE = ROWS;                                // rows and columns of a matrix
 const BLOCKS = min(64u / SIZE, 256u / LANES);     // of rows, in a workgroup
@@ -33,28 +34,35 @@ const RUN = min(FOURS, 2u);                       // of them with neighbouring k
 const STEP = 8.0;
 const FACTOR = 128.0;                             // of P as a matrix
 
-// Features are staged for S in slices of at most 64, with 8 of padding, so that rows start in different banks.
+// Features of K and of V are staged in slices of at most 64; with padding, so that rows start in different banks.
 const HEAD_BLOCKS = (HEAD_DIM + SIZE - 1u) / SIZE;
 const SLICES = (HEAD_DIM + 63u) / 64u;
 const SLICE_BLOCKS = (HEAD_BLOCKS + SLICES - 1u) / SLICES;
 const SLICE = SLICE_BLOCKS * SIZE / 4u;           // in vec4, as all that follows
 const SLICE_STRIDE = SLICE + 2u;
 const PADDED = HEAD_DIM % 4u != 0u || HEAD_DIM != 4u * SLICE * SLICES;
-const Q_ROWS = min(Q_TILE, K_TILE);               // rows of Q that are staged at a time
-
-// Those of V in spans of at most 32, which are as many as a tile has keys, or half of them.
 const VALUE_BLOCKS = (VALUE_DIM + SIZE - 1u) / SIZE;
-const SPANS = (VALUE_DIM + 31u) / 32u;
-const SPAN_BLOCKS = (VALUE_BLOCKS + SPANS - 1u) / SPANS;
-const SPAN = SPAN_BLOCKS * SIZE / 4u;
-const VALUE_PADDED = VALUE_DIM % 4u != 0u || VALUE_DIM != 4u * SPAN * SPANS;
-const SCORE_STRIDE = K_TILE / 4u;
-const P_STRIDE = K_TILE / 4u;
-const VALUES_AT = Q_TILE * P_STRIDE;              // where V lies in `halves`, behind P
-const VALUE_STRIDE = K_TILE / 4u + 2u;
+const VALUE_SLICES = (VALUE_DIM + 63u) / 64u;
+const VALUE_SLICE_BLOCKS = (VALUE_BLOCKS + VALUE_SLICES - 1u) / VALUE_SLICES;
+const VALUE_SLICE = VALUE_SLICE_BLOCKS * SIZE / 4u;
+const VALUE_STRIDE = VALUE_SLICE + 2u;
+const VALUE_PADDED = VALUE_DIM % 4u != 0u || VALUE_DIM != 4u * VALUE_SLICE * VALUE_SLICES;
+const P_STRIDE = K_TILE / 4u + 2u;
+const KEYS_AT = Q_TILE * P_STRIDE;                // where K lies in `halves`, behind P
+const VALUES_AT = KEYS_AT + K_TILE * SLICE_STRIDE; // and V behind that
+
+// What an invocation fetches of a slice of K or V.
+const KEY_FOURS = (K_TILE * SLICE + WORKGROUP - 1u) / WORKGROUP;
+const VALUE_FOURS = (K_TILE * VALUE_SLICE + WORKGROUP - 1u) / WORKGROUP;
+
+// O goes through `scores` in spans of as many features as a tile has keys. The last span may have matrices that nothing is added to: indexed
+// by anything but sums of constants, they would not stay in registers.
+const SPANS = (VALUE_SLICES * VALUE_SLICE_BLOCKS + KEY_BLOCKS - 1u) / KEY_BLOCKS;
+const SPAN = K_TILE / 4u;
+const SCORE_STRIDE = K_TILE / 4u + 1u;
 
 const SKIPS = KEY_MASK || PAIR_MASK;
-const HALVES = max(K_TILE * SLICE_STRIDE, VALUES_AT + 4u * SPAN * VALUE_STRIDE);
+const HALVES = max(Q_TILE * SLICE_STRIDE, VALUES_AT + K_TILE * VALUE_STRIDE);
 var<workgroup> halves: array<vec4<f16>, HALVES>;
 var<workgroup> scores: array<vec4<f32>, Q_TILE * SCORE_STRIDE>; // or a span of O
 var<workgroup> key_visible: array<u32, K_TILE>; // 1 or 0
@@ -68,7 +76,8 @@ var<private> row: u32;    // of this invocation, in the tile
 var<private> column: u32; // its place in the row
 var<private> query_blocks: array<LeftMatrix, SLICES * SLICE_BLOCKS>;
 var<private> score_blocks: array<SumMatrix, KEY_BLOCKS>;
-var<private> sum_blocks: array<SumMatrix, SPANS * SPAN_BLOCKS>;
+var<private> sum_blocks: array<SumMatrix, SPANS * KEY_BLOCKS>;
+var<private> fetched: array<vec4<f16>, max(KEY_FOURS, VALUE_FOURS)>;
 var<private> score: array<vec4<f32>, FOURS>;
 var<private> visible: u32; // a bit for each of these scores
 var<private> maximum: f32;
@@ -85,33 +94,16 @@ fn left_by(column: u32) -> u32 {
     return row * SCORE_STRIDE + column * RUN;
 }
 
-// A slice of the features of some rows of Q, and of the keys of a tile.
-fn stage_queries(slice: u32, first: u32, local: u32) {
-    for (var t = local; t < Q_ROWS * SLICE; t += WORKGROUP) {
-        let query = q_row(place.q_first + first + t / SLICE);
-        halves[t / SLICE * SLICE_STRIDE + t % SLICE] = vec4<f16>(load_q(query, 4u * (slice * SLICE + t % SLICE)));
-    }
-}
-
-fn stage_keys(slice: u32, local: u32) {
-    for (var t = local; t < K_TILE * SLICE; t += WORKGROUP) {
-        let key = k_row(place.k_first + t / SLICE);
-        halves[t / SLICE * SLICE_STRIDE + t % SLICE] = vec4<f16>(load_k(key, 4u * (slice * SLICE + t % SLICE)));
-    }
-}
-
 fn take_queries(slice: u32, local: u32) {
-    for (var first = 0u; first < Q_TILE; first += Q_ROWS) {
-        workgroupBarrier();
-        stage_queries(slice, first, local);
-        workgroupBarrier();
-        let end = (first + Q_ROWS) / SIZE;
-        for (var own = block; own < end && own * SIZE >= first; own += BLOCKS) {
-            for (var f = 0u; f < SLICE_BLOCKS; f++) {
-                let at = (own * SIZE - first) * SLICE_STRIDE + f * SIZE / 4u;
-                query_blocks[slice * SLICE_BLOCKS + f] = coopLoadT<LeftMatrix>(&halves[at], SLICE_STRIDE);
-            }
-        }
+    workgroupBarrier();
+    for (var t = local; t < Q_TILE * SLICE; t += WORKGROUP) {
+        let query = q_row(place.q_first + t / SLICE);
+        halves[t / SLICE * SLICE_STRIDE + t % SLICE] = half_q(query, 4u * (slice * SLICE + t % SLICE));
+    }
+    workgroupBarrier();
+    for (var f = 0u; f < SLICE_BLOCKS; f++) {
+        let at = multiplied * SIZE * SLICE_STRIDE + f * SIZE / 4u;
+        query_blocks[slice * SLICE_BLOCKS + f] = coopLoadT<LeftMatrix>(&halves[at], SLICE_STRIDE);
     }
 }
 
@@ -119,22 +111,29 @@ fn take_queries(slice: u32, local: u32) {
 fn add_scores(slice: u32) {
     for (var f = 0u; f < SLICE_BLOCKS; f++) {
         for (var c = 0u; c < KEY_BLOCKS; c++) {
-            let keys = coopLoad<RightMatrix>(&halves[c * SIZE * SLICE_STRIDE + f * SIZE / 4u], SLICE_STRIDE);
+            let keys = coopLoad<RightMatrix>(&halves[KEYS_AT + c * SIZE * SLICE_STRIDE + f * SIZE / 4u], SLICE_STRIDE);
             score_blocks[c] = coopMultiplyAdd(query_blocks[slice * SLICE_BLOCKS + f], keys, score_blocks[c]);
         }
     }
 }
 
+// Where only a slice is left, values are fetched next.
 fn scores_of_slice(slice: u32, local: u32) {
-    workgroupBarrier();
-    stage_keys(slice, local);
-    if slice == 0u {
+    if slice > 0u {
+        workgroupBarrier();
+    } else {
         bias_prepare(local);
-        if local == 0u {
-            atomicStore(&flag, 0u);
-        }
     }
+    put_keys(local);
     workgroupBarrier();
+    if slice == 0u && local == 0u {
+        atomicStore(&flag, 0u);
+    }
+    if slice + 1u < SLICES {
+        fetch_keys(place.k_first, slice + 1u, local);
+    } else {
+        fetch_values(0u, local);
+    }
     add_scores(slice);
 }
 
@@ -282,42 +281,20 @@ fn stage_weights() {
     }
 }
 
-fn value(key: u32, d: u32, hides: bool) -> vec4<f32> {
-    return without_infinity(load_v(v_row(place.k_first + key), d), hides);
-}
-
-// A span of V, four features of four keys at a time.
-fn stage_values(span: u32, hides: bool, local: u32) {
-    for (var t = local; t < K_TILE / 4u * SPAN; t += WORKGROUP) {
-        let keys = t / SPAN;
-        let c = t % SPAN;
-        let d = 4u * (span * SPAN + c);
-        let by_key = mat4x4<f32>(
-            value(4u * keys, d, hides), value(4u * keys + 1u, d, hides),
-            value(4u * keys + 2u, d, hides), value(4u * keys + 3u, d, hides));
-        let by_feature = transpose(by_key);
-        let at = VALUES_AT + 4u * c * VALUE_STRIDE + keys;
-        halves[at] = vec4<f16>(by_feature[0]);
-        halves[at + VALUE_STRIDE] = vec4<f16>(by_feature[1]);
-        halves[at + 2u * VALUE_STRIDE] = vec4<f16>(by_feature[2]);
-        halves[at + 3u * VALUE_STRIDE] = vec4<f16>(by_feature[3]);
-    }
-}
-
 // A span of O, between matrices and memory.
 fn put_sums(span: u32) {
     for (var own = block; own < BLOCKS; own += BLOCKS) {
-        for (var f = 0u; f < SPAN_BLOCKS; f++) {
-            coopStoreT(sum_blocks[span * SPAN_BLOCKS + f], &scores[own * SIZE * SCORE_STRIDE + f * SIZE / 4u], SCORE_STRIDE);
+        for (var f = 0u; f < KEY_BLOCKS; f++) {
+            coopStoreT(sum_blocks[span * KEY_BLOCKS + f], &scores[own * SIZE * SCORE_STRIDE + f * SIZE / 4u], SCORE_STRIDE);
         }
     }
 }
 
 fn take_sums(span: u32) {
     for (var own = block; own < BLOCKS; own += BLOCKS) {
-        for (var f = 0u; f < SPAN_BLOCKS; f++) {
+        for (var f = 0u; f < KEY_BLOCKS; f++) {
             let at = own * SIZE * SCORE_STRIDE + f * SIZE / 4u;
-            sum_blocks[span * SPAN_BLOCKS + f] = coopLoadT<SumMatrix>(&scores[at], SCORE_STRIDE);
+            sum_blocks[span * KEY_BLOCKS + f] = coopLoadT<SumMatrix>(&scores[at], SCORE_STRIDE);
         }
     }
 }
@@ -345,34 +322,32 @@ fn correct_all() {
     if SPANS > 7u { correct(7u); }
 }
 
-// sum_blocks += P V over the staged span.
-fn add_values(span: u32) {
+// sum_blocks += P V over the staged slice.
+fn add_values(slice: u32) {
     for (var c = 0u; c < KEY_BLOCKS; c++) {
         let p = coopLoadT<LeftMatrix>(&halves[multiplied * SIZE * P_STRIDE + c * SIZE / 4u], P_STRIDE);
-        for (var f = 0u; f < SPAN_BLOCKS; f++) {
-            let at = VALUES_AT + f * SIZE * VALUE_STRIDE + c * SIZE / 4u;
-            let values = coopLoad<RightMatrix>(&halves[at], VALUE_STRIDE);
-            sum_blocks[span * SPAN_BLOCKS + f] = coopMultiplyAdd(p, values, sum_blocks[span * SPAN_BLOCKS + f]);
+        for (var f = 0u; f < VALUE_SLICE_BLOCKS; f++) {
+            let at = VALUES_AT + c * SIZE * VALUE_STRIDE + f * SIZE / 4u;
+            let values = coopLoadT<RightMatrix>(&halves[at], VALUE_STRIDE);
+            let sum = slice * VALUE_SLICE_BLOCKS + f;
+            sum_blocks[sum] = coopMultiplyAdd(p, values, sum_blocks[sum]);
         }
     }
 }
 
-fn add_span(span: u32, hides: bool, local: u32) {
+fn add_slice(slice: u32, hides: bool, local: u32) {
     workgroupBarrier();
-    stage_values(span, hides, local);
+    put_values(hides, local);
     workgroupBarrier();
-    add_values(span);
+    fetch_behind(slice, local);
+    add_values(slice);
 }
 
 fn add_all(hides: bool, local: u32) {
     add_values(0u);
-    if SPANS > 1u { add_span(1u, hides, local); }
-    if SPANS > 2u { add_span(2u, hides, local); }
-    if SPANS > 3u { add_span(3u, hides, local); }
-    if SPANS > 4u { add_span(4u, hides, local); }
-    if SPANS > 5u { add_span(5u, hides, local); }
-    if SPANS > 6u { add_span(6u, hides, local); }
-    if SPANS > 7u { add_span(7u, hides, local); }
+    if VALUE_SLICES > 1u { add_slice(1u, hides, local); }
+    if VALUE_SLICES > 2u { add_slice(2u, hides, local); }
+    if VALUE_SLICES > 3u { add_slice(3u, hides, local); }
 }
 
 fn write_span(span: u32, total: f32) {
@@ -424,15 +399,18 @@ fn attention_forward_cooperative(
     if SLICES > 1u { take_queries(1u, local); }
     if SLICES > 2u { take_queries(2u, local); }
     if SLICES > 3u { take_queries(3u, local); }
-    for (var f = 0u; f < SPANS * SPAN_BLOCKS; f++) {
+    for (var f = 0u; f < SPANS * KEY_BLOCKS; f++) {
         sum_blocks[f] = SumMatrix();
     }
 
     let end = key_end();
+    fetch_keys(key_begin(), 0u, local);
+    workgroupBarrier();
     for (var k_first = key_begin(); k_first < end; k_first += K_TILE) {
         place.k_first = k_first;
         let hides = tile_hides();
         if hides && !look(local) {
+            fetch_keys(k_first + K_TILE, 0u, local);
             continue;
         }
         for (var c = 0u; c < KEY_BLOCKS; c++) {
@@ -450,8 +428,9 @@ fn attention_forward_cooperative(
         }
         update_softmax();
         stage_weights();
-        stage_values(0u, hides, local);
+        put_values(hides, local);
         workgroupBarrier();
+        fetch_behind(0u, local);
         if atomicLoad(&flag) != 0u {
             correct_all();
         }

@@ -1,6 +1,8 @@
 //! What a device offers, as far as the choice of a kernel depends on it.
 
 #[cfg(feature = "gpu")]
+use crate::plan::Algorithm;
+#[cfg(feature = "gpu")]
 use wgpu::{CooperativeScalarType, Features};
 
 /// Sizes of the matrices, with as many rows as columns, that a subgroup multiplies together: f16 factors, f32 sums.
@@ -119,8 +121,8 @@ impl Capabilities {
         }
     }
 
-    /// As [`Self::descriptor`], with products of matrices where the adapter has any that kernels make use of; [`crate::Context::with_matrices`]
-    /// then uses them for tensors of f16.
+    /// As [`Self::descriptor`], with products of matrices where the adapter has any that kernels make use of, and the workgroup memory that
+    /// they need; [`crate::Context::with_matrices`] then uses them for tensors of f16.
     ///
     /// wgpu calls the feature experimental: a driver, or wgpu itself, may be wrong about it. Hence the token, which takes unsafe code to make.
     #[cfg(feature = "gpu")]
@@ -133,8 +135,13 @@ impl Capabilities {
         if MatrixSizes::of(adapter) == MatrixSizes::NONE {
             return plain;
         }
+        let offered = adapter.limits().max_compute_workgroup_storage_size;
         wgpu::DeviceDescriptor {
             required_features: plain.required_features | Self::MATRIX_FEATURES,
+            required_limits: wgpu::Limits {
+                max_compute_workgroup_storage_size: Algorithm::MATRIX_STORAGE.min(offered),
+                ..plain.required_limits
+            },
             experimental_features: experimental,
             ..plain
         }

@@ -109,7 +109,11 @@ pub fn link(variant: &Variant) -> String {
     };
     let prelude = variant.prelude();
     let mut files = vec![prelude.as_str(), entry, offset, part!("small_bound")];
-    files.extend((variant.algorithm == Algorithm::Fragments).then_some(UNIFORMITY[0]));
+    files.extend(match variant.algorithm {
+        Algorithm::Fragments => Some(UNIFORMITY[0]),
+        Algorithm::Cooperative => Some(part!("fetched_halves")),
+        Algorithm::Broadcast | Algorithm::Decode => None,
+    });
     files.extend(scores(variant));
     files.join("\n")
 }
@@ -140,6 +144,7 @@ pub fn link_backward(variant: &BackwardVariant) -> String {
         (true, true) => part!("offset_gradient_octets"),
     };
     let prelude = variant.prelude();
+    let [gradients, dout] = gradients(scores_variant.dtype, scores_variant.algorithm);
     let mut files = vec![
         prelude.as_str(),
         entry,
@@ -149,12 +154,16 @@ pub fn link_backward(variant: &BackwardVariant) -> String {
         part!("backward"),
         part!("small_workspace"),
         part!("mask_queries"),
-        gradients(scores_variant.dtype),
+        gradients,
+        dout,
         offset,
         offset_gradient,
     ];
-    let fragments = scores_variant.algorithm == Algorithm::Fragments;
-    files.extend(fragments.then_some(UNIFORMITY[0]));
+    files.extend(match scores_variant.algorithm {
+        Algorithm::Fragments => Some(UNIFORMITY[0]),
+        Algorithm::Cooperative => Some(part!("rows_halves")),
+        Algorithm::Broadcast | Algorithm::Decode => None,
+    });
     files.extend(score_gradient(variant));
     files.extend(scores(scores_variant));
     files.join("\n")
@@ -216,12 +225,13 @@ fn scores(variant: &Variant) -> Vec<&'static str> {
     } else {
         [part!("dropout_none"), ""]
     };
-    let [storage, packing] = storage(variant.dtype);
+    let [storage, words, packing] = storage(variant.dtype, variant.algorithm);
     let indexed = bias.index.is_some();
     vec![
         part!("params"),
         part!("order"),
         storage,
+        words,
         packing,
         part!("tensors"),
         part!("mask"),
@@ -247,19 +257,22 @@ fn scores(variant: &Variant) -> Vec<&'static str> {
     ]
 }
 
-/// The slot `gradients`.
-const fn gradients(dtype: Dtype) -> &'static str {
-    match dtype {
-        Dtype::F32 => part!("gradients_f32"),
-        Dtype::F16 | Dtype::Bf16 => part!("gradients_packed"),
+/// The slots `gradients` and `dout`.
+const fn gradients(dtype: Dtype, algorithm: Algorithm) -> [&'static str; 2] {
+    match (dtype, algorithm) {
+        (Dtype::F32, _) => [part!("gradients_f32"), part!("dout_f32")],
+        (_, Algorithm::Cooperative) => [part!("gradients_packed"), part!("dout_halves")],
+        (Dtype::F16 | Dtype::Bf16, _) => [part!("gradients_packed"), part!("dout_packed")],
     }
 }
 
 /// The slot `storage`, and what it needs.
-const fn storage(dtype: Dtype) -> [&'static str; 2] {
-    match dtype {
-        Dtype::F32 => [part!("storage_f32"), ""],
-        Dtype::F16 | Dtype::Bf16 => [part!("storage_packed"), part!("packing")],
+const fn storage(dtype: Dtype, algorithm: Algorithm) -> [&'static str; 3] {
+    let [words, packing] = [part!("words"), part!("packing")];
+    match (dtype, algorithm) {
+        (Dtype::F32, _) => [part!("storage_f32"), "", ""],
+        (_, Algorithm::Cooperative) => [part!("storage_halves"), words, packing],
+        (Dtype::F16 | Dtype::Bf16, _) => [part!("storage_packed"), words, packing],
     }
 }
 
@@ -351,7 +364,8 @@ pub(crate) fn link_partial_sums() -> String {
 
 /// The complete WGSL that makes what a backward pass needs of each query, with the constants that it leaves open.
 pub(crate) fn link_backward_statistics(dtype: Dtype, constants: &str) -> String {
-    let [storage, packing] = storage(dtype);
+    let [storage, words, packing] = storage(dtype, Algorithm::Fragments);
+    let [gradients, dout] = gradients(dtype, Algorithm::Fragments);
     [
         constants,
         entry!("backward_statistics"),
@@ -359,8 +373,10 @@ pub(crate) fn link_backward_statistics(dtype: Dtype, constants: &str) -> String 
         part!("backward_params"),
         part!("backward"),
         part!("workspace_write"),
-        gradients(dtype),
+        gradients,
+        dout,
         storage,
+        words,
         packing,
         part!("tensors"),
         part!("keys_contiguous"),
@@ -386,12 +402,13 @@ fn fire_width(width: u32) -> String {
 
 /// The complete WGSL that merges the parts of a decoding step, with the constants that it leaves open.
 pub(crate) fn link_decode_merge(dtype: Dtype, constants: &str) -> String {
-    let [storage, packing] = storage(dtype);
+    let [storage, words, packing] = storage(dtype, Algorithm::Decode);
     [
         constants,
         entry!("attention_decode_merge"),
         part!("params"),
         storage,
+        words,
         packing,
         part!("tensors"),
         part!("keys_contiguous"),

@@ -245,6 +245,7 @@ fn matrices_are_the_reason_for_cooperative() {
         matrices,
         subgroup_size: subgroup[0],
         largest_subgroup: subgroup[1],
+        workgroup_storage: Algorithm::MATRIX_STORAGE,
         ..GPU
     };
     for (capabilities, size) in [
@@ -274,6 +275,16 @@ fn matrices_are_the_reason_for_cooperative() {
         assert_eq!(variant.algorithm, Algorithm::Fragments, "{capabilities:?}");
         assert!(reasons.contains(&Reason::NoMatrices), "{capabilities:?}");
     }
+    let found = Algorithm::MATRIX_STORAGE - 1;
+    let small = Capabilities {
+        workgroup_storage: found,
+        ..gpu(both, [32, 64])
+    };
+    let (variant, reasons) = chosen(&halves(64), &small);
+    assert_eq!(variant.algorithm, Algorithm::Fragments);
+    let needed = Algorithm::MATRIX_STORAGE;
+    let memory = Reason::MemoryForMatrices { found, needed };
+    assert!(reasons.contains(&memory), "{reasons:?}");
     let (variant, reasons) = chosen(&halves(130), &gpu(both, [32, 64]));
     assert_eq!(variant.algorithm, Algorithm::Fragments);
     let wide = |features, most| Reason::WideForMatrices { features, most };

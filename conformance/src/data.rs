@@ -64,7 +64,7 @@ impl Data {
             bias: dense.then(|| stored(Tensor::Bias, seed + 4)),
             key_lengths: mask.key_lengths.then(|| lengths(shape.k_len)),
             query_lengths: mask.query_lengths.then(|| lengths(shape.q_len)),
-            // Runs of 13 queries and of 17 keys, so that documents begin in the middle of tiles.
+            // Runs of 13 queries and of 17 keys, so that documents begin in the middle of tiles, and some tiles hide all keys of another.
             query_documents: mask
                 .documents
                 .then(|| runs(elements(problem, Tensor::QueryDocuments), 13)),
@@ -175,10 +175,10 @@ fn starts(sequences: u32, rows: u32, seed: u32) -> Vec<u32> {
     std::iter::once(0).chain(inner).chain([rows]).collect()
 }
 
-/// Numbers that rise by one after so many, and begin again after five.
+/// Numbers that rise by one after so many, and begin again after twelve.
 fn runs(count: usize, length: usize) -> Vec<u32> {
     (0..count)
-        .map(|n| u32::try_from(n / length % 5).expect("small"))
+        .map(|n| u32::try_from(n / length % 12).expect("small"))
         .collect()
 }
 

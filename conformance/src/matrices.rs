@@ -47,7 +47,7 @@ pub fn forward(context: &Context, problem: &Problem) -> Result<Forward, Error> {
 }
 
 /// Errors in the kernel by products of matrices; their cases are those of [`cases`].
-pub const PLANTED: [Planted; 20] = [
+pub const PLANTED: [Planted; 23] = [
     (
         "bias dropped",
         "params.scale + bias;",
@@ -111,8 +111,8 @@ pub const PLANTED: [Planted; 20] = [
     ),
     (
         "another block's queries",
-        "let at = (own * SIZE - first) * SLICE_STRIDE",
-        "let at = (first + Q_ROWS - SIZE - own * SIZE) * SLICE_STRIDE",
+        "let at = multiplied * SIZE * SLICE_STRIDE",
+        "let at = (BLOCKS - 1u - multiplied) * SIZE * SLICE_STRIDE",
         "constant tiles on both sides",
     ),
     (
@@ -123,14 +123,14 @@ pub const PLANTED: [Planted; 20] = [
     ),
     (
         "keys not transposed",
-        "coopLoad<RightMatrix>(&halves[c * SIZE",
-        "coopLoadT<RightMatrix>(&halves[c * SIZE",
+        "coopLoad<RightMatrix>(&halves[KEYS_AT",
+        "coopLoadT<RightMatrix>(&halves[KEYS_AT",
         "constant tiles on both sides",
     ),
     (
         "values transposed",
-        "coopLoad<RightMatrix>(&halves[at]",
         "coopLoadT<RightMatrix>(&halves[at]",
+        "coopLoad<RightMatrix>(&halves[at]",
         "constant tiles on both sides",
     ),
     (
@@ -140,10 +140,28 @@ pub const PLANTED: [Planted; 20] = [
         "head_dim 96",
     ),
     (
-        "values past a span dropped",
-        "if SPANS > 1u { add_span(1u, hides, local); }",
+        "values past a slice dropped",
+        "if VALUE_SLICES > 1u { add_slice(1u, hides, local); }",
         "",
         "head_dim 96",
+    ),
+    (
+        "output past a span dropped",
+        "if SPANS > 1u { write_span(1u, total); }",
+        "",
+        "head_dim 96",
+    ),
+    (
+        "the keys of a tile once more",
+        "fetch_keys(place.k_first + K_TILE, 0u, local);",
+        "fetch_keys(place.k_first, 0u, local);",
+        "constant tiles on both sides",
+    ),
+    (
+        "the keys of a tile that is passed over",
+        "fetch_keys(k_first + K_TILE, 0u, local);",
+        "",
+        "documents",
     ),
     (
         "what is seen counts for nobody",

@@ -1,6 +1,6 @@
 //! Every kernel that a GPU gets by default, over the head dimensions, types, biases and masks that models have most.
 
-use relattn::plan::KernelText;
+use relattn::plan::{Algorithm, KernelText};
 use relattn::{
     Bias, Capabilities, Dtype, Error, IndexFormat, Kerple, Mask, MatrixSizes, Problem,
     ProblemError, RelativeBuckets, Rope, Rotation, Shape,
@@ -19,6 +19,7 @@ const MATRICES: Capabilities = Capabilities {
         eight: false,
         sixteen: true,
     },
+    workgroup_storage: Algorithm::MATRIX_STORAGE,
     ..GPU
 };
 

@@ -1,13 +1,7 @@
-// Slot `gradients`, of dO, dQ or dK, and dV in f32, as they lie with out, q or k, and v.
+// Slot `gradients`: dQ or dK, and dV in f32, as they lie with q or k, and v.
 @group(0) @binding(4) var<storage, read> result: array<f32>;                // the output of the forward pass, [B, H, Nq, Dv]
-@group(0) @binding(22) var<storage, read> dout: array<f32>;                 // [B, H, Nq, Dv]
 @group(0) @binding(23) var<storage, read_write> gradient: array<f32>;       // dQ [B, H, Nq, D] or dK [B, Hkv, Nk, D]
 @group(0) @binding(24) var<storage, read_write> value_gradient: array<f32>; // dV [B, Hkv, Nk, Dv]
-
-fn read_dout(row: u32, d: u32) -> vec4<f32> {
-    let f = features(row, d, VALUE_DIM, VALUE_PADDED);
-    return vec4(dout[f.x], dout[f.y], dout[f.z], dout[f.w]);
-}
 
 fn read_result(row: u32, d: u32) -> vec4<f32> {
     let f = features(row, d, VALUE_DIM, VALUE_PADDED);

@@ -1,13 +1,7 @@
-// Slot `gradients`, of dO, dQ or dK, and dV in 16 bits, as they lie with out, q or k, and v.
+// Slot `gradients`: dQ or dK, and dV in 16 bits, as they lie with q or k, and v.
 @group(0) @binding(4) var<storage, read> result: array<u32>;                // the output of the forward pass, [B, H, Nq, Dv]
-@group(0) @binding(22) var<storage, read> dout: array<u32>;                 // [B, H, Nq, Dv]
 @group(0) @binding(23) var<storage, read_write> gradient: array<u32>;       // dQ [B, H, Nq, D] or dK [B, Hkv, Nk, D]
 @group(0) @binding(24) var<storage, read_write> value_gradient: array<u32>; // dV [B, Hkv, Nk, Dv]
-
-fn read_dout(row: u32, d: u32) -> vec4<f32> {
-    let w = words(row, d, VALUE_DIM, VALUE_PADDED);
-    return vec4(unpack(dout[w.x]), unpack(dout[w.y]));
-}
 
 fn read_result(row: u32, d: u32) -> vec4<f32> {
     let w = words(row, d, VALUE_DIM, VALUE_PADDED);

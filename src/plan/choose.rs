@@ -33,11 +33,12 @@ pub(super) fn decodes(problem: &Problem, capabilities: &Capabilities) -> bool {
 }
 
 /// Whether [`Algorithm::Cooperative`] is right, with matrices of so many rows: f16 in memory, so that f16 factors are no less exact but for
-/// the weights, and subgroups large enough for an invocation to have a row.
+/// the weights, subgroups large enough for an invocation to have a row, and workgroup memory for what is staged.
 pub(crate) fn multiplies(problem: &Problem, capabilities: &Capabilities, rows: u32) -> bool {
     let largest = capabilities.largest_subgroup;
     problem.dtype() == Dtype::F16
         && capabilities.matrices.has(rows)
+        && capabilities.workgroup_storage >= Algorithm::MATRIX_STORAGE
         && largest.is_power_of_two()
         && (rows..=Algorithm::MOST_MATRIX_LANES).contains(&largest)
 }

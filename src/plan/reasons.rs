@@ -48,6 +48,13 @@ pub enum Reason {
     /// No cooperative, though tensors are of f16: the device was requested without matrices of f16 with sums of f32, or nobody told which
     /// sizes its adapter has, or its subgroups are smaller than those, or larger than 128.
     NoMatrices,
+    /// No cooperative, though tensors are of f16 and the adapter has matrices: the device was requested with too little workgroup memory.
+    MemoryForMatrices {
+        /// Bytes that the device has.
+        found: u32,
+        /// Bytes that are needed.
+        needed: u32,
+    },
     /// No cooperative, though tensors are of f16 and subgroups multiply matrices: rows are too wide to stay in registers.
     WideForMatrices {
         /// The larger of D and Dv.
@@ -137,9 +144,15 @@ fn no_matrices(
         return None;
     }
     let features = variant.head_dim.max(variant.value_dim);
-    let multiplies = [8, 16].map(|rows| multiplies(problem, capabilities, rows));
+    let (found, needed) = (capabilities.workgroup_storage, Algorithm::MATRIX_STORAGE);
+    let roomy = Capabilities {
+        workgroup_storage: found.max(needed),
+        ..*capabilities
+    };
+    let multiplies = [8, 16].map(|rows| multiplies(problem, &roomy, rows));
     Some(match multiplies.contains(&true) {
         false => Reason::NoMatrices,
+        true if found < needed => Reason::MemoryForMatrices { found, needed },
         true if features > most => Reason::WideForMatrices { features, most },
         true => Reason::ScoresForMatrices,
     })
@@ -258,6 +271,10 @@ impl fmt::Display for Reason {
             Self::ScoresForMatrices => write!(
                 f,
                 "no cooperative: single scores add to the gradients of the bias"
+            ),
+            Self::MemoryForMatrices { found, needed } => write!(
+                f,
+                "no cooperative: {found} bytes of workgroup memory, and it needs {needed}"
             ),
             Self::NoMatrices => write!(f, "no cooperative: no matrices of f16 with sums of f32"),
             Self::Gpu => write!(f, "fragments: a GPU, or what passes for one"),

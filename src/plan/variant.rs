@@ -27,6 +27,8 @@ impl Algorithm {
     pub const MOST_LANES: u32 = 32;
     /// The most invocations in a subgroup that [`Self::Cooperative`] works with.
     pub const MOST_MATRIX_LANES: u32 = 128;
+    /// Bytes of workgroup memory that a device is requested with for [`Self::Cooperative`]: its kernels need up to 26 KiB, and GPUs have 32.
+    pub const MATRIX_STORAGE: u32 = 32_768;
     /// The most features that [`Self::Cooperative`] is chosen for.
     pub const MATRIX_FEATURES: u32 = 128;
     /// The most features that its backward pass is chosen for; it can do [`Self::MATRIX_FEATURES`].
@@ -147,30 +149,23 @@ impl Variant {
         }
     }
 
+    /// Weights, a slice of k and one of v in f16, each row 8 numbers longer, and scores, each row 4 longer.
     const fn cooperative_bytes(&self) -> u32 {
         let (rows, keys) = (self.q_tile(), self.k_tile());
-        // Features of a slice of K and of a span of V.
-        let [slice, span] = [
-            self.staged(self.head_dim, 64),
-            self.staged(self.value_dim, 32),
-        ];
-        let slice = keys * (slice + 8);
-        let weights_and_span = rows * keys + span * (keys + 8);
-        let halves = 2 * if slice > weights_and_span {
-            slice
-        } else {
-            weights_and_span
-        };
-        let scores = rows * keys * 4;
+        let [slice, value_slice] = [self.staged(self.head_dim), self.staged(self.value_dim)];
+        let queries = rows * (slice + 8);
+        let others = rows * (keys + 8) + keys * (slice + 8) + keys * (value_slice + 8);
+        let halves = 2 * if queries > others { queries } else { others };
+        let scores = rows * (keys + 4) * 4;
         let visible_and_documents = keys * 8;
         let flag = 16;
         halves + scores + visible_and_documents + flag + self.strip_bytes()
     }
 
-    /// Features that are staged at a time, of so many at most.
-    const fn staged(&self, features: u32, most: u32) -> u32 {
+    /// Features of [`Algorithm::Cooperative`] that are staged at a time, of 64 at most.
+    const fn staged(&self, features: u32) -> u32 {
         let matrices = features.div_ceil(self.rows);
-        matrices.div_ceil(features.div_ceil(most)) * self.rows
+        matrices.div_ceil(features.div_ceil(64)) * self.rows
     }
 
     const fn fragment_bytes(&self) -> u32 {

@@ -1,5 +1,6 @@
 //! The device that is measured, with WebGPU's default limits and the features that kernels make use of.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::case::{T5, problem};
@@ -7,6 +8,15 @@ use super::stopwatch::Stopwatch;
 use relattn::{Capabilities, Context, wgpu};
 use wgpu::BufferUsages;
 use wgpu::util::DeviceExt;
+
+/// A GPU that has been idle for so long may have lowered its clock,
+const IDLE: Duration = Duration::from_millis(200);
+/// and takes up to so long to raise it again.
+const WARM_UP: Duration = Duration::from_secs(1);
+/// How long a submission keeps a GPU busy, so that neither its beginning nor its end counts.
+const SUBMISSION: Duration = Duration::from_millis(20);
+/// Passes of a submission at most.
+const PASSES: u32 = 512;
 
 /// A context and the adapter it is on.
 #[derive(Debug)]
@@ -16,6 +26,8 @@ pub struct Rig {
     /// The adapter that they run on.
     pub info: wgpu::AdapterInfo,
     stopwatch: Option<Stopwatch>,
+    /// When a pass was last timed.
+    timed: Cell<Option<Instant>>,
 }
 
 impl Rig {
@@ -50,6 +62,7 @@ impl Rig {
             context,
             info,
             stopwatch,
+            timed: Cell::new(None),
         }
     }
 
@@ -83,6 +96,32 @@ impl Rig {
         self.context.queue().submit([commands]);
         self.wait();
         start.elapsed()
+    }
+
+    /// The time of one pass: where a processor plays the GPU by [`Self::time`]; on a GPU of many in a submission, behind others where it may have
+    /// been idle.
+    pub fn time_pass(&self, record: impl Fn(&mut wgpu::CommandEncoder)) -> Duration {
+        if self.info.device_type == wgpu::DeviceType::Cpu {
+            return self.time(record);
+        }
+        let once = self.time(&record);
+        let passes = SUBMISSION.as_secs_f64() / once.as_secs_f64().max(1e-9);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the float is capped first"
+        )]
+        let passes = passes.clamp(1.0, PASSES.into()) as u32;
+        let several =
+            |encoder: &mut wgpu::CommandEncoder| (0..passes).for_each(|_| record(encoder));
+        let idle = self.timed.get().is_none_or(|timed| timed.elapsed() > IDLE);
+        let start = Instant::now();
+        while idle && start.elapsed() < WARM_UP {
+            self.time(several);
+        }
+        let took = self.time(several) / passes;
+        self.timed.set(Some(Instant::now()));
+        took
     }
 
     /// An empty encoder.

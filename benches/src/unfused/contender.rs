@@ -84,7 +84,7 @@ impl<'a> Resident<'a> {
             .and_then(|forward| forward.bind(&self.operands(bias)))
             .expect("a bound pass");
         let rig = self.rig;
-        let run = move || rig.time(|encoder| bound.encode(encoder));
+        let run = move || rig.time_pass(|encoder| bound.encode(encoder));
         self.checked(name, run, expected)
     }
 
@@ -123,14 +123,14 @@ impl<'a> Resident<'a> {
 
     fn unfused(&self, unfused: Rc<Unfused>, expected: &[f32]) -> Contender<'_> {
         let rig = self.rig;
-        let run = move || rig.time(|encoder| unfused.encode(encoder));
+        let run = move || rig.time_pass(|encoder| unfused.encode(encoder));
         self.checked("unfused", run, expected)
     }
 
     fn unfused_rebuilding(&self, unfused: Rc<Unfused>, expected: &[f32]) -> Contender<'_> {
         let rig = self.rig;
         let run = move || {
-            rig.time(|encoder| {
+            rig.time_pass(|encoder| {
                 unfused.encode_bias(encoder);
                 unfused.encode(encoder);
             })

@@ -2,7 +2,7 @@
 //! it reads, with the milliseconds as an answer.
 //!
 //! ```text
-//! relattn-peer cpu|gpu|gpu-no-bias|gpu-host FOLDER N THREADS
+//! relattn-peer cpu|gpu|gpu-no-bias|gpu-f16|gpu-f16-no-bias|gpu-host FOLDER N THREADS
 //! ```
 
 use std::error::Error;
@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use relattn::cpu::{Attention, Inputs, Tiled};
 use relattn::run::OnDevice;
-use relattn::{Bias, Problem, RelativeBuckets, Scale, Shape};
+use relattn::{Bias, Dtype, Problem, RelativeBuckets, Scale, Shape};
 use relattn_bench::rig::device::Rig;
 use relattn_bench::rig::uploaded::Uploaded;
 
@@ -20,6 +20,8 @@ const HEADS: u32 = 8;
 const HEAD_DIM: u32 = 64;
 const SCALE: f32 = 0.125;
 const T5: Bias = Bias::Relative(RelativeBuckets::t5_encoder());
+
+const KINDS: &str = "cpu|gpu|gpu-no-bias|gpu-f16|gpu-f16-no-bias|gpu-host";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -36,17 +38,19 @@ struct Tensors {
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [who, folder, n, threads] = &arguments[..] else {
-        return Err("relattn-peer cpu|gpu|gpu-no-bias|gpu-host FOLDER N THREADS".into());
+        return Err(format!("relattn-peer {KINDS} FOLDER N THREADS").into());
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?);
     pool.build_global()?;
     let tensors = Tensors::read(Path::new(folder), n.parse()?)?;
     match who.as_str() {
         "cpu" => on_the_processor(&tensors),
-        "gpu" => on_a_device(&tensors, T5, true),
-        "gpu-no-bias" => on_a_device(&tensors, Bias::None, true),
-        "gpu-host" => on_a_device(&tensors, T5, false),
-        _ => Err(format!("{who} is none of cpu, gpu, gpu-no-bias and gpu-host").into()),
+        "gpu" => on_a_device(&tensors, tensors.problem(T5)?, true),
+        "gpu-no-bias" => on_a_device(&tensors, tensors.problem(Bias::None)?, true),
+        "gpu-f16" => on_a_device(&tensors, halves(&tensors.problem(T5)?)?, true),
+        "gpu-f16-no-bias" => on_a_device(&tensors, halves(&tensors.problem(Bias::None)?)?, true),
+        "gpu-host" => on_a_device(&tensors, tensors.problem(T5)?, false),
+        _ => Err(format!("{who} is none of {KINDS}").into()),
     }
 }
 
@@ -95,6 +99,10 @@ impl Tensors {
     }
 }
 
+fn halves(problem: &Problem) -> Result<Problem> {
+    Ok(problem.to_builder().dtype(Dtype::F16).build()?)
+}
+
 fn on_the_processor(tensors: &Tensors) -> Result<()> {
     let problem = tensors.problem(T5)?;
     let inputs = Inputs {
@@ -111,11 +119,10 @@ fn on_the_processor(tensors: &Tensors) -> Result<()> {
 }
 
 /// Everything resident, from submission until the device is idle; and from host memory to host memory.
-fn on_a_device(tensors: &Tensors, bias: Bias, resident: bool) -> Result<()> {
+fn on_a_device(tensors: &Tensors, problem: Problem, resident: bool) -> Result<()> {
     let rig = Rig::open();
-    let problem = tensors.problem(bias)?;
     let mut inputs = Inputs::new(&tensors.q, &tensors.k, &tensors.v);
-    inputs.table = (bias != Bias::None).then_some(&tensors.table[..]);
+    inputs.table = (problem.table_rows() > 0).then_some(&tensors.table[..]);
     let uploaded = Uploaded::new(&rig, &problem, &inputs);
     let forward = rig.context.forward(&problem)?;
     let bound = forward.bind(&uploaded.operands(false))?;
@@ -130,7 +137,7 @@ fn on_a_device(tensors: &Tensors, bias: Bias, resident: bool) -> Result<()> {
     let out = uploaded.out(&rig);
     if resident {
         return tensors.serve(&who, &out, || {
-            rig.time(|encoder| bound.encode(encoder)).as_secs_f64() * 1e3
+            rig.time_pass(|encoder| bound.encode(encoder)).as_secs_f64() * 1e3
         });
     }
     let device = OnDevice::new(rig.context.clone());

@@ -1,0 +1,43 @@
+// Of `attention_forward_cooperative.wgsl`: parts of K and V, read some time before they are put into workgroup memory.
+
+// A slice of the features of a tile's keys, from key `first` on. Keys past the end repeat the last.
+fn fetch_keys(first: u32, slice: u32, local: u32) {
+    for (var n = 0u; n < KEY_FOURS; n++) {
+        let t = local + n * WORKGROUP;
+        fetched[n] = half_k(k_row(first + t / SLICE), 4u * (slice * SLICE + t % SLICE));
+    }
+}
+
+fn put_keys(local: u32) {
+    for (var n = 0u; n < KEY_FOURS; n++) {
+        let t = local + n * WORKGROUP;
+        if K_TILE * SLICE % WORKGROUP == 0u || t < K_TILE * SLICE {
+            halves[KEYS_AT + t / SLICE * SLICE_STRIDE + t % SLICE] = fetched[n];
+        }
+    }
+}
+
+fn fetch_values(slice: u32, local: u32) {
+    for (var n = 0u; n < VALUE_FOURS; n++) {
+        let t = local + n * WORKGROUP;
+        fetched[n] = half_v(v_row(place.k_first + t / VALUE_SLICE), 4u * (slice * VALUE_SLICE + t % VALUE_SLICE));
+    }
+}
+
+fn put_values(hides: bool, local: u32) {
+    for (var n = 0u; n < VALUE_FOURS; n++) {
+        let t = local + n * WORKGROUP;
+        if K_TILE * VALUE_SLICE % WORKGROUP == 0u || t < K_TILE * VALUE_SLICE {
+            halves[VALUES_AT + t / VALUE_SLICE * VALUE_STRIDE + t % VALUE_SLICE] = half_without_infinity(fetched[n], hides);
+        }
+    }
+}
+
+// Behind the last slice come the keys of the next tile.
+fn fetch_behind(slice: u32, local: u32) {
+    if slice + 1u < VALUE_SLICES {
+        fetch_values(slice + 1u, local);
+    } else {
+        fetch_keys(place.k_first + K_TILE, 0u, local);
+    }
+}
