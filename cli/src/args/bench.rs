@@ -12,8 +12,8 @@ use super::DeviceArg;
 Every case is compared with the CPU's result before it is timed. Times are the device's own timestamps where it
 offers them, else those of the wall clock from submission until the device is idle; contenders run in turn, round
 after round, and the medians count. A forward pass counts 2 operations for each of two products, a backward pass
-those of five; the roofline is the longer of operations at the measured rate of f32 and compulsory bytes at the
-measured bandwidth.
+those of five; the roofline is the longer of operations at the measured rate of f32, or of cooperative matrices where
+a kernel multiplies such, and compulsory bytes at the measured bandwidth.
 
 With --json the records have, for each case and pass: ms, flops, bytes, gflops, gbps, peak_share (time at the
 roofline over time), unfused_ms and speedup_vs_unfused (scores and bias in memory), no_bias_ms and bias_overhead

@@ -1,6 +1,7 @@
 //! Figures of each case, and what they depend on.
 
 use relattn::Dtype;
+use relattn::plan::Algorithm;
 use relattn_bench::probe::Peaks;
 use relattn_bench::rig::device::{Rig, name};
 use relattn_bench::rig::report;
@@ -129,7 +130,7 @@ impl Report {
         let (flops, bytes) = cost(&setting.problem(entrant)?, setting.pass);
         let [gflops, gbps] = [flops, bytes].map(|count| rate(count, ms));
         let [arithmetic, memory] = [
-            gflops / self.peaks.f32_gflops,
+            gflops / self.peaks.arithmetic_gflops(variant),
             gbps / self.peaks.copy_gbps.max(self.peaks.read_gbps),
         ];
         Ok(Record {
@@ -168,6 +169,13 @@ impl Report {
 }
 
 impl Measured {
+    /// What the arithmetic of a kernel is measured by: matrices where it multiplies such, else f32.
+    fn arithmetic_gflops(&self, variant: &str) -> f64 {
+        let by_matrices = variant.contains(&format!(" {} ", Algorithm::Cooperative));
+        let matrices = self.cooperative_gflops.filter(|_| by_matrices);
+        matrices.unwrap_or(self.f32_gflops)
+    }
+
     fn of(peaks: &Peaks) -> Self {
         Self {
             f32_gflops: peaks.f32 * 1e-9,
