@@ -70,9 +70,14 @@ pub(crate) fn named(text: &str) -> Result<Gpu, Fault> {
     })
 }
 
-/// Requests a device with WebGPU's default limits, and with timestamps where there are any, and checks that every kernel fits it.
+/// Requests a device with what kernels make use of, and with timestamps where there are any, and checks that every kernel fits it.
 pub(crate) fn open(adapter: &wgpu::Adapter) -> Result<Gpu, String> {
-    let mut descriptor = Capabilities::descriptor(adapter);
+    #[expect(
+        unsafe_code,
+        reason = "the one experimental feature that is asked for is what kernels multiply matrices by"
+    )]
+    let experimental = unsafe { wgpu::ExperimentalFeatures::enabled() };
+    let mut descriptor = Capabilities::descriptor_with_matrices(adapter, experimental);
     descriptor.required_features |= adapter.features() & Stopwatch::FEATURES;
     let request = adapter.request_device(&descriptor);
     let (device, queue) = block_on(request).map_err(|error| error.to_string())?;

@@ -31,10 +31,11 @@ impl Gpu {
             let mut slot = store.lock().unwrap_or_else(PoisonError::into_inner);
             slot.get_or_insert_with(|| error.to_string());
         }));
+        let context = Context::new(device, queue).with_matrices(&adapter);
         Self {
             info: adapter.get_info(),
             adapter,
-            on_device: OnDevice::new(Context::new(device, queue)),
+            on_device: OnDevice::new(context),
             reported,
         }
     }
