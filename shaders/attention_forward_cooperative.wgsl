@@ -17,7 +17,7 @@
 //    they are smaller some have none: they help with all else, multiply what another does, and store nothing. A loop says the latter instead
 //    of an `if`, which naga takes for control flow that the invocations of a matrix do not share; around products it would cost
 //    registers.
-// 4. 25 KiB serve any head dimension: `halves` holds P, a slice of the features of K, and one of those of V, each in its own place, so that
+// 4. 26 KiB serve any head dimension: `halves` holds P, a slice of the features of K, and one of those of V, each in its own place, so that
 //    little waits for barriers.
 // 5. What comes next is on its way while matrices are multiplied: `fetched` is a part of K or V that has been read and not yet been put.
 // 6. What each invocation adds to l are weights before they are rounded.
@@ -376,7 +376,7 @@ fn write_all(total: f32) {
 fn add_own_infinities() {
     let i = place.q_first + row;
     for (var span = 0u; span < SPANS; span++) {
-        for (var c = column; c < SPAN && i < row_limit(); c += COLUMNS) {
+        for (var c = column; c < SPAN && 4u * (span * SPAN + c) < VALUE_DIM && i < row_limit(); c += COLUMNS) {
             add_infinities(i, 4u * (span * SPAN + c));
         }
     }
@@ -403,10 +403,13 @@ fn attention_forward_cooperative(
         sum_blocks[f] = SumMatrix();
     }
 
+    let begin = key_begin();
     let end = key_end();
-    fetch_keys(key_begin(), 0u, local);
+    if begin < end {
+        fetch_keys(begin, 0u, local);
+    }
     workgroupBarrier();
-    for (var k_first = key_begin(); k_first < end; k_first += K_TILE) {
+    for (var k_first = begin; k_first < end; k_first += K_TILE) {
         place.k_first = k_first;
         let hides = tile_hides();
         if hides && !look(local) {

@@ -12,7 +12,7 @@
 //! - *Matrices*: whole ones, at constants and at blocks of rows that are compared with how many there are, in workgroup arrays made up of them.
 //!   Every invocation of a subgroup has the same block, and workgroups are multiples of the largest subgroup, so that none is missing.
 //! - *Rows of q, k, v, dO, a dense bias, bits, indices, documents*: `min(i, q_len − 1)` and `min(j, k_len − 1)`. Nothing is dispatched
-//!   where there are no rows, and no tile of keys is met where there are no keys. `bind` refuses a buffer that is shorter than its
+//!   where there are no rows, and no tile of keys is met or read ahead where there are no keys. `bind` refuses a buffer that is shorter than its
 //!   tensor; a dispatch binds the range that holds every row of its chunk (`plan/split.rs`), and its uniforms subtract where that begins.
 //! - *Features*: a constant below the head's width, or `min(d, width − 1)` where the width fills no whole vector.
 //! - *Outputs and gradients*: as rows, and written only below `row_limit()` or `key_row_limit()` and below the head's width.

@@ -168,6 +168,13 @@ pub fn catalogue() -> Vec<Case> {
             0,
         ),
         case("no keys", [1, 2, 2, 5, 0, 8], ENCODER, Mask::NONE, 0),
+        case(
+            "no keys, many rows",
+            [1, 2, 2, 70, 0, 16],
+            ENCODER,
+            Mask::NONE,
+            0,
+        ),
         case("no queries", [1, 2, 2, 0, 7, 8], Bias::None, Mask::NONE, 0),
         case("no batch", [0, 2, 2, 3, 7, 8], ENCODER, Mask::NONE, 0),
         case(

@@ -169,9 +169,14 @@ fn check_text(wgsl: &str, subgroups: bool) {
 
 impl CapabilitiesChoice {
     fn capabilities(&self) -> Capabilities {
+        let plain = Capabilities::WEBGPU_DEFAULT;
         let default = Capabilities {
             storage_buffers: 16,
-            ..Capabilities::WEBGPU_DEFAULT
+            workgroup_storage: match self.matrices {
+                (false, false) => plain.workgroup_storage,
+                _ => Algorithm::MATRIX_STORAGE,
+            },
+            ..plain
         };
         let [storage, invocations, buffers] = self.small.0.map_or(
             [

@@ -115,12 +115,8 @@ pub(crate) enum Origin {
 #[must_use]
 pub fn reasons(problem: &Problem, capabilities: &Capabilities, variant: &Variant) -> Vec<Reason> {
     let mut reasons = of_scores(problem, capabilities, variant);
-    reasons.extend(no_matrices(
-        problem,
-        capabilities,
-        variant,
-        Algorithm::MATRIX_FEATURES,
-    ));
+    let most = Algorithm::MATRIX_FEATURES;
+    reasons.extend(no_matrices(problem, capabilities, variant, most, false));
     if variant.algorithm == Algorithm::Decode {
         reasons.push(Reason::Parts {
             splits: decode::splits(problem, variant, capabilities),
@@ -132,12 +128,13 @@ pub fn reasons(problem: &Problem, capabilities: &Capabilities, variant: &Variant
     reasons
 }
 
-/// Why fragments of f16 on a GPU are no matrices of so many features at most.
+/// Why fragments of f16 on a GPU are no matrices of so many features at most, of which single scores add to gradients or not.
 fn no_matrices(
     problem: &Problem,
     capabilities: &Capabilities,
     variant: &Variant,
     most: u32,
+    of_scores: bool,
 ) -> Option<Reason> {
     let halves = variant.dtype == Dtype::F16 && variant.algorithm == Algorithm::Fragments;
     if !halves || capabilities.cpu {
@@ -152,9 +149,9 @@ fn no_matrices(
     let multiplies = [8, 16].map(|rows| multiplies(problem, &roomy, rows));
     Some(match multiplies.contains(&true) {
         false => Reason::NoMatrices,
-        true if found < needed => Reason::MemoryForMatrices { found, needed },
         true if features > most => Reason::WideForMatrices { features, most },
-        true => Reason::ScoresForMatrices,
+        true if of_scores => Reason::ScoresForMatrices,
+        true => Reason::MemoryForMatrices { found, needed },
     })
 }
 
@@ -163,11 +160,13 @@ fn no_matrices(
 pub fn reasons_backward(
     problem: &Problem,
     capabilities: &Capabilities,
-    [queries, _]: [&BackwardVariant; 2],
+    [queries, keys]: [&BackwardVariant; 2],
 ) -> Vec<Reason> {
-    let mut reasons = of_scores(problem, capabilities, &queries.scores);
+    let scores = &queries.scores;
+    let mut reasons = of_scores(problem, capabilities, scores);
     let most = Algorithm::MATRIX_FEATURES_BACKWARD;
-    reasons.extend(no_matrices(problem, capabilities, &queries.scores, most));
+    let single = queries.gradients.of_scores() || keys.gradients.of_scores();
+    reasons.extend(no_matrices(problem, capabilities, scores, most, single));
     let small = [
         Tensor::KeyMask,
         Tensor::KeyLengths,

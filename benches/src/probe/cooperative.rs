@@ -13,7 +13,7 @@ const TEXT: &str = include_str!("cooperative.wgsl");
 const CHAINS: [u32; 3] = [1, 2, 4];
 const LINKS: u32 = 4;
 
-/// The fastest of the products that WGSL has a type for: square, of f16, summed in f32 or f16.
+/// The fastest of the products that kernels make use of: square, of f16, summed in f32; of others, summed in f16, where there are none.
 pub(super) fn measure(rig: &Rig, offered: &[CooperativeMatrixProperties]) -> Option<Cooperative> {
     let needed =
         Features::EXPERIMENTAL_COOPERATIVE_MATRIX | Features::SHADER_F16 | Features::SUBGROUP;
@@ -30,7 +30,11 @@ pub(super) fn measure(rig: &Rig, offered: &[CooperativeMatrixProperties]) -> Opt
             flops: best(rates),
         }
     });
-    measured.max_by(|a, b| a.flops.total_cmp(&b.flops))
+    let used = |one: &Cooperative| one.sums == "f32";
+    measured.max_by(|a, b| {
+        let of_use = used(a).cmp(&used(b));
+        of_use.then(a.flops.total_cmp(&b.flops))
+    })
 }
 
 fn kind(offered: &CooperativeMatrixProperties) -> Option<(u32, &'static str)> {

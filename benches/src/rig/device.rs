@@ -104,24 +104,19 @@ impl Rig {
         if self.info.device_type == wgpu::DeviceType::Cpu {
             return self.time(record);
         }
-        let once = self.time(&record);
-        let passes = SUBMISSION.as_secs_f64() / once.as_secs_f64().max(1e-9);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the float is capped first"
-        )]
-        let passes = passes.clamp(1.0, PASSES.into()) as u32;
-        let several =
-            |encoder: &mut wgpu::CommandEncoder| (0..passes).for_each(|_| record(encoder));
         let idle = self.timed.get().is_none_or(|timed| timed.elapsed() > IDLE);
+        let warm_up = if idle { WARM_UP } else { Duration::ZERO };
         let start = Instant::now();
-        while idle && start.elapsed() < WARM_UP {
-            self.time(several);
+        let mut passes = 1;
+        loop {
+            let took = self.time(|encoder| (0..passes).for_each(|_| record(encoder))) / passes;
+            let wanted = passes_of(took);
+            if start.elapsed() > warm_up && 2 * passes >= wanted {
+                self.timed.set(Some(Instant::now()));
+                return took;
+            }
+            passes = wanted;
         }
-        let took = self.time(several) / passes;
-        self.timed.set(Some(Instant::now()));
-        took
     }
 
     /// An empty encoder.
@@ -190,6 +185,12 @@ impl Rig {
         let mapped = staging.slice(..).get_mapped_range().expect("mapped");
         bytemuck::pod_collect_to_vec(&mapped)
     }
+}
+
+/// How many passes of this time make a submission.
+fn passes_of(once: Duration) -> u32 {
+    let passes = SUBMISSION.as_nanos() / once.as_nanos().max(1);
+    u32::try_from(passes).unwrap_or(PASSES).clamp(1, PASSES)
 }
 
 fn named(instance: &wgpu::Instance, wanted: &str) -> wgpu::Adapter {
