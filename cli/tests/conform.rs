@@ -124,6 +124,44 @@ fn a_crash_is_a_failure_and_the_next_case_runs() {
 }
 
 #[test]
+fn processes_at_once_find_what_one_finds_in_the_same_order() {
+    let folder = tempdir().expect("a folder");
+    let outcomes = |jobs: &str| {
+        let file = folder.path().join(jobs);
+        let case = ["conform", "--quick", "--case", "bucket", "--json"];
+        let more = ["--jobs", jobs, "--resume", file.to_str().expect("text")];
+        let more = [&more[..], &["--work-cases", "4"]].concat();
+        let output = relattn([&case[..], &more].concat());
+        succeeded(&output);
+        let kept = std::fs::read_to_string(&file).expect("a file");
+        let names = kept.lines().skip(1).map(|line| {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            (
+                line["device"].to_string(),
+                line["outcome"]["case"].to_string(),
+            )
+        });
+        (
+            json(&output)["adapters"].as_array().map(Vec::len),
+            names.collect::<Vec<_>>(),
+        )
+    };
+    let one = outcomes("1");
+    assert!(one.1.len() > 10, "{one:?}");
+    assert_eq!(outcomes("3"), one);
+}
+
+#[test]
+fn a_crash_among_processes_at_once_is_a_failure() {
+    let output = relattn([&CASE[..], &["--json", "--jobs", "2", "--abort-at", "0"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    for adapter in usable(&json(&output)) {
+        let found = ["passed", "failed"].map(|key| count(adapter, key));
+        assert_eq!(found, [1, 1], "{adapter}");
+    }
+}
+
+#[test]
 fn another_process_goes_on_where_one_has_done_its_cases() {
     let output = relattn([&CASE[..], &["--json", "--work-cases", "1"]].concat());
     succeeded(&output);

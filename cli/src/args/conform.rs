@@ -1,5 +1,6 @@
 //! `relattn conform`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, value_parser};
@@ -34,6 +35,9 @@ pub(crate) struct ConformArgs {
     /// Print the names of the cases, and run none
     #[arg(long)]
     pub(crate) list: bool,
+    /// Processes at once; where a GPU's driver compiles on one thread, as many as the processor has
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) jobs: NonZeroUsize,
     /// Keep every outcome in FILE, and go on after those that an interrupted run of the same cases has left there
     #[arg(long, value_name = "FILE")]
     pub(crate) resume: Option<PathBuf>,
@@ -41,7 +45,7 @@ pub(crate) struct ConformArgs {
     #[arg(long, value_name = "FILE.html")]
     pub(crate) html: Option<PathBuf>,
     /// Instead of the cases, run random problems from several threads on one device for MINUTES once their kernels are compiled, each checked
-    #[arg(long, value_name = "MINUTES", value_parser = minutes, conflicts_with_all = ["case", "list", "resume", "html", "quick", "kernels"])]
+    #[arg(long, value_name = "MINUTES", value_parser = minutes, conflicts_with_all = ["case", "list", "resume", "html", "quick", "kernels", "jobs"])]
     pub(crate) soak: Option<f64>,
     /// The seed of --soak
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = value_parser!(u64))]

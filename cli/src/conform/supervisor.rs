@@ -1,8 +1,11 @@
-//! Starts workers one after the other until all cases of a device have an outcome.
+//! Starts workers, one after the other or several at once, until all cases of a device have an outcome.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -19,6 +22,8 @@ use crate::fault::Fault;
 const PATIENCE: Duration = Duration::from_secs(900);
 /// Processes that may end on a device before the rest of its cases count as failed.
 const ENDS: usize = 20;
+/// Cases that a process is given where several run at once: neighbours have kernels in common, and in the end few wait for one.
+const STRETCH: usize = 40;
 
 /// Appends the outcomes that are missing, and calls `keep` with all of them after each.
 pub(super) fn run(
@@ -28,26 +33,104 @@ pub(super) fn run(
     outcomes: &mut Vec<Outcome>,
     mut keep: impl FnMut(&[Outcome]) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut ends = 0;
-    while let Some(entry) = entries.get(outcomes.len()) {
-        if ends == ENDS {
-            outcomes.push(failed(
-                entry,
-                format!("not run: the process ended {ENDS} times before"),
-            ));
-            keep(outcomes)?;
-            continue;
-        }
-        let worker = Worker::start(args, target, outcomes.len())?;
-        if let Some(reason) = worker.follow(target, entries.len(), outcomes, &mut keep)? {
-            ends += 1;
-            if let Some(entry) = entries.get(outcomes.len()) {
+    let cases = Cases {
+        args,
+        target,
+        entries,
+        ends: AtomicUsize::new(0),
+    };
+    match args.jobs.get() {
+        1 => cases.run(0..entries.len(), outcomes, &mut keep),
+        jobs => cases.run_at_once(jobs, outcomes, &mut keep),
+    }
+}
+
+/// The cases of a device.
+struct Cases<'a> {
+    args: &'a ConformArgs,
+    target: &'a Target,
+    entries: &'a [Entry],
+    /// Processes that have ended before they had done theirs.
+    ends: AtomicUsize,
+}
+
+impl Cases<'_> {
+    /// Appends the outcomes of a range that are missing, in one process after the other.
+    fn run(
+        &self,
+        range: Range<usize>,
+        outcomes: &mut Vec<Outcome>,
+        keep: &mut impl FnMut(&[Outcome]) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let entries = &self.entries[range.clone()];
+        while let Some(entry) = entries.get(outcomes.len()) {
+            if self.ends.load(Ordering::Relaxed) >= ENDS {
+                let reason = format!("not run: the process ended {ENDS} times before");
                 outcomes.push(failed(entry, reason));
                 keep(outcomes)?;
+                continue;
+            }
+            let left = range.start + outcomes.len()..range.end;
+            let worker = Worker::start(self.args, self.target, left)?;
+            if let Some(reason) = worker.follow(self.target, entries.len(), outcomes, keep)? {
+                self.ends.fetch_add(1, Ordering::Relaxed);
+                if let Some(entry) = entries.get(outcomes.len()) {
+                    outcomes.push(failed(entry, reason));
+                    keep(outcomes)?;
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// The same for all that are missing, in several processes at once. Outcomes are appended in the order of the cases, as soon as all
+    /// before them are there.
+    fn run_at_once(
+        &self,
+        jobs: usize,
+        outcomes: &mut Vec<Outcome>,
+        keep: &mut impl FnMut(&[Outcome]) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let all = self.entries.len();
+        let stretch = self.args.work.work_cases.clamp(1, STRETCH);
+        let next = AtomicUsize::new(outcomes.len());
+        let work = |done: &dyn Fn(usize, Result<Vec<Outcome>, Fault>) -> bool| {
+            loop {
+                let first = next.fetch_add(stretch, Ordering::Relaxed);
+                if first >= all {
+                    return;
+                }
+                let mut found = Vec::new();
+                let range = first..(first + stretch).min(all);
+                let result = self.run(range, &mut found, &mut |_| Ok(()));
+                if !done(first, result.map(|()| found)) {
+                    return;
+                }
+            }
+        };
+        let (sender, receiver) = channel();
+        thread::scope(|scope| {
+            for _ in 0..jobs {
+                let sender = sender.clone();
+                scope.spawn(|| {
+                    let sender = sender;
+                    work(&|first, result| sender.send((first, result)).is_ok());
+                });
+            }
+            drop(sender);
+            let mut waiting = BTreeMap::new();
+            for (first, result) in receiver {
+                waiting.insert(first, result?);
+                while let Some(found) = waiting.remove(&outcomes.len()) {
+                    for outcome in found {
+                        outcomes.push(outcome);
+                        keep(outcomes)?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
 }
 
 fn failed(entry: &Entry, reason: String) -> Outcome {
@@ -61,13 +144,13 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(args: &ConformArgs, target: &Target, first: usize) -> Result<Self, Fault> {
+    fn start(args: &ConformArgs, target: &Target, cases: Range<usize>) -> Result<Self, Fault> {
         let failed = |source: std::io::Error| Fault::Worker {
             name: target.label(),
             reason: source.to_string(),
         };
         let mut command = Command::new(program(args).map_err(failed)?);
-        command.args(arguments(args, target, first));
+        command.args(arguments(args, target, cases));
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -141,13 +224,16 @@ fn program(args: &ConformArgs) -> std::io::Result<PathBuf> {
     args.worker.clone().map_or_else(std::env::current_exe, Ok)
 }
 
-fn arguments(args: &ConformArgs, target: &Target, first: usize) -> Vec<String> {
+fn arguments(args: &ConformArgs, target: &Target, cases: Range<usize>) -> Vec<String> {
     let mut arguments = vec!["conform".into()];
     let mut option = |name: &str, value: String| arguments.push(format!("{name}={value}"));
     option("--backend", format!("{:?}", target.kind).to_lowercase());
     option("--work-on", target.number.to_string());
-    option("--work-from", first.to_string());
-    option("--work-cases", args.work.work_cases.to_string());
+    option("--work-from", cases.start.to_string());
+    option(
+        "--work-cases",
+        args.work.work_cases.min(cases.len()).to_string(),
+    );
     if let Some(text) = &args.case {
         option("--case", text.clone());
     }
