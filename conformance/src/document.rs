@@ -35,7 +35,7 @@ cargo xtask conformance                                                   # writ
 ```
 
 `--quick` takes a sample, `--kernels` one case for each kernel, `--device NAME` or `--backend vulkan|metal|dx12|gl` keeps to one adapter or backend, and `--resume FILE` goes on
-where a run was interrupted. A GPU's driver compiles on one thread: `--jobs 16` keeps as many processors busy, and took an eleventh of the time on an NVIDIA H200. A failure names the case; `--case NAME` runs it alone. Please send the record, also one with failures.
+where a run was interrupted. A GPU's driver compiles on one thread: with `--jobs N` so many processes work at once, of which 15 took a tenth of the time on an NVIDIA H200. A failure names the case; `--case NAME` runs it alone. Please send the record, also one with failures.
 ";
 
 /// The records of a folder with their names, in the order of those.
