@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use relattn::plan::KernelText;
+use relattn::plan::{Algorithm, KernelText};
 use relattn::{
-    Capabilities, Dtype, Error, IndexFormat, Pairing, Problem, ProblemError, Rope, Rotation,
+    Capabilities, Dtype, Error, IndexFormat, MatrixSizes, Pairing, Problem, ProblemError, Rope,
+    Rotation,
 };
 use relattn_conformance::suite::{Extent, Work, suite};
 
@@ -52,6 +53,47 @@ pub fn all() -> Result<Vec<KernelText>, Error> {
         add(KernelText::of_rope(&rotation));
     }
     Ok(kernels.into_values().collect())
+}
+
+/// Each kernel by products of matrices once, of both sizes, for Vulkan alone.
+///
+/// # Errors
+/// As [`all`].
+pub fn by_matrices() -> Result<Vec<KernelText>, Error> {
+    let mut kernels = BTreeMap::new();
+    for eight in [true, false] {
+        let matrices = MatrixSizes {
+            eight,
+            sixteen: !eight,
+        };
+        let device = Capabilities {
+            subgroup_size: 32,
+            largest_subgroup: 32,
+            workgroup_storage: Algorithm::MATRIX_STORAGE,
+            matrices,
+            ..GPU
+        };
+        for problem in halves() {
+            let mut texts = KernelText::of_forward(&problem, &device)?;
+            if problem.paged().is_none() {
+                texts.extend(KernelText::of_backward(&problem, &device)?);
+            }
+            texts.retain(|text| text.wgsl.contains("coopMultiplyAdd"));
+            kernels.extend(texts.into_iter().map(|text| (text.name.clone(), text)));
+        }
+    }
+    Ok(kernels.into_values().collect())
+}
+
+/// The problems of the suite that matrices are multiplied for.
+fn halves() -> Vec<Problem> {
+    let entries = suite(Extent::Kernels, None).into_iter();
+    entries
+        .filter_map(|entry| match entry.work {
+            Work::Matrices(problem, ..) => Some(problem),
+            _ => None,
+        })
+        .collect()
 }
 
 /// The catalogue, and a problem of each of the pairwise choices of slots; others of a choice compile the same kernels.
