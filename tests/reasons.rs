@@ -285,6 +285,14 @@ fn matrices_are_the_reason_for_cooperative() {
     let needed = Algorithm::MATRIX_STORAGE;
     let memory = Reason::MemoryForMatrices { found, needed };
     assert!(reasons.contains(&memory), "{reasons:?}");
+    // Where more memory would not help, it is not what is told.
+    let (_, reasons) = chosen(&halves(130), &small);
+    assert!(!reasons.contains(&memory), "{reasons:?}");
+    let gated = halves(64).to_builder().bias(Bias::Alibi).gated(true);
+    let gated = gated.build().expect("a valid problem");
+    let [queries, keys] = choose_backward(&gated, &small).expect("kernels");
+    let reasons = reasons_backward(&gated, &small, [&queries, &keys]);
+    assert!(reasons.contains(&Reason::ScoresForMatrices), "{reasons:?}");
     let (variant, reasons) = chosen(&halves(130), &gpu(both, [32, 64]));
     assert_eq!(variant.algorithm, Algorithm::Fragments);
     let wide = |features, most| Reason::WideForMatrices { features, most };

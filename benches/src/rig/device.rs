@@ -213,3 +213,15 @@ fn named(instance: &wgpu::Instance, wanted: &str) -> wgpu::Adapter {
 pub fn name(info: &wgpu::AdapterInfo) -> String {
     format!("{}/{}", info.backend, info.name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, PASSES, passes_of};
+
+    #[test]
+    fn a_submission_has_a_pass_and_not_too_many() {
+        let ms = Duration::from_millis;
+        assert_eq!([5, 300].map(|time| passes_of(ms(time))), [4, 1]);
+        assert_eq!(passes_of(Duration::ZERO), PASSES);
+    }
+}
