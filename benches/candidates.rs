@@ -3,7 +3,7 @@
 
 use relattn::{Bias, Context, Dtype, Mask, Problem, ProblemBuilder, Scale, Shape};
 use relattn_bench::rig;
-use relattn_bench::rig::case::{HEADS, T5};
+use relattn_bench::rig::case::{HEADS, SCALE, T5};
 use relattn_bench::rig::device::Rig;
 use relattn_bench::rig::report::{heading, load};
 
@@ -81,7 +81,7 @@ fn both(
     };
     let plain = Problem::builder(shape)
         .dtype(dtype)
-        .scale(Scale::Value(0.125));
+        .scale(Scale::Value(SCALE));
     let problem = of(plain).build().expect("a valid problem");
     [false, true].map(|backward| Case {
         name: format!(

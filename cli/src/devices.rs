@@ -68,7 +68,7 @@ impl Found {
     fn text(&self) -> String {
         let yes_no = |value| String::from(if value { "yes" } else { "no" });
         let runs = match &self.reason {
-            None => "runs, with WebGPU's default limits".into(),
+            None => "runs".into(),
             Some(reason) => format!("does not run: {reason}"),
         };
         let lines = [

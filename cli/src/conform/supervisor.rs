@@ -91,30 +91,19 @@ impl Cases<'_> {
         outcomes: &mut Vec<Outcome>,
         keep: &mut impl FnMut(&[Outcome]) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let all = self.entries.len();
-        let stretch = self.args.work.work_cases.clamp(1, STRETCH);
         let next = AtomicUsize::new(outcomes.len());
-        let work = |done: &dyn Fn(usize, Result<Vec<Outcome>, Fault>) -> bool| {
-            loop {
-                let first = next.fetch_add(stretch, Ordering::Relaxed);
-                if first >= all {
-                    return;
-                }
-                let mut found = Vec::new();
-                let range = first..(first + stretch).min(all);
-                let result = self.run(range, &mut found, &mut |_| Ok(()));
-                if !done(first, result.map(|()| found)) {
-                    return;
-                }
-            }
-        };
         let (sender, receiver) = channel();
         thread::scope(|scope| {
             for _ in 0..jobs {
-                let sender = sender.clone();
-                scope.spawn(|| {
-                    let sender = sender;
-                    work(&|first, result| sender.send((first, result)).is_ok());
+                let (sender, next) = (sender.clone(), &next);
+                scope.spawn(move || {
+                    while let Some(range) = self.take(next) {
+                        let (first, mut found) = (range.start, Vec::new());
+                        let result = self.run(range, &mut found, &mut |_| Ok(()));
+                        if sender.send((first, result.map(|()| found))).is_err() {
+                            return;
+                        }
+                    }
                 });
             }
             drop(sender);
@@ -130,6 +119,14 @@ impl Cases<'_> {
             }
             Ok(())
         })
+    }
+
+    /// The next cases that nobody has.
+    fn take(&self, next: &AtomicUsize) -> Option<Range<usize>> {
+        let cases = self.args.work.work_cases.clamp(1, STRETCH);
+        let first = next.fetch_add(cases, Ordering::Relaxed);
+        let end = (first + cases).min(self.entries.len());
+        (first < end).then_some(first..end)
     }
 }
 
