@@ -300,7 +300,7 @@ fn own_gradients() -> f32 {
     var sum = 0.0;
     for (var r = 0u; r < ROWS; r++) {
         let both = product[0][r][0] + product[0][r][1];
-        sum += gate_of(place.q_first + own_row(r)) * ((both.x + both.y) + (both.z + both.w));
+        sum += gated(gate_of(place.q_first + own_row(r)), (both.x + both.y) + (both.z + both.w));
     }
     return sum;
 }

@@ -389,7 +389,7 @@ fn own_gradients() -> f32 {
     for (var n = 0u; n < FOURS; n++) {
         sum += product[0][n];
     }
-    return gate_of(place.q_first + row) * ((sum.x + sum.y) + (sum.z + sum.w));
+    return gated(gate_of(place.q_first + row), (sum.x + sum.y) + (sum.z + sum.w));
 }
 
 fn leave(local: u32, numbers: vec2<f32>) {

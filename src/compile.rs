@@ -21,6 +21,7 @@
 //! - *Lengths and starts*: cut off at what there is, starts also at each other, so that no sequence ends before it begins. Which
 //!   sequence a workgroup has comes from a binary search over as many as there are.
 //! - *Blocks of a paged cache*: at most the last of the pool; the table of blocks has one for every key.
+//! - *Sums of the rows of a table*: a range of them for each row that `row_gradient` runs over (`plan/backward/ranges.rs`), cut off at the radius.
 //! - *FIRE's segments*: from a binary search over as many breakpoints as there are, which no number leaves, NaN included.
 //! - *The workspace*: sections one behind the other (`plan/backward/workspace.rs`). `bind` refuses a shorter buffer, and a dispatch has no
 //!   more workgroups than there is room for what they leave behind.

@@ -2,7 +2,9 @@
 @group(0) @binding(26) var<storage, read_write> dgate: array<f32>; // [B, H, Nq]
 
 fn gate_gradient(r: u32, i: u32, j: u32, ds: f32) {
-    row_numbers[r] = fma(ds, offset_bias(i32(j) - i32(i) - place.shift), row_numbers[r]);
+    // A bias that the mask hides may be anything.
+    let sum = fma(ds, offset_bias(i32(j) - i32(i) - place.shift), row_numbers[r]);
+    row_numbers[r] = select(sum, row_numbers[r], ds == 0.0);
 }
 
 fn gate_gradient_end(local: u32) {

@@ -67,7 +67,7 @@ fn range_bits(i: u32, j: u32, step: u32) -> u32 {
     var bits = 0xffu;
     if CAUSAL || WINDOW {
         let reach = select(params.window_right, 0, CAUSAL);
-        bits &= ~bits_above((position + reach + (1 << step)) >> step);
+        bits &= ~bits_above(((position + reach) >> step) + 1);
     }
     if WINDOW {
         bits &= bits_above((position - params.window_left + (1 << step) - 1) >> step);
@@ -84,7 +84,7 @@ fn query_range_bits(j: u32, i: u32, step: u32) -> u32 {
         bits &= bits_above((position - reach + (1 << step) - 1) >> step);
     }
     if WINDOW {
-        bits &= ~bits_above((position + params.window_left + (1 << step)) >> step);
+        bits &= ~bits_above(((position + params.window_left) >> step) + 1);
     }
     return bits;
 }

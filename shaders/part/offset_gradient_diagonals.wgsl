@@ -39,7 +39,7 @@ fn sum_of_diagonal(diagonal: u32) -> f32 {
     for (var row = 0u; row < OWN; row++) {
         let slot = diagonal + row - (OWN - 1u);
         if slot < GRADIENT_SLOTS {
-            sum += gate_of(place.q_first + row) * staged_gradient(row, slot);
+            sum += gated(gate_of(place.q_first + row), staged_gradient(row, slot));
         }
     }
     return sum;

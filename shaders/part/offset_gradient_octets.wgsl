@@ -21,6 +21,7 @@ fn offset_gradient_begin(group: vec3<u32>, local: u32) {
     let width = 2u * params.radius + 1u;
     sums_at = backward.at_offset_partials + (part_of(group) * OCTETS + octet) * width;
     let offset = i32(key_begin() + lane) - i32(place.q_first) - place.shift;
+    block_offset = offset; // where no tile is met
     for (var t = bitcast<u32>(offset + i32(params.radius)) % LANES; t + 1u < width; t += LANES) {
         if t > 0u {
             set_workspace(sums_at + t, 0.0);
@@ -41,7 +42,7 @@ fn add_at(offset: i32, sum: f32) {
 fn pieces(r: u32) -> vec2<f32> {
     var sum = vec2(0.0);
     for (var e = 0u; e < LANES; e++) {
-        let ds = subgroupShuffle(bias_rows[r].gate * score[r][e], octet_first + ((e - lane) & (LANES - 1u)));
+        let ds = subgroupShuffle(gated(bias_rows[r].gate, score[r][e]), octet_first + ((e - lane) & (LANES - 1u)));
         sum += select(vec2(ds, 0.0), vec2(0.0, ds), e >= lane);
     }
     return sum;

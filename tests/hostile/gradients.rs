@@ -1,6 +1,9 @@
 //! Lies behind a backward pass: its workspace and its gradients, too, stay within themselves.
 
-use relattn::{Bias, Checks, Context, IndexFormat, Mask, Packed, Problem, RelativeBuckets, Shape};
+use relattn::{
+    Bias, Checks, Context, IndexFormat, Mask, Packed, Problem, ProblemBuilder, RelativeBuckets,
+    Shape,
+};
 
 use crate::harness::adapters::shared;
 use crate::harness::backward::{PlacedBackward, all_bits, dout};
@@ -8,7 +11,7 @@ use crate::harness::data::Data;
 use crate::harness::gradients::GradientReference;
 use relattn::cpu::Gradients;
 
-fn problem(bias: Bias, mask: Mask, batch: u32) -> Problem {
+fn builder(bias: Bias, mask: Mask, batch: u32) -> ProblemBuilder {
     let shape = Shape {
         batch,
         heads: 2,
@@ -17,7 +20,11 @@ fn problem(bias: Bias, mask: Mask, batch: u32) -> Problem {
         k_len: 41,
         head_dim: 4,
     };
-    let builder = Problem::builder(shape).bias(bias).mask(mask);
+    Problem::builder(shape).bias(bias).mask(mask)
+}
+
+fn problem(bias: Bias, mask: Mask, batch: u32) -> Problem {
+    let builder = builder(bias, mask, batch);
     builder.build().expect("a valid problem")
 }
 
@@ -100,4 +107,38 @@ fn starts_without_order_stay_in_the_gradients() {
         lies.key_starts = Some(keys.to_vec());
         trusted(&problem, &lies, |_, _| ());
     }
+}
+
+/// A gate of a query that sees nothing, and a bias that no query sees, may be no numbers: what they are multiplied by is 0.
+#[test]
+fn what_is_hidden_stays_out_of_the_gradients() {
+    let mask = Mask {
+        query_lengths: true,
+        ..Mask::CAUSAL
+    };
+    let bias = Bias::Relative(RelativeBuckets::t5_encoder());
+    let problem = builder(bias, mask, 2).gated(true).build();
+    let problem = problem.expect("a valid problem");
+    let mut data = Data::generate(&problem, 43);
+    data.query_lengths = Some(vec![7, 11]);
+    let reference = GradientReference::new(&problem, &data.inputs(), &dout(&problem, 31));
+    let gate = data.gate.as_mut().expect("a gate");
+    for head in gate.chunks_exact_mut(11).take(2) {
+        head[7..].fill(f32::NAN);
+    }
+    // Buckets of the keys after the query, of either head.
+    data.table.as_mut().expect("a table")[17 * 2..].fill(f32::INFINITY);
+    let mut devices = 0;
+    for (name, context) in shared().iter() {
+        match context.backward(&problem) {
+            Err(error) => println!("{name}: unsupported: {error}"),
+            Ok(_) => {
+                let found = run(context, &problem, &data);
+                let checked = found.and_then(|found| reference.check(&found));
+                checked.unwrap_or_else(|error| panic!("{name}: {error}"));
+                devices += 1;
+            }
+        }
+    }
+    assert!(devices > 0, "no device runs the problem");
 }

@@ -2,11 +2,12 @@
 
 use super::operands::WRITTEN;
 use super::pass::Pass;
+use super::works::Works;
 use super::workspace::Sections;
 use super::{Backward, BackwardOperands};
 use crate::plan::Bound;
 use crate::plan::bind::{check_whole, slots};
-use crate::plan::check::{Slot, bytes, check, check_aliases, check_size};
+use crate::plan::check::{Slot, bytes, check, check_aliases, check_dispatch, check_size};
 use crate::{Error, InputError, Tensor};
 
 pub(super) fn bind(backward: &Backward, operands: &BackwardOperands<'_>) -> Result<Bound, Error> {
@@ -18,7 +19,8 @@ pub(super) fn bind(backward: &Backward, operands: &BackwardOperands<'_>) -> Resu
     let read = slots(&backward.problem, &operands.forward)?;
     let own = own_slots(backward, operands, &sections)?;
     check_slots(backward, &read, &own)?;
-    Pass::new(backward, operands, &sections, &read, &own).record()
+    let works = check_limits(backward, &sections)?;
+    Pass::new(backward, operands, &sections, &read, &own).record(&works)
 }
 
 /// The tensors of the backward pass alone, with what they need; numbers are those of the kernels that bind them.
@@ -81,16 +83,22 @@ fn check_slots(backward: &Backward, read: &[Slot<'_>], own: &[Slot<'_>]) -> Resu
             });
         }
     }
-    check_limits(backward)
+    Ok(())
 }
 
-/// Refuses what is bound whole and is too large for it.
-pub(super) fn check_limits(backward: &Backward) -> Result<(), Error> {
+/// Refuses what no split brings within the device's limits; returns the dispatches that do fit.
+pub(super) fn check_limits<'a>(
+    backward: &'a Backward,
+    sections: &Sections,
+) -> Result<Works<'a>, Error> {
     let (device, problem) = (&backward.device, &backward.problem);
-    let workspace = Sections::new(backward).bytes();
-    check_size(device, Tensor::Workspace, workspace)?;
-    for tensor in [Tensor::DTable, Tensor::DGate] {
+    check_size(device, Tensor::Workspace, sections.bytes())?;
+    for tensor in [Tensor::Lse, Tensor::DTable, Tensor::DGate] {
         check_size(device, tensor, bytes(problem, tensor))?;
     }
-    check_whole(device, problem)
+    check_whole(device, problem)?;
+    for sums in [&sections.offset, &sections.scores] {
+        check_dispatch(device, sums.workgroups(problem.shape().heads))?;
+    }
+    Works::new(backward, sections)
 }

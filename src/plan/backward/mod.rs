@@ -8,6 +8,7 @@ mod pass;
 mod ranges;
 pub(crate) mod sums;
 mod variant;
+mod works;
 mod workspace;
 
 pub use operands::BackwardOperands;
@@ -66,6 +67,9 @@ impl Wanted {
 }
 
 /// A compiled backward pass of one problem.
+///
+/// What the mask hides may be anything. Where q, k, v or the output's gradient have infinities or NaN that a query sees, its gradients are
+/// not defined, and may be finite.
 #[derive(Clone, Debug)]
 pub struct Backward {
     pub(crate) device: wgpu::Device,
@@ -128,14 +132,14 @@ impl Backward {
     /// # Errors
     /// A workspace, a tensor or a dispatch past the device's limits.
     pub fn check_limits(&self) -> Result<(), Error> {
-        bind::check_limits(self)
+        bind::check_limits(self, &workspace::Sections::new(self)).map(|_| ())
     }
 
     /// Checks the buffers and binds them; records and submits nothing.
     ///
     /// # Errors
     /// A buffer that is too small, misaligned, lacks `STORAGE`, is written and overlaps another, is missing or not asked for, or is another
-    /// device's; a device that is out of memory or lost.
+    /// device's; a tensor or a dispatch past the device's limits; a device that is out of memory or lost.
     pub fn bind(&self, operands: &BackwardOperands<'_>) -> Result<Bound, Error> {
         watched(&self.device, || bind::bind(self, operands))
     }

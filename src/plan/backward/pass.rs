@@ -7,20 +7,17 @@ use wgpu::BufferBinding;
 
 use super::params::BackwardParams;
 use super::sums::Places;
+use super::works::{Chunked, Works};
 use super::workspace::{SMALL, Sections, index_width};
-use super::{Backward, BackwardOperands, BackwardVariant, Side};
+use super::{Backward, BackwardOperands};
 use crate::plan::Bound;
 use crate::plan::bind::Bindings;
 use crate::plan::bound::{Step, entry, uniforms, workspace};
 use crate::plan::check::{Slot, fitted};
 use crate::plan::params::Params;
-use crate::plan::ranges::KeyRanges;
-use crate::plan::split::{Bounds, Chunk, Work};
+use crate::plan::split::Chunk;
 use crate::plan::uniforms::Uniforms;
 use crate::{Error, Tensor};
-
-/// Rows of a workgroup of `backward_statistics.wgsl` and `clear_dbias.wgsl`.
-const ROWS: u32 = 64;
 
 /// The storage bindings of `backward_statistics.wgsl`.
 pub(crate) fn statistics_bindings() -> Vec<(u32, bool)> {
@@ -46,8 +43,8 @@ pub(super) struct Pass<'a> {
 }
 
 /// A kernel and what it runs over.
-struct Kernel<'a> {
-    work: Work<'a>,
+struct Kernel<'k, 'a> {
+    chunked: &'k Chunked<'a>,
     pipeline: &'a wgpu::ComputePipeline,
     storage: Vec<(u32, bool)>,
     /// The tensor that it has at the binding of dq and dk.
@@ -83,33 +80,35 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Plans every dispatch before it records the first.
-    pub(super) fn record(mut self) -> Result<Bound, Error> {
+    pub(super) fn record(mut self, works: &Works<'a>) -> Result<Bound, Error> {
         let backward = self.backward;
         let pipelines = &backward.pipelines;
-        let statistics = self.over_rows(&pipelines.statistics, statistics_bindings(), false);
-        let clear = pipelines.clear_dbias.as_ref();
-        let clear = clear.map(|pipeline| self.over_rows(pipeline, clear_bindings(), true));
-        let queries = self.over_scores(&backward.queries, &pipelines.queries);
-        let keys = self.over_scores(&backward.keys, &pipelines.keys);
-        let clear = clear.filter(|_| !self.operands.accumulate);
-        let clear_chunks = match &clear {
-            Some(clear) => clear.work.chunks()?,
-            None => Vec::new(),
+        let statistics = Kernel {
+            chunked: &works.statistics,
+            pipeline: &pipelines.statistics,
+            storage: statistics_bindings(),
+            gradient: Tensor::DQ,
         };
-        let statistics_chunks = statistics.work.chunks()?;
-        let queries_chunks = queries.work.chunks()?;
-        let keys_chunks = keys.work.chunks()?;
         self.fill_tables()?;
         self.copy_small()?;
-        self.dispatch(&statistics, &statistics_chunks, |_, _| Ok(()))?;
-        if let Some(clear) = clear {
-            self.dispatch(&clear, &clear_chunks, |_, _| Ok(()))?;
-        }
+        self.dispatch(&statistics, |_, _| Ok(()))?;
+        self.clear_dbias(works)?;
         self.clear_sums()?;
-        self.dispatch(&queries, &queries_chunks, Self::add_partials)?;
+        let queries = Kernel {
+            chunked: &works.queries,
+            pipeline: &pipelines.queries,
+            storage: backward.queries.bindings(),
+            gradient: Tensor::DQ,
+        };
+        self.dispatch(&queries, Self::add_partials)?;
         self.finish_gradients()?;
-        self.dispatch(&keys, &keys_chunks, |_, _| Ok(()))?;
+        let keys = Kernel {
+            chunked: &works.keys,
+            pipeline: &pipelines.keys,
+            storage: backward.keys.bindings(),
+            gradient: Tensor::DK,
+        };
+        self.dispatch(&keys, |_, _| Ok(()))?;
         Ok(Bound {
             steps: self.steps,
             uniforms: self.uniforms,
@@ -118,73 +117,22 @@ impl<'a> Pass<'a> {
         })
     }
 
-    fn bounds(&self) -> Bounds {
-        let limits = self.backward.device.limits();
-        Bounds {
-            workgroups: limits.max_compute_workgroups_per_dimension,
-            binding: limits.max_storage_buffer_binding_size,
-            alignment: limits.min_storage_buffer_offset_alignment.into(),
-            budget: self.backward.budget,
-            total: u64::MAX,
-        }
-    }
-
-    /// A kernel that has no scores.
-    fn over_rows(
-        &self,
-        pipeline: &'a wgpu::ComputePipeline,
-        storage: Vec<(u32, bool)>,
-        dbias: bool,
-    ) -> Kernel<'a> {
-        Kernel {
-            work: Work {
-                problem: &self.backward.problem,
-                side: Side::Queries,
-                tile: ROWS,
-                splits: 1,
-                parts: 0,
-                key_ranges: KeyRanges::whole(&self.backward.problem),
-                products: 1,
-                dbias,
-                packed: false,
-                bounds: self.bounds(),
-            },
-            pipeline,
-            storage,
-            gradient: Tensor::DQ,
-        }
-    }
-
-    fn over_scores(
-        &self,
-        variant: &BackwardVariant,
-        pipeline: &'a wgpu::ComputePipeline,
-    ) -> Kernel<'a> {
-        let [d, dv] = [variant.scores.head_dim, variant.scores.value_dim].map(u64::from);
-        let (products, total, gradient) = match variant.side {
-            Side::Queries => (2 * d + dv, self.sections.workgroups, Tensor::DQ),
-            Side::Keys => (2 * (d + dv), u64::MAX, Tensor::DK),
+    /// Where nothing is to be added to.
+    fn clear_dbias(&mut self, works: &Works<'a>) -> Result<(), Error> {
+        let pipeline = self.backward.pipelines.clear_dbias.as_ref();
+        let (Some(pipeline), Some(chunked)) = (pipeline, &works.clear) else {
+            return Ok(());
         };
-        Kernel {
-            work: Work {
-                problem: &self.backward.problem,
-                side: variant.side,
-                tile: variant.own_tile(),
-                splits: 1,
-                parts: 0,
-                key_ranges: KeyRanges::whole(&self.backward.problem),
-                products,
-                dbias: variant.gradients.dense,
-                packed: true,
-                bounds: Bounds {
-                    total,
-                    ..self.bounds()
-                },
-            },
-            pipeline,
-            storage: variant.bindings(),
-            gradient,
+        if self.operands.accumulate {
+            return Ok(());
         }
+        let clear = Kernel {
+            chunked,
+            pipeline,
+            storage: clear_bindings(),
+            gradient: Tensor::DQ,
+        };
+        self.dispatch(&clear, |_, _| Ok(()))
     }
 
     /// A section of the workspace; none where it is empty.
@@ -223,15 +171,14 @@ impl<'a> Pass<'a> {
     /// Records a dispatch for each chunk, and what comes after it.
     fn dispatch(
         &mut self,
-        kernel: &Kernel<'a>,
-        chunks: &[Chunk],
+        kernel: &Kernel<'_, 'a>,
         after: impl Fn(&mut Self, &Chunk) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        let Chunked { work, chunks } = kernel.chunked;
         if chunks.is_empty() {
             return Ok(());
         }
         let device = &self.backward.device;
-        let work = &kernel.work;
         let whole = Params::new(work.problem, true, [work.tile, 1]);
         let keys = 0..work.problem.shape().k_len;
         let ranges: Vec<_> = chunks

@@ -30,7 +30,9 @@ fn offset_ranges(max_offset: u32) -> Vec<[i32; 2]> {
     (-end..=end).map(row).collect()
 }
 
-/// No offset where a bucket has none: the range from 1 to 0.
+/// Where no offset has a row.
+const NONE: [i32; 2] = [1, 0];
+
 fn bucket_ranges(thresholds: &Thresholds) -> Vec<[i32; 2]> {
     let buckets = thresholds.buckets();
     let steps = thresholds.steps();
@@ -58,11 +60,50 @@ fn bucket_ranges(thresholds: &Thresholds) -> Vec<[i32; 2]> {
                 let [first, last] = distances(bucket);
                 [first.max(1), last]
             });
-            before.chain(later).collect()
+            // Half of an odd number of buckets leaves a row over.
+            let rows = buckets.num_buckets as usize;
+            let over = std::iter::repeat(NONE);
+            before.chain(later).chain(over).take(rows).collect()
         }
         // Later keys are at distance 0.
         Direction::Causal => before
             .map(|[first, last]| [first, if last == 0 { i32::MAX } else { last }])
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ranges;
+    use crate::{Bias, Direction, Problem, RelativeBuckets, Shape};
+
+    fn of(num_buckets: u32) -> Vec<u32> {
+        let shape = Shape {
+            batch: 1,
+            heads: 1,
+            kv_heads: 1,
+            q_len: 300,
+            k_len: 300,
+            head_dim: 4,
+        };
+        let bias = Bias::Relative(RelativeBuckets {
+            num_buckets,
+            ..RelativeBuckets::t5_encoder()
+        });
+        let problem = Problem::builder(shape).bias(bias).build();
+        let problem = problem.expect("a valid problem");
+        let term = problem.learned_by_offset().next().expect("a table");
+        ranges(term, problem.bias_radius())
+    }
+
+    #[test]
+    fn every_row_of_a_table_has_a_range_though_no_offset_has_an_odd_one() {
+        assert_eq!(
+            RelativeBuckets::t5_encoder().direction,
+            Direction::Bidirectional
+        );
+        let (even, odd) = (of(32), of(33));
+        assert_eq!(even.len(), 2 * 32);
+        assert_eq!(odd, [&even[..], &[0, 0]].concat());
     }
 }

@@ -141,7 +141,7 @@ impl<'a> Places<'a> {
         };
         let all_heads = self.problem.shape().heads;
         let heads = if left.is_some() { heads } else { all_heads };
-        let workgroups = [sums.width.div_ceil(64), heads, 1];
+        let workgroups = sums.workgroups(heads);
         let storage = [(25, Source::Given(self.workspace.clone()))];
         let step = || self.step(pipeline, &params, &storage, workgroups);
         (heads > 0).then(step).transpose()

@@ -55,6 +55,16 @@ pub(super) struct Sums {
     pub(super) partials: Range<u64>,
 }
 
+impl Sums {
+    /// The workgroups that add up what those of so many heads have left behind; none where there are no sums.
+    pub(super) const fn workgroups(&self, heads: u32) -> [u32; 3] {
+        if self.width == 0 {
+            return [0; 3];
+        }
+        [self.width.div_ceil(64), heads, 1]
+    }
+}
+
 /// Hands out sections, each where every device can bind it.
 struct Space {
     end: u64,
