@@ -2,7 +2,7 @@
 
 use crate::{Layout, ProblemError, RelativeBuckets};
 
-/// What is added to the scaled scores. Offsets are `j − i − query_offset`, `|o|` is the distance; a table is `[rows, H]`.
+/// What is added to the scaled scores. Offsets are `j + key_offset − i − query_offset`, `|o|` is the distance; a table is `[rows, H]`.
 ///
 /// A problem may add several of these: [`crate::ProblemBuilder::add_bias`]. Their tables then lie one behind the other in one
 /// table, in the order of the sum.
@@ -40,7 +40,7 @@ pub enum Bias {
         /// The width of the sinusoidal embedding whose inner products these are, even; 128 in the paper.
         dimensions: u32,
     },
-    /// FIRE: `f(ψ(|o|) / (ψ(max(L, p)) + 1e-6))` with `ψ(x) = ln(|c · x| + 1)`, p the position of the query, and
+    /// FIRE: `f(ψ(|o|) / (ψ(max(|L|, p)) + 1e-6))` with `ψ(x) = ln(|c · x| + 1)`, p the position of the query, and
     /// `f(x) = Σ w2 · max(0, w1 · x + b1) + b2` over `width` units. The table is `[3 · width + 3, H]`: a row of c, one of L, `width` rows of
     /// w1, as many of b1 and of w2, and one of b2. [`crate::Fire`] makes it from the weights of the paper, of which a head
     /// has w2 and b2 for itself.
@@ -64,7 +64,8 @@ pub enum Bias {
         /// How the indices lie in device memory.
         format: IndexFormat,
     },
-    /// A number for each score, `[B, H, Nq, Nk]` with these strides; a stride of 0 shares it over batch, heads or queries.
+    /// A number for each score, `[B, H, Nq, Nk]` with these strides; a stride of 0 shares it over batch, heads or queries. What is
+    /// below −2.3e38, as the least number of a type is, hides its score as −∞ does, also where it is all that a query has.
     Dense(Layout),
 }
 
@@ -96,7 +97,7 @@ impl Bias {
     /// The most units of FIRE's hidden layer.
     pub const MAX_FIRE_WIDTH: u32 = 256;
 
-    /// Rows of the learned table, where there is one; as many as 32 bits count, of a bias that no problem takes.
+    /// Rows of the learned table, where there is one; saturates for a bias that [`crate::ProblemBuilder::build`] refuses.
     #[must_use]
     pub const fn table_rows(&self) -> Option<u32> {
         match self {

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The magnitude that offsets must not exceed, so that 32 signed bits hold every sum of positions.
-const MAX_OFFSET: i64 = (1 << 30) - 1;
+pub(crate) const MAX_OFFSET: i64 = (1 << 30) - 1;
 
 /// Collects the choices that make a [`Problem`].
 #[derive(Clone, Debug)]
@@ -307,6 +307,8 @@ impl ProblemBuilder {
             return Err(ProblemError::QueryOffset {
                 found: self.query_offset.into(),
                 keys: self.key_offset.into(),
+                q_len: self.shape.q_len,
+                k_len: self.shape.k_len,
                 maximum: MAX_OFFSET,
             });
         }

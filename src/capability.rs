@@ -31,7 +31,7 @@ pub struct Capabilities {
     pub largest_subgroup: u32,
     /// Workgroups that keep the whole device busy, about.
     pub busy_workgroups: u32,
-    /// A processor plays the GPU.
+    /// The adapter is software that runs on the processor, as llvmpipe, `SwiftShader` and WARP are.
     pub cpu: bool,
     /// The matrices that subgroups multiply; none where the device was requested without them, or where nobody told which those are.
     pub matrices: MatrixSizes,
@@ -107,6 +107,10 @@ impl Capabilities {
     /// How to request a device on which every kernel runs that the adapter can run: the features that kernels make use of,
     /// and WebGPU's default limits with as many storage buffers as there are, since an index matrix together with a key
     /// mask and key lengths needs nine.
+    ///
+    /// Buffers have 256 MiB at most then, and bindings 128 MiB, of which longer tensors are bound in parts. Keys of one head that take more, as with
+    /// the heads of a long sequence side by side (`[B, N, H, D]`), are computed by the slower [`crate::plan::Algorithm::Decode`], and have no backward pass:
+    /// raise `max_buffer_size` and `max_storage_buffer_binding_size` for them.
     #[cfg(feature = "gpu")]
     #[must_use]
     pub fn descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {

@@ -73,7 +73,7 @@ impl Context {
         self
     }
 
-    /// Keeps at most so many pipelines, 256 without this call, here and in every clone; those go that were not asked for longest. Passes
+    /// Keeps at most this many pipelines, 256 without this call, shared with every clone; the least recently used is dropped first. Passes
     /// that hold one keep it.
     #[must_use]
     pub fn with_pipeline_limit(self, limit: NonZeroUsize) -> Self {

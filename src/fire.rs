@@ -1,6 +1,6 @@
 //! FIRE's weights as its authors name them.
 
-use crate::{Bias, InputError, Tensor};
+use crate::{Bias, InputError};
 
 /// The weights of FIRE as in the listing of the paper's appendix, from which comes the table of [`Bias::Fire`].
 ///
@@ -56,12 +56,16 @@ impl Fire<'_> {
 
     fn validate(&self) -> Result<(), InputError> {
         let (width, heads) = (self.w1.len(), self.b2.len());
-        for (found, expected) in [(self.b1.len(), width), (self.w2.len(), heads * width)] {
+        let weights = [
+            ("b1", self.b1.len(), width),
+            ("w2", self.w2.len(), heads * width),
+        ];
+        for (weight, found, expected) in weights {
             if found != expected {
-                return Err(InputError::Length {
-                    tensor: Tensor::Table,
-                    found: found as u64,
-                    expected: expected as u64,
+                return Err(InputError::FireWeight {
+                    weight,
+                    found,
+                    expected,
                 });
             }
         }

@@ -36,7 +36,7 @@ impl Shape {
         }
     }
 
-    /// Query rows over the whole batch, the number of log-sum-exp values; the largest number of a shape that no problem takes.
+    /// Query rows over the whole batch, the number of log-sum-exp values; saturates for a shape that [`crate::ProblemBuilder::build`] refuses.
     #[must_use]
     pub const fn rows(&self) -> usize {
         let heads = (self.batch as usize).saturating_mul(self.heads as usize);
@@ -51,9 +51,10 @@ impl Shape {
                 maximum: Self::MAX_HEAD_DIM,
             });
         }
-        if self.kv_heads == 0 && self.heads != 0
-            || self.kv_heads != 0 && !self.heads.is_multiple_of(self.kv_heads)
-        {
+        let none = [self.heads, self.kv_heads].contains(&0);
+        let shared =
+            self.heads == self.kv_heads || !none && self.heads.is_multiple_of(self.kv_heads);
+        if !shared {
             return Err(ProblemError::HeadGroups {
                 heads: self.heads,
                 kv_heads: self.kv_heads,

@@ -1,6 +1,6 @@
 //! Which keys a query may see.
 
-/// Which keys a query may see: all conditions must hold. The offset is `j − i − query_offset`.
+/// Which keys a query may see: all conditions must hold. The offset is `j + key_offset − i − query_offset`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Mask {
     /// Hide keys after the query: `offset > 0`.

@@ -1,7 +1,7 @@
-//! The kernels compiled so far, of which those go that were not asked for longest.
+//! The kernels compiled so far, of which the least recently used are dropped first.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
@@ -12,10 +12,14 @@ use crate::{Checks, Error};
 /// has fewer.
 const KEPT: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
+type Key = (Kernel, Checks);
+/// Empty while nobody has compiled the kernel. Who compiles it holds this lock and not that of the cache, since it may take minutes.
+type Place = Arc<Mutex<Option<wgpu::ComputePipeline>>>;
+
 /// Pipelines by kernel. One that goes lives on in the passes that hold it.
 #[derive(Debug)]
 pub(crate) struct Pipelines {
-    kept: Mutex<LruCache<(Kernel, Checks), wgpu::ComputePipeline>>,
+    kept: Mutex<LruCache<Key, Place>>,
 }
 
 impl Default for Pipelines {
@@ -33,19 +37,38 @@ impl Pipelines {
         checks: Checks,
         compile: impl FnOnce() -> Result<wgpu::ComputePipeline, Error>,
     ) -> Result<wgpu::ComputePipeline, Error> {
-        let mut kept = self.kept();
-        kept.try_get_or_insert((kernel, checks), compile).cloned()
+        let key = (kernel, checks);
+        let place = Arc::clone(lock(&self.kept).get_or_insert(key, Place::default));
+        let mut pipeline = lock(&place);
+        if let Some(pipeline) = pipeline.as_ref() {
+            return Ok(pipeline.clone());
+        }
+        match compile() {
+            Ok(compiled) => Ok(pipeline.insert(compiled).clone()),
+            Err(error) => {
+                self.forget(&key, &place);
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes a place that stayed empty, unless another one has taken it.
+    fn forget(&self, key: &Key, place: &Place) {
+        let mut kept = lock(&self.kept);
+        if kept.peek(key).is_some_and(|kept| Arc::ptr_eq(kept, place)) {
+            kept.pop(key);
+        }
     }
 
     pub(crate) fn limit(&self, limit: NonZeroUsize) {
-        self.kept().resize(limit);
+        lock(&self.kept).resize(limit);
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.kept().len()
+        lock(&self.kept).len()
     }
+}
 
-    fn kept(&self) -> MutexGuard<'_, LruCache<(Kernel, Checks), wgpu::ComputePipeline>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

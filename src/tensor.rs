@@ -8,7 +8,7 @@ pub enum Tensor {
     Q,
     /// Keys, `[B, Hkv, Nk, D]`.
     K,
-    /// Values, `[B, Hkv, Nk, D]`.
+    /// Values, `[B, Hkv, Nk, Dv]`.
     V,
     /// The parameters of the bias, `[rows, H]`.
     Table,
@@ -22,7 +22,7 @@ pub enum Tensor {
     QueryDocuments,
     /// The document of each key, `[B, Nk]`.
     KeyDocuments,
-    /// The mask of bits, `[B, H, Nq, ⌈Nk / 32⌉]` words.
+    /// The mask of bits, `[B, H, Nq, ⌈Nk / 32⌉]` words, without B or H where [`crate::Bits`] has one for all.
     MaskBits,
     /// The first query of each sequence of a packed batch, and the end, `[S + 1]`.
     QueryStarts,
@@ -32,7 +32,7 @@ pub enum Tensor {
     BlockTable,
     /// The factors of the bias by offset, `[B, H, Nq]`.
     Gate,
-    /// The output, `[B, H, Nq, D]`.
+    /// The output, `[B, H, Nq, Dv]`.
     Out,
     /// The log-sum-exp of each row, `[B, H, Nq]`.
     Lse,

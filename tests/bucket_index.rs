@@ -99,7 +99,7 @@ fn equals_the_thresholds() {
 }
 
 #[test]
-fn refuses_bytes_for_many_buckets() {
+fn refuses_bytes_for_many_buckets_and_positions_past_32_bits() {
     let wavlm = harness::bucket_configurations()["wavlm_T_320_800"];
     let thresholds = wavlm.thresholds().expect("valid");
     for (_, context) in harness::adapters::contexts() {
@@ -111,10 +111,19 @@ fn refuses_bytes_for_many_buckets() {
         });
         let index = context.bucket_index(&thresholds, [4, 4], 0, IndexFormat::U8);
         let found = index.bind(&buffer.as_entire_buffer_binding()).map(|_| ());
-        let expected = ProblemError::BucketCount {
+        let expected = ProblemError::TableRows {
             found: 320,
-            minimum: 2,
             maximum: 256,
+        };
+        assert_eq!(found, Err(Error::Problem(expected)));
+        let index = context.bucket_index(&thresholds, [4, 4], i32::MIN, IndexFormat::U16);
+        let found = index.bind(&buffer.as_entire_buffer_binding()).map(|_| ());
+        let expected = ProblemError::QueryOffset {
+            found: i32::MIN.into(),
+            keys: 0,
+            q_len: 4,
+            k_len: 4,
+            maximum: (1 << 30) - 1,
         };
         assert_eq!(found, Err(Error::Problem(expected)));
     }

@@ -365,6 +365,8 @@ fn what_the_device_cannot_hold_is_refused_before_anything_is_made() {
         ..SMALL
     };
     let many = Problem::builder(wide).build().expect("valid");
+    let segments = Problem::builder(wide).bias(Bias::Fire { width: 8 }).build();
+    let segments = segments.expect("valid");
     for (_, context) in contexts() {
         let refused = context.forward(&problem).expect("a kernel").check_limits();
         assert!(
@@ -382,6 +384,27 @@ fn what_the_device_cannot_hold_is_refused_before_anything_is_made() {
             let split = context.forward(problem).expect("a kernel").check_limits();
             assert_eq!(split, Ok(()));
         }
+        let gradients = context.backward(&ranged).expect("kernels");
+        let refused = gradients.check_limits();
+        assert!(
+            matches!(
+                refused,
+                Err(Error::BindingTooLarge {
+                    tensor: Tensor::K | Tensor::DK,
+                    ..
+                })
+            ),
+            "{refused:?}"
+        );
+        // Nor are FIRE's segments of more heads.
+        let refused = context.forward(&segments).expect("a kernel").check_limits();
+        assert_eq!(
+            refused,
+            Err(Error::DispatchTooLarge {
+                found: 70_000,
+                maximum: 65_535
+            })
+        );
     }
 }
 

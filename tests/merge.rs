@@ -290,14 +290,29 @@ fn bad_operands_are_named() {
             written: Tensor::Out
         })
     );
-    let huge = context.merge(u32::MAX, 4, 2).bind(&MergeOperands {
-        outs: whole(&long),
-        lses: whole(&long),
-        out: whole(&out),
-        lse: whole(&lse),
-    });
+    let of = |parts, value_dim| {
+        let merge = context.merge(parts, 4, value_dim);
+        let operands = MergeOperands {
+            outs: whole(&long),
+            lses: whole(&long),
+            out: whole(&out),
+            lse: whole(&lse),
+        };
+        merge.bind(&operands).map(|_| ())
+    };
     assert!(matches!(
-        huge.map(|_| ()),
-        Err(Error::Problem(ProblemError::TooLarge { .. }))
+        of(u32::MAX, 2),
+        Err(Error::Problem(ProblemError::TooLarge {
+            tensor: Tensor::PartOut,
+            ..
+        }))
+    ));
+    let missing = InputError::Missing {
+        tensor: Tensor::PartOut,
+    };
+    assert_eq!(of(0, 2), Err(Error::Input(missing)));
+    assert!(matches!(
+        of(2, 0),
+        Err(Error::Problem(ProblemError::HeadDim { found: 0, .. }))
     ));
 }

@@ -108,6 +108,17 @@ fn bad_input_is_named() {
             kv_heads: 2
         })
     );
+    assert_eq!(
+        build(Shape {
+            heads: 0,
+            kv_heads: 2,
+            ..shape
+        }),
+        Err(ProblemError::HeadGroups {
+            heads: 0,
+            kv_heads: 2
+        })
+    );
     assert!(matches!(
         build(Shape {
             head_dim: 257,

@@ -272,8 +272,8 @@ fn weights_of_fire_fit_one_another() {
         w2: &[1.0; 5],
         ..fire
     };
-    let length = InputError::Length {
-        tensor: Tensor::Table,
+    let length = InputError::FireWeight {
+        weight: "w2",
         found: 5,
         expected: 6,
     };

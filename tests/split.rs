@@ -348,7 +348,7 @@ fn what_cannot_be_split_is_refused() {
             maximum: BINDING,
         };
         let keys = binding(Tensor::K, 4 * 8 * 2000);
-        assert!(keys.to_string().contains("merged (Context::merge)"));
+        assert!(keys.to_string().contains("(Context::merge)"));
         let packed = Mask {
             packed: Some(Packed { sequences: 2 }),
             ..Mask::NONE
@@ -374,11 +374,15 @@ fn what_cannot_be_split_is_refused() {
 
 #[test]
 fn more_parts_of_a_row_than_a_binding_holds_are_refused() {
-    let step = Shape { q_len: 3, ..SHAPE };
-    let problem = Problem::builder(step).build().expect("valid");
+    let step = Shape {
+        q_len: 3,
+        k_len: 200,
+        ..SHAPE
+    };
+    let problem = Problem::builder(step).value_dim(16).build().expect("valid");
     for (adapter, context) in limited(|limits| limits.max_storage_buffer_binding_size = BINDING) {
         let forward = context.forward(&problem).expect("a kernel");
-        let row = u64::from(forward.variant().q_tile()) * 8 * 4;
+        let row = u64::from(forward.variant().q_tile()) * 16 * 4;
         let most = BINDING / row;
         let of = |parts: u64| {
             let parts = u32::try_from(parts).expect("few");

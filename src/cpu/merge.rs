@@ -4,8 +4,9 @@ use super::Outputs;
 use crate::{InputError, Tensor};
 
 /// Merges attention over parts of the keys: with `w[p] = exp(lse[p] − m)` and `m = max lse[p]`, the output is
-/// `Σ w[p] · out[p] / Σ w[p]` and the log-sum-exp `m + ln Σ w[p]`. Each part has `[rows, value_dim]` outputs and a log-sum-exp a
-/// row; one that is −∞ has no key for the row. The rows of no part at all are 0 and −∞.
+/// `Σ w[p] · out[p] / Σ w[p]` and the log-sum-exp `m + ln Σ w[p]`. Each part has `[rows, value_dim]` outputs, one row behind
+/// the other in the order of the log-sum-exps, which is that of `[B, H, Nq, Dv]`: problems with another layout of the output, or with gaps, have to be
+/// brought into it. A log-sum-exp that is −∞ has no key for the row. The rows of no part at all are 0 and −∞.
 ///
 /// Sums are f64. This is what `Context::merge` does on a device; parts may come from either.
 ///

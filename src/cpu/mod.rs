@@ -43,7 +43,7 @@ pub struct Inputs<'a> {
     pub q: &'a [f32],
     /// Keys, `[B, Hkv, Nk, D]`.
     pub k: &'a [f32],
-    /// Values, `[B, Hkv, Nk, D]`.
+    /// Values, `[B, Hkv, Nk, Dv]`.
     pub v: &'a [f32],
     /// The parameters of the biases, `[rows, H]`, where they have any; of a sum, one table behind the other.
     pub table: Option<&'a [f32]>,
@@ -63,7 +63,7 @@ pub struct Inputs<'a> {
     pub query_documents: Option<&'a [u32]>,
     /// `[B, Nk]`, where the mask asks for documents.
     pub key_documents: Option<&'a [u32]>,
-    /// `[B, H, Nq, ⌈Nk / 32⌉]`, 1 where a key is visible, where the mask asks for bits.
+    /// `[B, H, Nq, ⌈Nk / 32⌉]`, without B or H where one serves all, 1 where a key is visible, where the mask asks for bits.
     pub mask_bits: Option<&'a [u32]>,
     /// `[S + 1]`, the first query of each sequence and the end, where the batch is packed.
     pub query_starts: Option<&'a [u32]>,
@@ -101,7 +101,7 @@ impl<'a> Inputs<'a> {
 /// What attention returns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outputs {
-    /// `[B, H, Nq, D]` in the problem's layout, whose gaps are 0; exact zeros in a row that sees no key.
+    /// `[B, H, Nq, Dv]` in the problem's layout, whose gaps are 0; exact zeros in a row that sees no key.
     pub out: Vec<f32>,
     /// `[B, H, Nq]`, the natural logarithm of the row's sum of exponentials; −∞ in a row that sees no key.
     pub lse: Vec<f32>,

@@ -43,6 +43,9 @@ impl Oracle {
     ///
     /// Within 1e-9 of an integer, where the logarithm may be on the wrong side of it, powers decide: ties such as distance 32 are exact ones,
     /// and far away two distances may be that close.
+    ///
+    /// # Panics
+    /// It may, for buckets that [`RelativeBuckets::thresholds`] refuses.
     #[must_use]
     pub fn bucket(buckets: &RelativeBuckets, offset: i64) -> u32 {
         let (count, base, distance) = match buckets.direction {

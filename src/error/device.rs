@@ -32,10 +32,11 @@ impl std::fmt::Display for Limit {
 fn remedy(tensor: Tensor) -> &'static str {
     match tensor {
         Tensor::K | Tensor::V => {
-            "; of a backward pass, a packed batch and a paged cache all keys of a head are bound at once. A layout with the rows of a head \
-             together, [B, H, N, D], takes fewer bytes for it, and ranges of the keys may be computed by themselves and merged (Context::merge)"
+            "; of a backward pass, a packed batch and a paged cache all keys of a head are bound at once. Request the device with a larger \
+             max_storage_buffer_binding_size, or give the rows of a head together, [B, H, N, D], or compute ranges of the keys by themselves and \
+             merge them (Context::merge)"
         }
-        _ => "",
+        _ => "; request it with a larger max_storage_buffer_binding_size",
     }
 }
 

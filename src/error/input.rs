@@ -18,6 +18,16 @@ pub enum InputError {
         /// The length that the problem asks for.
         expected: u64,
     },
+    /// A weight of FIRE's MLP that does not fit the others.
+    #[error("{weight} of FIRE has {found} numbers; the others need {expected}")]
+    FireWeight {
+        /// Which weight.
+        weight: &'static str,
+        /// Its length.
+        found: usize,
+        /// The length that w1 and b2 ask for.
+        expected: usize,
+    },
     /// An index that its format cannot hold.
     #[error("an index is {found}; at most {maximum} fits IndexFormat::{format:?}")]
     IndexPastFormat {

@@ -62,7 +62,7 @@ pub enum ProblemError {
     },
     /// A gate with nothing to multiply.
     #[error(
-        "a gate multiplies the bias by offset, of which there is none; add one, or leave the gate"
+        "a gate multiplies the bias by offset, of which there is none; add such a bias, or remove the gate"
     )]
     NothingToGate,
     /// Two choices that contradict each other.
@@ -237,13 +237,17 @@ pub enum ProblemError {
     },
     /// Positions do not fit 32-bit signed offsets.
     #[error(
-        "query_offset is {found} and key_offset {keys}; positions and offsets must stay within ±{maximum}"
+        "query_offset is {found} and key_offset {keys}, of {q_len} queries and {k_len} keys; positions and offsets must stay within ±{maximum}"
     )]
     QueryOffset {
         /// The position of query row 0 that was asked for.
         found: i64,
         /// That of key row 0.
         keys: i64,
+        /// Nq.
+        q_len: u32,
+        /// Nk.
+        k_len: u32,
         /// The largest magnitude that an offset may have.
         maximum: i64,
     },

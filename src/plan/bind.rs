@@ -11,7 +11,7 @@ use super::params::Params;
 use super::ranges::KeyRanges;
 use super::split::{Bounds, Chunk, Ranges, Work};
 use super::uniforms::Uniforms;
-use super::{Algorithm, Forward, ForwardOperands, Side, decode, offset_table};
+use super::{Algorithm, Forward, ForwardOperands, Side, decode, fire_table, offset_table};
 use crate::{Error, InputError, Problem, Tensor};
 
 /// The buffers that a pass makes for itself.
@@ -31,6 +31,10 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
         check(&forward.device, *tensor, binding, *bytes)?;
     }
     check_aliases(&slots, &[Tensor::Out, Tensor::Lse])?;
+    if operands.lse.is_some() {
+        let needed = bytes(&forward.problem, Tensor::Lse);
+        check_size(&forward.device, Tensor::Lse, needed)?;
+    }
     let chunks = check_limits(forward)?;
     if chunks.is_empty() {
         return Ok(Bound::new(Vec::new()));
@@ -71,6 +75,7 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
         if let (true, Some(merge)) = (dispatch.last, &forward.merge_pipeline) {
             let entries = bindings.of(&decode::merge_bindings());
             let workgroups = decode::merge_workgroups(&work, dispatch.chunk);
+            check_dispatch(device, workgroups)?;
             steps.push(Step::new(device, merge, &entries, workgroups));
         }
     }
@@ -277,7 +282,6 @@ pub(super) fn check_limits(forward: &Forward) -> Result<Vec<Chunk>, Error> {
 /// Refuses tensors that are bound whole and are too large for it.
 pub(super) fn check_whole(device: &wgpu::Device, problem: &Problem) -> Result<(), Error> {
     for tensor in [
-        Tensor::Lse,
         Tensor::Table,
         Tensor::Gate,
         Tensor::KeyMask,
@@ -295,6 +299,9 @@ pub(super) fn check_whole(device: &wgpu::Device, problem: &Problem) -> Result<()
     }
     if problem.is_by_offset() {
         check_dispatch(device, offset_table::workgroups(problem))?;
+    }
+    if let Some((width, _)) = problem.fire() {
+        check_dispatch(device, fire_table::workgroups(problem, width))?;
     }
     Ok(())
 }

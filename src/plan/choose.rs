@@ -17,7 +17,8 @@ use crate::{Capabilities, Dtype, Error, Limit, Problem};
 /// fit an execution unit, with eight rows half as many. In a decoding step an invocation has 128 sums there; with 256 registers spill.
 ///
 /// # Errors
-/// A device below WebGPU's default limits.
+/// A device that offers less than the kernel needs: WebGPU's default limits are enough unless indices and several masks take more than eight
+/// storage buffers.
 pub fn choose(problem: &Problem, capabilities: &Capabilities) -> Result<Variant, Error> {
     let chosen = algorithm(problem, capabilities);
     let variant = Variant::new(problem, capabilities, chosen);

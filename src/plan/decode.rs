@@ -57,8 +57,8 @@ pub(crate) fn merge_bindings() -> Vec<(u32, bool)> {
 
 /// An invocation for four features of each row of a chunk.
 pub(super) fn merge_workgroups(work: &Work<'_>, chunk: &Chunk) -> [u32; 3] {
-    let rows = (chunk.tiles.end - chunk.tiles.start) * work.tile;
+    let rows = (chunk.tiles.end - chunk.tiles.start).saturating_mul(work.tile);
     let vectors = work.problem.value_dim().div_ceil(4);
     let [_, heads, batch] = chunk.workgroups(1);
-    [(rows * vectors).div_ceil(64), heads, batch]
+    [rows.saturating_mul(vectors).div_ceil(64), heads, batch]
 }

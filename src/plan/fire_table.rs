@@ -33,7 +33,12 @@ pub(super) fn fill(
         entry(3, segments.clone()),
     ];
     entries.extend(table.map(|table| entry(2, table.clone())));
-    let workgroups = [(width + 1).div_ceil(64), heads, 1];
+    let workgroups = workgroups(problem, width);
     steps.push(Step::new(device, pipeline, &entries, workgroups));
     Ok(())
+}
+
+/// A segment of a head for each thread.
+pub(super) const fn workgroups(problem: &Problem, width: u32) -> [u32; 3] {
+    [(width + 1).div_ceil(64), problem.shape().heads, 1]
 }

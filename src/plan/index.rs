@@ -7,6 +7,7 @@ use wgpu::BufferBinding;
 use super::bound::{Bound, Step, entry, storage, uniform};
 use super::check::{check, check_size, spread};
 use super::params::IndexParams;
+use crate::builder::MAX_OFFSET;
 use crate::watch::watched;
 use crate::{Error, IndexFormat, ProblemError, Tensor, Thresholds};
 
@@ -33,7 +34,7 @@ impl BucketIndex {
     /// Checks and binds the buffer that the matrix is written to.
     ///
     /// # Errors
-    /// A matrix past 32 bits or more buckets than the format holds; a buffer that is too small, misaligned, past the
+    /// A matrix or positions past 32 bits, or more buckets than the format holds; a buffer that is too small, misaligned, past the
     /// device's limits or without `STORAGE`; a device that is out of memory or lost.
     pub fn bind(&self, indices: &BufferBinding<'_>) -> Result<Bound, Error> {
         self.validate()?;
@@ -69,10 +70,20 @@ impl BucketIndex {
         let buckets = self.thresholds.buckets().num_buckets;
         let maximum = self.format.most();
         if buckets > maximum {
-            return Err(ProblemError::BucketCount {
+            return Err(ProblemError::TableRows {
                 found: buckets,
-                minimum: 2,
                 maximum,
+            });
+        }
+        let (first, queries) = (i64::from(self.query_offset), i64::from(self.q_len));
+        let positions = [first.abs(), first + queries, i64::from(self.k_len) - first];
+        if positions.into_iter().any(|position| position > MAX_OFFSET) {
+            return Err(ProblemError::QueryOffset {
+                found: first,
+                keys: 0,
+                q_len: self.q_len,
+                k_len: self.k_len,
+                maximum: MAX_OFFSET,
             });
         }
         let elements = u64::from(self.q_len) * u64::from(self.k_len);

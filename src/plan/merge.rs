@@ -9,7 +9,7 @@ use super::bound::{Bound, Step, entry, uniform};
 use super::check::{Slot, check, check_aliases, check_size, spread};
 use super::params::MergeParams;
 use crate::watch::watched;
-use crate::{Error, ProblemError, Tensor};
+use crate::{Error, InputError, ProblemError, Tensor};
 
 /// A compiled merge of `parts` results, each `[rows, value_dim]` with a log-sum-exp a row. Rows are those of `[B, H, Nq]`.
 ///
@@ -41,19 +41,11 @@ impl Merge {
     /// Checks the buffers and binds them; records and submits nothing.
     ///
     /// # Errors
-    /// More elements than 32 bits can index; a buffer that is too small, misaligned, past the device's limits, without
+    /// No parts, or rows without features; more elements than 32 bits can index; a buffer that is too small, misaligned, past the device's limits, without
     /// `STORAGE` or shared by what is read and what is written; a device that is out of memory or lost.
     pub fn bind(&self, operands: &MergeOperands<'_>) -> Result<Bound, Error> {
+        self.validate()?;
         let [parts, rows, features] = [self.parts, self.rows, self.value_dim].map(u64::from);
-        let elements = u128::from(parts) * u128::from(rows) * u128::from(features);
-        if elements > u128::from(u32::MAX) {
-            return Err(ProblemError::TooLarge {
-                tensor: Tensor::Out,
-                elements,
-                maximum: u32::MAX.into(),
-            }
-            .into());
-        }
         let slots = [
             (1, Tensor::PartOut, &operands.outs, parts * rows * features),
             (2, Tensor::PartLse, &operands.lses, parts * rows),
@@ -67,11 +59,37 @@ impl Merge {
         }
         check_aliases(&slots, &[Tensor::Out, Tensor::Lse])?;
         let groups = (rows * features).div_ceil(64);
-        if groups == 0 || parts == 0 {
+        if groups == 0 {
             return Ok(Bound::new(Vec::new()));
         }
         let workgroups = spread(&self.device, groups)?;
         watched(&self.device, || self.record(&slots, workgroups))
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        if self.parts == 0 {
+            let tensor = Tensor::PartOut;
+            return Err(InputError::Missing { tensor }.into());
+        }
+        if self.value_dim == 0 {
+            return Err(ProblemError::HeadDim {
+                tensor: Tensor::Out,
+                found: 0,
+                maximum: u32::MAX,
+            }
+            .into());
+        }
+        let sizes = [self.parts, self.rows, self.value_dim].map(u128::from);
+        let elements = sizes.into_iter().product();
+        if elements > u32::MAX.into() {
+            return Err(ProblemError::TooLarge {
+                tensor: Tensor::PartOut,
+                elements,
+                maximum: u32::MAX.into(),
+            }
+            .into());
+        }
+        Ok(())
     }
 
     fn record(&self, slots: &[Slot<'_>], workgroups: [u32; 3]) -> Result<Bound, Error> {

@@ -84,22 +84,23 @@ impl Forward {
     #[must_use]
     pub fn reasons(&self) -> Vec<Reason> {
         reasons::by(self.origin, || {
-            reasons(&self.problem, &self.capabilities, &self.variant)
+            let splits = self.splits;
+            reasons::with_splits(&self.problem, &self.capabilities, &self.variant, splits)
         })
     }
 
-    /// How many parts the keys are computed in, each by workgroups of its own; 1 unless the algorithm is [`Algorithm::Decode`]. Where a binding
-    /// does not hold the keys of a head, so many for each range of them that it does hold.
+    /// How many parts the keys are computed in, each by workgroups of its own; 1 unless the algorithm is [`Algorithm::Decode`]. If
+    /// one binding cannot hold all keys of a head, they are computed in ranges that fit, each of them in so many parts.
     #[must_use]
     pub const fn splits(&self) -> u32 {
         self.splits
     }
 
-    /// Splits the keys into this many parts where the algorithm is [`Algorithm::Decode`]; at least one.
+    /// Splits the keys into this many parts where the algorithm is [`Algorithm::Decode`]; at least one, and at most 128 or one for each key.
     #[must_use]
     pub fn with_splits(mut self, splits: u32) -> Self {
         if self.variant.algorithm == Algorithm::Decode {
-            self.splits = splits.max(1);
+            self.splits = splits.clamp(1, decode::most_splits(&self.problem));
         }
         self
     }
@@ -122,8 +123,8 @@ impl Forward {
     /// Checks the buffers and binds them; records and submits nothing.
     ///
     /// # Errors
-    /// A buffer that is too small, misaligned, lacks `STORAGE`, overlaps an output, is missing or not used, or is another device's; a device
-    /// that is out of memory or lost.
+    /// A buffer that is too small, misaligned, lacks `STORAGE`, overlaps an output, is missing or not used, or is another device's; a tensor
+    /// or a dispatch past the device's limits; a device that is out of memory or lost.
     pub fn bind(&self, operands: &ForwardOperands<'_>) -> Result<Bound, Error> {
         watched(&self.device, || bind::bind(self, operands))
     }

@@ -15,7 +15,7 @@ pub struct ForwardOperands<'a> {
     pub q: Operand<'a>,
     /// Keys, `[B, Hkv, Nk, D]`.
     pub k: Operand<'a>,
-    /// Values, `[B, Hkv, Nk, D]`.
+    /// Values, `[B, Hkv, Nk, Dv]`.
     pub v: Operand<'a>,
     /// `[rows, H]`, where biases have parameters; of a sum, one table behind the other.
     pub table: Option<Operand<'a>>,
@@ -35,7 +35,7 @@ pub struct ForwardOperands<'a> {
     pub query_documents: Option<Operand<'a>>,
     /// `[B, Nk]` words, where the mask asks for documents.
     pub key_documents: Option<Operand<'a>>,
-    /// `[B, H, Nq, ⌈Nk / 32⌉]` words, where the mask asks for bits.
+    /// `[B, H, Nq, ⌈Nk / 32⌉]` words, without B or H where one serves all, where the mask asks for bits.
     pub mask_bits: Option<Operand<'a>>,
     /// `[S + 1]` words, where the batch is packed; what is out of range or order is cut off.
     pub query_starts: Option<Operand<'a>>,
@@ -43,7 +43,7 @@ pub struct ForwardOperands<'a> {
     pub key_starts: Option<Operand<'a>>,
     /// `[B, ⌈Nk / block_size⌉]` words, where k and v are a paged cache; a block past the pool counts as its last.
     pub block_table: Option<Operand<'a>>,
-    /// `[B, H, Nq, D]`, written.
+    /// `[B, H, Nq, Dv]`, written.
     pub out: Operand<'a>,
     /// `[B, H, Nq]`, written where it is given.
     pub lse: Option<Operand<'a>>,

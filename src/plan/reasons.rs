@@ -8,7 +8,7 @@ use super::ranges::KeyRanges;
 use super::{Algorithm, BackwardVariant, Variant, decode};
 use crate::{Capabilities, Dtype, Problem, Tensor};
 
-/// One reason for a choice. Where the fact in it were another, so would be the choice.
+/// One reason for a choice. If the fact in it were different, the choice could be too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -114,12 +114,23 @@ pub(crate) enum Origin {
 /// Why [`super::choose`] takes this forward kernel.
 #[must_use]
 pub fn reasons(problem: &Problem, capabilities: &Capabilities, variant: &Variant) -> Vec<Reason> {
+    let splits = decode::splits(problem, variant, capabilities);
+    with_splits(problem, capabilities, variant, splits)
+}
+
+/// The same of so many parts, which the caller may have asked for.
+pub(super) fn with_splits(
+    problem: &Problem,
+    capabilities: &Capabilities,
+    variant: &Variant,
+    splits: u32,
+) -> Vec<Reason> {
     let mut reasons = of_scores(problem, capabilities, variant);
     let most = Algorithm::MATRIX_FEATURES;
     reasons.extend(no_matrices(problem, capabilities, variant, most, false));
     if variant.algorithm == Algorithm::Decode {
         reasons.push(Reason::Parts {
-            splits: decode::splits(problem, variant, capabilities),
+            splits,
             busy: capabilities.busy_workgroups,
         });
     } else if problem.shape().q_len <= Algorithm::DECODE_ROWS {

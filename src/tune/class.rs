@@ -36,8 +36,8 @@ impl DeviceKey {
     }
 }
 
-/// The class of a problem: all that is fixed when a kernel is compiled but for the algorithm and its rows, and lengths and heads to the
-/// next power of two. Where matrices may be multiplied, so that there are more algorithms, is another class.
+/// The class of a problem: all that is fixed when a kernel is compiled but for the algorithm and its rows, and lengths, windows, heads and the heads
+/// that share keys to the next power of two. Where matrices may be multiplied, so that there are more algorithms, is another class.
 pub(crate) fn class(
     pass: Pass,
     problem: &Problem,
@@ -58,8 +58,16 @@ pub(crate) fn class(
     let paged = problem.paged();
     let paged = paged.map(|paged| format!(" paged{}", paged.block_size));
     let heads = u64::from(shape.batch) * u64::from(shape.heads);
+    let window = problem.mask().window.map(|window| {
+        let reach = u64::from(window.left) + u64::from(window.right);
+        format!(" window{}", size(reach.min(shape.k_len.into())))
+    });
+    let group = (shape.heads > shape.kv_heads).then(|| {
+        let group = shape.heads / shape.kv_heads;
+        format!(" group{}", size(group.into()))
+    });
     format!(
-        "{pass} {:?} d{}/{}{bias}{}{}{}{}{}{}{} q{} k{} heads{}",
+        "{pass} {:?} d{}/{}{bias}{}{}{}{}{}{}{}{}{} q{} k{} heads{}",
         problem.dtype(),
         shape.head_dim,
         problem.value_dim(),
@@ -82,25 +90,50 @@ pub(crate) fn class(
         } else {
             ""
         },
-        u64::from(shape.q_len).next_power_of_two(),
-        u64::from(shape.k_len).next_power_of_two(),
-        heads.next_power_of_two(),
+        window.unwrap_or_default(),
+        group.unwrap_or_default(),
+        size(shape.q_len.into()),
+        size(shape.k_len.into()),
+        size(heads),
     )
+}
+
+/// The next power of two, and 0 apart from 1: nothing is timed in no time.
+const fn size(n: u64) -> u64 {
+    if n == 0 { 0 } else { n.next_power_of_two() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Pass, class};
-    use crate::{Bias, Checks, Dtype, Mask, MatrixSizes, Problem, ProblemBuilder, Shape};
+    use crate::{Bias, Checks, Dtype, Mask, MatrixSizes, Problem, ProblemBuilder, Shape, Window};
+
+    const SHAPE: Shape = Shape {
+        batch: 1,
+        heads: 8,
+        kv_heads: 8,
+        q_len: 100,
+        k_len: 100,
+        head_dim: 64,
+    };
 
     fn builder(q_len: u32, k_len: u32) -> ProblemBuilder {
         Problem::builder(Shape {
-            batch: 1,
-            heads: 8,
-            kv_heads: 8,
             q_len,
             k_len,
-            head_dim: 64,
+            ..SHAPE
+        })
+    }
+
+    fn shared(kv_heads: u32) -> ProblemBuilder {
+        Problem::builder(Shape { kv_heads, ..SHAPE })
+    }
+
+    fn windowed(left: u32) -> ProblemBuilder {
+        let window = Some(Window { left, right: 0 });
+        builder(100, 100).mask(Mask {
+            window,
+            ..Mask::default()
         })
     }
 
@@ -126,6 +159,12 @@ mod tests {
             of(plain().value_dim(32)),
             of(plain().bias(Bias::Alibi)),
             of(plain().mask(Mask::CAUSAL)),
+            of(windowed(64)),
+            of(windowed(16)),
+            of(shared(2)),
+            of(shared(1)),
+            of(builder(100, 0)),
+            of(builder(100, 1)),
             of(fire(16)),
             of(fire(32)),
         ];

@@ -16,14 +16,10 @@ pub(crate) type Fastest = (Candidate, Timing);
 #[derive(Debug)]
 pub(crate) struct Tuning {
     device: DeviceKey,
-    found: Mutex<Found>,
-}
-
-#[derive(Debug, Default)]
-struct Found {
-    by_class: HashMap<String, Fastest>,
+    found: Mutex<HashMap<String, Fastest>>,
+    /// Under a lock of its own, so that nobody who plans a pass waits for a disk.
     #[cfg(feature = "tuning-file")]
-    file: Option<TuningFile>,
+    file: Mutex<Option<TuningFile>>,
 }
 
 impl Tuning {
@@ -32,6 +28,8 @@ impl Tuning {
         Self {
             device: DeviceKey::new(device, capabilities),
             found: Mutex::default(),
+            #[cfg(feature = "tuning-file")]
+            file: Mutex::default(),
         }
     }
 
@@ -43,35 +41,33 @@ impl Tuning {
         file: TuningFile,
     ) -> Self {
         let device = DeviceKey::new(device, capabilities);
-        let by_class = file.of(&device).collect();
-        let file = Some(file);
         Self {
+            found: Mutex::new(file.of(&device).collect()),
+            file: Mutex::new(Some(file)),
             device,
-            found: Mutex::new(Found { by_class, file }),
         }
     }
 
     /// The fastest of a class, whose name is made only where anything was tuned.
     pub(crate) fn find(&self, class: impl FnOnce() -> String) -> Option<Fastest> {
-        let found = self.found();
-        if found.by_class.is_empty() {
+        let found = lock(&self.found);
+        if found.is_empty() {
             return None;
         }
-        found.by_class.get(&class()).copied()
+        found.get(&class()).copied()
     }
 
     /// Remembers what is the fastest of a class, first in memory.
     pub(crate) fn keep(&self, class: String, fastest: Fastest) -> Result<(), Error> {
-        let mut found = self.found();
-        found.by_class.insert(class.clone(), fastest);
+        lock(&self.found).insert(class.clone(), fastest);
         #[cfg(feature = "tuning-file")]
-        if let Some(file) = &mut found.file {
+        if let Some(file) = &mut *lock(&self.file) {
             file.put(Record::new(&self.device, class, fastest))?;
         }
         Ok(())
     }
+}
 
-    fn found(&self) -> MutexGuard<'_, Found> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
