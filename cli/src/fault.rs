@@ -174,8 +174,14 @@ pub(crate) enum Fault {
     NoAdapter { asked: String, known: Vec<String> },
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    #[error("the process for {name} ended before its device was there: {reason}")]
+    #[error("no case was run on {name}: {reason}")]
     Worker { name: String, reason: String },
+    #[error("device {number} is {found}; {needed} is needed")]
+    OtherDevice {
+        number: usize,
+        found: String,
+        needed: String,
+    },
     #[error("no planted error {name:?}")]
     NotPlanted { name: String },
     #[error("{failed} of {cases} cases failed")]
@@ -201,6 +207,7 @@ impl Fault {
             | Self::Chart { .. }
             | Self::Disagreement { .. }
             | Self::Worker { .. }
+            | Self::OtherDevice { .. }
             | Self::Nonconforming { .. }
             | Self::NothingProved
             | Self::Soak { .. }

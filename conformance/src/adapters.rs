@@ -1,5 +1,5 @@
 //! Every adapter that wgpu finds, each with a device of WebGPU's default limits and no features, and, where there are features
-//! that kernels make use of, another with those.
+//! or limits beyond these that the program asks for, another with those.
 //!
 //! `WGPU_BACKEND=vulkan,gl` in the environment keeps to these backends, as in other programs of wgpu.
 //!
@@ -12,7 +12,7 @@ use relattn::{Capabilities, Checks, Context, wgpu};
 /// An adapter, and the context on its device or the reason why there is none.
 #[derive(Clone, Debug)]
 pub struct Adapter {
-    /// Backend, name, and the features that the device is requested with.
+    /// Backend, name, and what the device is requested with beyond a plain one.
     pub name: String,
     /// What the driver says about itself.
     pub info: wgpu::AdapterInfo,
@@ -91,11 +91,20 @@ fn devices(adapter: &wgpu::Adapter, change: fn(&mut wgpu::Limits)) -> Vec<Adapte
     change(&mut plain.required_limits);
     change(&mut full.required_limits);
     let mut devices = vec![open(adapter, name.clone(), &plain)];
-    if !full.required_features.is_empty() {
-        let name = format!("{name} with {}", names(full.required_features));
-        devices.push(open(adapter, name, &full));
+    if let Some(more) = beyond(&plain, &full) {
+        devices.push(open(adapter, format!("{name} with {more}"), &full));
     }
     devices
+}
+
+/// What a device has beyond a plain one: the features or, where there are none, the storage buffers.
+fn beyond(plain: &wgpu::DeviceDescriptor<'_>, full: &wgpu::DeviceDescriptor<'_>) -> Option<String> {
+    if !full.required_features.is_empty() {
+        return Some(names(full.required_features));
+    }
+    let buffers = full.required_limits.max_storage_buffers_per_shader_stage;
+    let more = full.required_limits != plain.required_limits;
+    more.then(|| format!("{buffers} storage buffers"))
 }
 
 fn names(features: wgpu::Features) -> String {
@@ -120,10 +129,27 @@ fn open(adapter: &wgpu::Adapter, name: String, descriptor: &wgpu::DeviceDescript
 }
 
 /// What the environment asks for.
-pub(crate) fn checks() -> Checks {
+#[must_use]
+pub fn checks() -> Checks {
     match std::env::var("RELATTN_CHECKS").as_deref() {
         Ok("all") => Checks::All,
         Ok("none") | Err(_) => Checks::None,
         Ok(other) => panic!("RELATTN_CHECKS is {other:?}; all and none are allowed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_beyond_a_plain_one_says_what_it_has() {
+        let plain = wgpu::DeviceDescriptor::default();
+        let mut full = plain.clone();
+        assert_eq!(beyond(&plain, &full), None);
+        full.required_limits.max_storage_buffers_per_shader_stage = 16;
+        assert_eq!(beyond(&plain, &full).as_deref(), Some("16 storage buffers"));
+        full.required_features = wgpu::Features::SUBGROUP;
+        assert_eq!(beyond(&plain, &full).as_deref(), Some("SUBGROUP"));
     }
 }

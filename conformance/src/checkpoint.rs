@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::machine;
 use crate::outcome::Outcome;
+use crate::suite::Entry;
 
 /// Why a file does not keep the outcomes of a run.
 #[derive(Debug, Error)]
@@ -30,7 +31,7 @@ pub enum CheckpointError {
         /// What the system says.
         source: io::Error,
     },
-    /// It has outcomes of other cases or of another build.
+    /// It has outcomes of other cases, of another build or of another driver.
     #[error("{path} is of another run: it says {found}; {needed} is needed")]
     OtherRun {
         /// The file.
@@ -45,7 +46,9 @@ pub enum CheckpointError {
 /// The outcomes of each device, in the order of the cases, and the file that they are kept in.
 #[derive(Debug)]
 pub struct Checkpoint {
-    kept: HashMap<String, Vec<Outcome>>,
+    kept: HashMap<String, Vec<Line>>,
+    /// Of the devices that were taken up.
+    drivers: HashMap<String, String>,
     file: Option<(PathBuf, File)>,
 }
 
@@ -56,9 +59,11 @@ struct Run {
 }
 
 /// A case on a device.
-#[derive(Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Line {
     device: String,
+    #[serde(default)]
+    driver: String,
     outcome: Outcome,
 }
 
@@ -69,6 +74,7 @@ impl Checkpoint {
         let Some(path) = path else {
             return Ok(Self {
                 kept: HashMap::new(),
+                drivers: HashMap::new(),
                 file: None,
             });
         };
@@ -92,19 +98,42 @@ impl Checkpoint {
             path: path.to_owned(),
             source,
         })?;
-        let mut outcomes: HashMap<String, Vec<Outcome>> = HashMap::new();
-        for Line { device, outcome } in kept {
-            outcomes.entry(device).or_default().push(outcome);
+        let mut lines: HashMap<String, Vec<Line>> = HashMap::new();
+        for line in kept {
+            lines.entry(line.device.clone()).or_default().push(line);
         }
         Ok(Self {
-            kept: outcomes,
+            kept: lines,
+            drivers: HashMap::new(),
             file: Some((path.to_owned(), file)),
         })
     }
 
-    /// The outcomes that a run before has left.
-    pub fn outcomes(&mut self, device: &str) -> Vec<Outcome> {
-        self.kept.remove(device).unwrap_or_default()
+    /// Takes up a device that is to run these cases: the outcomes that a run before has left, refused where they are of another driver
+    /// or not of the first of the cases.
+    pub fn resume(
+        &mut self,
+        device: &str,
+        driver: &str,
+        cases: &[Entry],
+    ) -> Result<Vec<Outcome>, CheckpointError> {
+        let lines = self.kept.get(device).map_or(&[][..], Vec::as_slice);
+        for (number, line) in lines.iter().enumerate() {
+            line.check(driver, cases.get(number))
+                .map_err(|[found, needed]| self.other(found, needed))?;
+        }
+        self.drivers.insert(device.to_owned(), driver.to_owned());
+        let lines = self.kept.remove(device).unwrap_or_default();
+        Ok(lines.into_iter().map(|line| line.outcome).collect())
+    }
+
+    fn other(&self, found: String, needed: String) -> CheckpointError {
+        let path = self.file.as_ref().map(|(path, _)| path.clone());
+        CheckpointError::OtherRun {
+            path: path.unwrap_or_default(),
+            found,
+            needed,
+        }
     }
 
     /// Keeps the last of these outcomes.
@@ -114,12 +143,38 @@ impl Checkpoint {
         };
         let line = Line {
             device: device.to_owned(),
+            driver: self.drivers.get(device).cloned().unwrap_or_default(),
             outcome: last.clone(),
         };
         append(file, &line).map_err(|source| CheckpointError::Write {
             path: path.clone(),
             source,
         })
+    }
+}
+
+impl Line {
+    /// What it says and what is needed instead, unless it is of this driver and of the case that is due.
+    fn check(&self, driver: &str, due: Option<&Entry>) -> Result<(), [String; 2]> {
+        let Self {
+            device,
+            driver: kept,
+            outcome,
+        } = self;
+        if kept != driver {
+            return Err([
+                format!("{device} has the driver {kept:?}"),
+                format!("{driver:?}"),
+            ]);
+        }
+        if due.is_some_and(|entry| outcome.is_of(entry)) {
+            return Ok(());
+        }
+        let due = due.map_or_else(
+            || "nothing more".into(),
+            |entry| format!("{:?}", entry.name),
+        );
+        Err([format!("{device} ran {:?}", outcome.case), due])
     }
 }
 
@@ -163,4 +218,52 @@ fn append(file: &mut File, line: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_vec(line).map_err(io::Error::other)?;
     text.push(b'\n');
     file.write_all(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Verdict;
+    use crate::suite::{Extent, suite};
+
+    const DEVICE: &str = "vulkan/a GPU";
+
+    /// A run of these cases that has left an outcome of each.
+    fn left(path: &Path, cases: &[Entry]) {
+        let mut checkpoint = Checkpoint::open(Some(path), "quick").expect("a file");
+        let mut outcomes = checkpoint.resume(DEVICE, "old", cases).expect("a device");
+        for entry in cases {
+            outcomes.push(Outcome::without_run(entry, Verdict::Passed));
+            checkpoint.keep(DEVICE, &outcomes).expect("written");
+        }
+    }
+
+    /// What another run makes of them.
+    fn resumed(path: &Path, driver: &str, cases: &[Entry]) -> Result<usize, String> {
+        let mut checkpoint = Checkpoint::open(Some(path), "quick").expect("a file");
+        let outcomes = checkpoint.resume(DEVICE, driver, cases);
+        let count = outcomes.map(|outcomes| outcomes.len());
+        count.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn outcomes_are_of_their_driver_and_of_the_cases_in_order() {
+        let cases = suite(Extent::Quick, Some("forward: "));
+        let cases = &cases[..3];
+        let file = std::env::temp_dir().join(format!("relattn-{}.jsonl", std::process::id()));
+        left(&file, &cases[..2]);
+        assert_eq!(resumed(&file, "old", cases), Ok(2));
+        let refused = |driver: &str, cases: &[Entry], words: [&str; 2]| {
+            let reason = resumed(&file, driver, cases).expect_err("refused");
+            for word in words {
+                assert!(reason.contains(word), "no {word:?} in {reason:?}");
+            }
+        };
+        refused("new", cases, ["\"old\"", "\"new\""]);
+        refused("old", &cases[1..], [&cases[0].name, &cases[1].name]);
+        refused("old", &cases[..1], [&cases[1].name, "nothing more"]);
+        // Nothing of it is lost.
+        assert_eq!(resumed(&file, "old", cases), Ok(2));
+        fs::remove_file(file).expect("removed");
+    }
 }

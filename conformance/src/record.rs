@@ -64,7 +64,7 @@ pub struct Summary {
     /// The absolute error of the worst case, which is the one with the largest share of what is allowed; nothing where there are no
     /// numbers, or where it is not finite.
     pub worst_error: Option<f64>,
-    /// What is allowed there.
+    /// What is allowed there; nothing where it is not finite.
     pub worst_allowed: Option<f64>,
     /// The worst case.
     pub worst_case: Option<String>,
@@ -92,7 +92,7 @@ impl Summary {
             if let Some(worst) = outcome.worst.as_ref().filter(|worst| worst.share() > share) {
                 share = worst.share();
                 summary.worst_error = worst.error;
-                summary.worst_allowed = Some(worst.allowed);
+                summary.worst_allowed = Some(worst.allowed).filter(|allowed| allowed.is_finite());
                 summary.worst_case = Some(outcome.case.clone());
             }
         }
@@ -131,9 +131,8 @@ impl Summary {
     pub fn worst_share(&self) -> Option<f64> {
         match (self.worst_error, self.worst_allowed) {
             (Some(error), Some(allowed)) if error > 0.0 => Some(error / allowed),
-            (None, Some(_)) => Some(f64::INFINITY),
             (Some(_), Some(_)) => Some(0.0),
-            _ => None,
+            _ => self.worst_case.as_ref().map(|_| f64::INFINITY),
         }
     }
 }
@@ -187,6 +186,19 @@ mod tests {
         assert_eq!(
             (summary.worst_error, summary.worst_share()),
             (Some(1.0), Some(0.5))
+        );
+    }
+
+    #[test]
+    fn nothing_is_within_a_tolerance_that_is_not_finite() {
+        let mut outcomes = [Some(1.0), Some(0.5)].map(|error| outcome(error, Verdict::Passed));
+        if let Some(worst) = &mut outcomes[1].worst {
+            worst.allowed = f64::INFINITY;
+        }
+        let summary = Summary::of(["a", "b", "c"].map(String::from), &outcomes);
+        assert_eq!(
+            (summary.worst_allowed, summary.worst_share()),
+            (None, Some(f64::INFINITY))
         );
     }
 }

@@ -41,6 +41,8 @@ pub struct Soaked {
     pub problems: u64,
     /// How many of them failed.
     pub failed: u64,
+    /// Problems that the device cannot run, which count as no problem.
+    pub unsupported: u64,
     /// The first failures: the problem, and what is wrong.
     pub failures: Vec<(String, String)>,
     /// The largest error as a share of what is allowed.
@@ -85,6 +87,10 @@ impl Soaked {
     }
 
     fn add(&mut self, outcome: Outcome) {
+        if let Verdict::Unsupported(_) = outcome.verdict {
+            self.unsupported += 1;
+            return;
+        }
         self.problems += 1;
         if let Some(worst) = &outcome.worst {
             self.worst_share = self.worst_share.max(worst.share());
@@ -210,5 +216,30 @@ impl Soaking<'_> {
             name: format!("{pass}: {choice}: {:?}, seed {seed}", problem.shape()),
             work: of(problem, seed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::{Extent, suite};
+
+    #[test]
+    fn a_problem_that_cannot_run_is_none_that_was_checked() {
+        let entry = &suite(Extent::Quick, Some("forward: tile edges"))[0];
+        let mut soaked = Soaked::default();
+        let failed = Verdict::Failed {
+            reason: "wrong".into(),
+            heat: None,
+        };
+        for verdict in [
+            Verdict::Passed,
+            failed,
+            Verdict::Unsupported("no buffers".into()),
+        ] {
+            soaked.add(Outcome::without_run(entry, verdict));
+        }
+        let counts = [soaked.problems, soaked.failed, soaked.unsupported];
+        assert_eq!(counts, [2, 1, 1]);
     }
 }

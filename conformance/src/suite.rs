@@ -76,6 +76,15 @@ pub enum Work {
     Buckets(BucketMatrix),
 }
 
+impl Entry {
+    /// The name without the number of the draw: what several problems by chance have in common, their kernel among it.
+    #[must_use]
+    pub fn choice(&self) -> &str {
+        let drawn = self.name.rsplit_once(" #");
+        drawn.map_or(&self.name, |(choice, _)| choice)
+    }
+}
+
 impl Work {
     /// `forward`, `matrices`, `backward`, `matrix gradients` or `buckets`.
     #[must_use]

@@ -6,14 +6,19 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, value_parser};
 use relattn::wgpu::Backends;
 
+/// Options of the cases, for which a soak has no use; clap asks for no --soak beside any that it conflicts with, hence also for --seed.
+const OF_CASES: [&str; 8] = [
+    "case", "list", "resume", "html", "quick", "kernels", "jobs", "plant",
+];
+
 #[derive(Args, Debug)]
 #[command(after_help = "\
 A case passes if every element is within the tolerance that its data give, poison and guard words around the tensors are
 untouched, and a second run gives the same bits. Cases that a device cannot run are counted as unsupported, with the reason.
 
 Each adapter is tried as a device without features and with WebGPU's default limits, and as one with all that the kernels
-make use of. Cases run in a process of their own; where the driver ends it, the case at hand has failed and the next one
-runs in a new process.
+make use of. Cases run in a process of their own; where the driver ends it, the case at hand, or the last one where none is,
+has failed and the next one runs in a new process.
 
 Exit status: 0 nothing failed, 1 something failed or nothing passed, 2 bad input.")]
 pub(crate) struct ConformArgs {
@@ -38,17 +43,17 @@ pub(crate) struct ConformArgs {
     /// Processes at once; where a GPU's driver compiles on one thread, as many as the processor has
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) jobs: NonZeroUsize,
-    /// Keep every outcome in FILE, and go on after those that an interrupted run of the same cases has left there
+    /// Keep every outcome in FILE, and go on after those that an interrupted run of the same cases, build and drivers has left there
     #[arg(long, value_name = "FILE")]
     pub(crate) resume: Option<PathBuf>,
     /// Write a page with tables, charts, and maps of the errors of failed cases
     #[arg(long, value_name = "FILE.html")]
     pub(crate) html: Option<PathBuf>,
     /// Instead of the cases, run random problems from several threads on one device for MINUTES once their kernels are compiled, each checked
-    #[arg(long, value_name = "MINUTES", value_parser = minutes, conflicts_with_all = ["case", "list", "resume", "html", "quick", "kernels", "jobs"])]
+    #[arg(long, value_name = "MINUTES", value_parser = minutes, conflicts_with_all = OF_CASES)]
     pub(crate) soak: Option<f64>,
     /// The seed of --soak
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = value_parser!(u64))]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = value_parser!(u64), requires = "soak", conflicts_with_all = OF_CASES)]
     pub(crate) seed: u64,
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -72,8 +77,11 @@ pub(crate) struct ConformArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct WorkerArgs {
     /// Run the cases on the device of this number among those of --backend
-    #[arg(long, hide = true, requires = "backend")]
+    #[arg(long, hide = true, requires = "backend", requires = "work_name")]
     pub(crate) work_on: Option<usize>,
+    /// The name that this device must have, and its place on the bus where that is known
+    #[arg(long, hide = true)]
+    pub(crate) work_name: Option<String>,
     /// The case to begin with
     #[arg(long, hide = true, default_value_t = 0)]
     pub(crate) work_from: usize,
@@ -82,7 +90,7 @@ pub(crate) struct WorkerArgs {
     pub(crate) work_cases: usize,
     /// End as a driver that crashes would, at the case of this number
     #[arg(long, hide = true)]
-    pub(crate) abort_at: Option<usize>,
+    pub(crate) abort_at: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

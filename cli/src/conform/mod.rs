@@ -2,13 +2,18 @@
 
 mod machine;
 mod page;
+mod process;
 mod soak;
 mod supervisor;
 mod table;
 mod targets;
 mod worker;
 
+use std::sync::atomic::AtomicBool;
+
 use indicatif::{ProgressBar, ProgressStyle};
+use relattn::Checks;
+use relattn_conformance::adapters::checks;
 use relattn_conformance::checkpoint::Checkpoint;
 use relattn_conformance::outcome::Outcome;
 use relattn_conformance::planted::Edit;
@@ -35,6 +40,7 @@ pub(crate) fn run(args: &ConformArgs) -> Result<(), Fault> {
     if let Some(number) = args.work.work_on {
         return worker::run(args, number, &entries, edit);
     }
+    args.html.as_deref().map_or(Ok(()), page::writable)?;
     let results = conduct(args, &entries)?;
     report(args, &results)
 }
@@ -84,11 +90,16 @@ fn conduct(args: &ConformArgs, entries: &[Entry]) -> Result<Vec<Found>, Fault> {
     let targets = targets::of(args)?;
     let mut checkpoint = Checkpoint::open(args.resume.as_deref(), &extent(args))?;
     let mut results = Vec::new();
+    // All of them, so that none is refused after hours with another.
     for target in targets {
-        let mut outcomes = checkpoint.outcomes(&target.label());
+        let outcomes = checkpoint.resume(&target.label(), &target.driver, entries)?;
+        results.push(Found { target, outcomes });
+    }
+    let ready = AtomicBool::new(false);
+    for Found { target, outcomes } in &mut results {
         if target.unusable.is_none() {
-            let bar = bar(&target, entries.len());
-            supervisor::run(args, &target, entries, &mut outcomes, |outcomes| {
+            let bar = bar(target, entries.len());
+            supervisor::run(args, target, entries, &ready, outcomes, |outcomes| {
                 bar.set_position(outcomes.len() as u64);
                 bar.set_message(
                     outcomes
@@ -101,7 +112,6 @@ fn conduct(args: &ConformArgs, entries: &[Entry]) -> Result<Vec<Found>, Fault> {
             })?;
             bar.finish_and_clear();
         }
-        results.push(Found { target, outcomes });
     }
     Ok(results)
 }
@@ -119,13 +129,13 @@ fn bar(target: &Target, cases: usize) -> ProgressBar {
 fn report(args: &ConformArgs, results: &[Found]) -> Result<(), Fault> {
     let adapters = results.iter().map(Found::summary).collect();
     let record = Record::new(extent(args), adapters);
-    if let Some(path) = &args.html {
-        output::replace(path, page::of(&record, results).as_bytes())?;
-    }
     if args.json {
         output::print_json(&record);
     } else {
         output::print(&table::of(&record));
+    }
+    if let Some(path) = &args.html {
+        output::replace(path, page::of(&record, results).as_bytes())?;
     }
     let failed = record.adapters.iter().map(|adapter| adapter.failed).sum();
     if failed > 0 {
@@ -150,7 +160,8 @@ fn extent(args: &ConformArgs) -> String {
         .plant
         .as_ref()
         .map(|name| format!(", with the planted error {name:?}"));
-    [Some(extent.to_owned()), case, planted]
+    let checked = (checks() == Checks::All).then(|| ", with all checks".to_owned());
+    [Some(extent.to_owned()), case, planted, checked]
         .into_iter()
         .flatten()
         .collect()

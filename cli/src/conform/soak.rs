@@ -25,6 +25,7 @@ struct Report {
     seed: u64,
     problems: u64,
     failed: u64,
+    unsupported: u64,
     failures: Vec<(String, String)>,
     worst_share: f64,
     buffers: [isize; 2],
@@ -44,15 +45,11 @@ pub(super) fn run(args: &ConformArgs, minutes: f64) -> Result<(), Fault> {
         target.kind == first.kind && target.name.starts_with(&first.name)
     };
     let target = targets.iter().rfind(same).unwrap_or(first);
-    let unusable = |reason| Fault::UnusableDevice {
+    let adapter = targets::device(target.kind, target.number, &target.identity)?;
+    let context = adapter.context.map_err(|reason| Fault::UnusableDevice {
         name: target.label(),
         reason,
-    };
-    let adapter = targets::devices_of(target.kind)
-        .into_iter()
-        .nth(target.number);
-    let adapter = adapter.ok_or_else(|| unusable("it is gone".into()))?;
-    let context = adapter.context.map_err(unusable)?;
+    })?;
     let load = Load {
         threads: threads(),
         duration: Duration::from_secs_f64(60.0 * minutes),
@@ -117,6 +114,7 @@ impl Report {
             seed: load.seed,
             problems: soaked.problems,
             failed: soaked.failed,
+            unsupported: soaked.unsupported,
             failures: soaked.failures.clone(),
             worst_share: soaked.worst_share,
             buffers: each(|held| held.buffers),
@@ -133,6 +131,7 @@ impl Report {
             threads,
             problems,
             failed,
+            unsupported,
             seed,
             seconds,
             ..
@@ -147,6 +146,11 @@ impl Report {
             format!("buffers of the device: {}", change(self.buffers)),
             format!("bind groups of the device: {}", change(self.bind_groups)),
         ];
+        if *unsupported > 0 {
+            lines.push(format!(
+                "{unsupported} more problems that the device cannot run, none of which was checked"
+            ));
+        }
         if let [Some(before), Some(after)] = self.process_bytes {
             let [from, to] = [before, after].map(figures::bytes);
             let each = figures::bytes(after.saturating_sub(before) / problems.max(&1));

@@ -1,35 +1,37 @@
 //! Starts workers, one after the other or several at once, until all cases of a device have an outcome.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use relattn_conformance::outcome::{Outcome, Verdict};
 use relattn_conformance::suite::Entry;
 
+use super::process::{End, Process};
 use super::targets::Target;
-use super::worker::Message;
 use crate::args::ConformArgs;
 use crate::fault::Fault;
 
-/// What a case may take; compiling a large kernel takes minutes on a software driver.
-const PATIENCE: Duration = Duration::from_secs(900);
 /// Processes that may end on a device before the rest of its cases count as failed.
 const ENDS: usize = 20;
+/// Those that may end in cases drawn for one choice, which have a kernel in common: the rest of these would say nothing new, and keep others
+/// from being run.
+const ENDS_OF_CHOICE: usize = 3;
 /// Cases that a process is given where several run at once: neighbours have kernels in common, and in the end few wait for one.
 const STRETCH: usize = 40;
 
-/// Appends the outcomes that are missing, and calls `keep` with all of them after each.
+/// Appends the outcomes that are missing, and calls `keep` with all of them after each. `ready` is whether a process of this run has had
+/// its device.
 pub(super) fn run(
     args: &ConformArgs,
     target: &Target,
     entries: &[Entry],
+    ready: &AtomicBool,
     outcomes: &mut Vec<Outcome>,
     mut keep: impl FnMut(&[Outcome]) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
@@ -37,7 +39,8 @@ pub(super) fn run(
         args,
         target,
         entries,
-        ends: AtomicUsize::new(0),
+        ready,
+        ends: Mutex::default(),
     };
     match args.jobs.get() {
         1 => cases.run(0..entries.len(), outcomes, &mut keep),
@@ -50,8 +53,28 @@ struct Cases<'a> {
     args: &'a ConformArgs,
     target: &'a Target,
     entries: &'a [Entry],
-    /// Processes that have ended before they had done theirs.
-    ends: AtomicUsize,
+    ready: &'a AtomicBool,
+    ends: Mutex<Ends>,
+}
+
+/// Processes that have ended before they had done theirs.
+#[derive(Default)]
+struct Ends {
+    all: usize,
+    by_choice: HashMap<String, usize>,
+}
+
+impl Ends {
+    /// Why a case is not run.
+    fn forbid(&self, entry: &Entry) -> Option<String> {
+        let of_choice = self.by_choice.get(entry.choice());
+        if of_choice.is_some_and(|&ends| ends >= ENDS_OF_CHOICE) {
+            return Some(format!(
+                "not run: the process ended in {ENDS_OF_CHOICE} cases like it"
+            ));
+        }
+        (self.all >= ENDS).then(|| format!("not run: the process ended {ENDS} times before"))
+    }
 }
 
 impl Cases<'_> {
@@ -64,23 +87,62 @@ impl Cases<'_> {
     ) -> Result<(), Fault> {
         let entries = &self.entries[range.clone()];
         while let Some(entry) = entries.get(outcomes.len()) {
-            if self.ends.load(Ordering::Relaxed) >= ENDS {
-                let reason = format!("not run: the process ended {ENDS} times before");
+            let forbidden = self.ends().forbid(entry);
+            if let Some(reason) = forbidden {
                 outcomes.push(failed(entry, reason));
                 keep(outcomes)?;
                 continue;
             }
             let left = range.start + outcomes.len()..range.end;
-            let worker = Worker::start(self.args, self.target, left)?;
-            if let Some(reason) = worker.follow(self.target, entries.len(), outcomes, keep)? {
-                self.ends.fetch_add(1, Ordering::Relaxed);
-                if let Some(entry) = entries.get(outcomes.len()) {
-                    outcomes.push(failed(entry, reason));
-                    keep(outcomes)?;
-                }
+            let reason = self.run_process(left, outcomes, keep)?;
+            if let (Some(reason), Some(entry)) = (reason, entries.get(outcomes.len())) {
+                let choice = entry.choice().to_owned();
+                *self.ends().by_choice.entry(choice).or_default() += 1;
+                outcomes.push(failed(entry, reason));
+                keep(outcomes)?;
             }
         }
         Ok(())
+    }
+
+    /// Appends what a process finds of these cases. Returns why the next one has failed.
+    fn run_process(
+        &self,
+        mut cases: Range<usize>,
+        outcomes: &mut Vec<Outcome>,
+        keep: &mut impl FnMut(&[Outcome]) -> Result<(), Fault>,
+    ) -> Result<Option<String>, Fault> {
+        cases.end = cases
+            .end
+            .min(cases.start.saturating_add(self.args.work.work_cases));
+        let arguments = arguments(self.args, self.target, &cases);
+        let started = program(self.args).and_then(|program| Process::start(program, &arguments));
+        let end = match started {
+            Ok(process) => process.follow(&self.entries[cases], self.ready, |outcome| {
+                outcomes.push(outcome);
+                keep(outcomes)
+            })?,
+            Err(error) => End::Unready(format!("the process cannot be started: {error}")),
+        };
+        let reason = match end {
+            End::Over => return Ok(None),
+            End::Between => None,
+            End::Within(reason) => Some(reason),
+            // The device was there: what was found of it, and of others, is to be reported.
+            End::Unready(reason) if self.ready.load(Ordering::Relaxed) => Some(reason),
+            End::Unready(reason) => {
+                return Err(Fault::Worker {
+                    name: self.target.label(),
+                    reason,
+                });
+            }
+        };
+        self.ends().all += 1;
+        Ok(reason)
+    }
+
+    fn ends(&self) -> MutexGuard<'_, Ends> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same for all that are missing, in several processes at once. Outcomes are appended in the order of the cases, as soon as all
@@ -134,144 +196,29 @@ fn failed(entry: &Entry, reason: String) -> Outcome {
     Outcome::without_run(entry, Verdict::Failed { reason, heat: None })
 }
 
-struct Worker {
-    child: Child,
-    messages: Receiver<Message>,
-    last_words: JoinHandle<String>,
-}
-
-impl Worker {
-    fn start(args: &ConformArgs, target: &Target, cases: Range<usize>) -> Result<Self, Fault> {
-        let failed = |source: std::io::Error| Fault::Worker {
-            name: target.label(),
-            reason: source.to_string(),
-        };
-        let mut command = Command::new(program(args).map_err(failed)?);
-        command.args(arguments(args, target, cases));
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(failed)?;
-        let piped = || failed(std::io::Error::other("no pipe to it"));
-        let messages = messages(child.stdout.take().ok_or_else(piped)?);
-        let last_words = last_words(child.stderr.take().ok_or_else(piped)?);
-        Ok(Self {
-            child,
-            messages,
-            last_words,
-        })
-    }
-
-    /// Takes outcomes until the process ends. Returns why it failed with cases left.
-    fn follow(
-        mut self,
-        target: &Target,
-        cases: usize,
-        outcomes: &mut Vec<Outcome>,
-        keep: &mut impl FnMut(&[Outcome]) -> Result<(), Fault>,
-    ) -> Result<Option<String>, Fault> {
-        let mut ready = false;
-        let before = outcomes.len();
-        loop {
-            match self.messages.recv_timeout(PATIENCE) {
-                Ok(Message::Ready) => ready = true,
-                Ok(Message::Begun) => {}
-                Ok(Message::Done(outcome)) => {
-                    outcomes.push(*outcome);
-                    keep(outcomes)?;
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    // It may have ended by itself meanwhile.
-                    let _ = self.child.kill();
-                    let (seconds, (_, ended)) = (PATIENCE.as_secs(), self.end());
-                    return Ok(Some(format!("no answer within {seconds} s; {ended}")));
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        let (well, reason) = self.end();
-        // A process leaves the rest to another after so many cases; one that did none would be started for ever.
-        let over = outcomes.len() == cases || (well && outcomes.len() > before);
-        match (ready, over) {
-            (_, true) => Ok(None),
-            (true, false) => Ok(Some(format!("the process ended: {reason}"))),
-            (false, false) => Err(Fault::Worker {
-                name: target.label(),
-                reason,
-            }),
-        }
-    }
-
-    /// Whether the process ended well; how it ended, and what it said last.
-    fn end(mut self) -> (bool, String) {
-        let (well, status) = match self.child.wait() {
-            Ok(status) => (status.success(), status.to_string()),
-            Err(error) => (false, error.to_string()),
-        };
-        match self.last_words.join() {
-            Ok(words) if !words.is_empty() => (well, format!("{status}: {words}")),
-            _ => (well, status),
-        }
-    }
-}
-
 /// The program that the cases run in.
-fn program(args: &ConformArgs) -> std::io::Result<PathBuf> {
+fn program(args: &ConformArgs) -> io::Result<PathBuf> {
     args.worker.clone().map_or_else(std::env::current_exe, Ok)
 }
 
-fn arguments(args: &ConformArgs, target: &Target, cases: Range<usize>) -> Vec<String> {
+fn arguments(args: &ConformArgs, target: &Target, cases: &Range<usize>) -> Vec<String> {
     let mut arguments = vec!["conform".into()];
     let mut option = |name: &str, value: String| arguments.push(format!("{name}={value}"));
     option("--backend", format!("{:?}", target.kind).to_lowercase());
     option("--work-on", target.number.to_string());
+    option("--work-name", target.identity.clone());
     option("--work-from", cases.start.to_string());
-    option(
-        "--work-cases",
-        args.work.work_cases.min(cases.len()).to_string(),
-    );
+    option("--work-cases", cases.len().to_string());
     if let Some(text) = &args.case {
         option("--case", text.clone());
     }
     if let Some(name) = &args.plant {
         option("--plant", name.clone());
     }
-    if let Some(number) = args.work.abort_at {
+    for number in &args.work.abort_at {
         option("--abort-at", number.to_string());
     }
     arguments.extend(args.quick.then(|| "--quick".into()));
     arguments.extend(args.kernels.then(|| "--kernels".into()));
     arguments
-}
-
-/// What the worker tells; lines of somebody else, such as a driver, are passed over.
-fn messages(stdout: ChildStdout) -> Receiver<Message> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let Ok(message) = serde_json::from_str(&line) else {
-                continue;
-            };
-            if sender.send(message).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
-}
-
-/// The last line of stderr, which has to be read lest the worker wait.
-fn last_words(stderr: ChildStderr) -> JoinHandle<String> {
-    thread::spawn(move || {
-        let mut last = String::new();
-        let mut lines = BufReader::new(stderr).split(b'\n');
-        while let Some(Ok(line)) = lines.next() {
-            let line = String::from_utf8_lossy(&line).trim().to_owned();
-            if !line.is_empty() {
-                last = line;
-            }
-        }
-        last
-    })
 }

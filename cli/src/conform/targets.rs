@@ -23,6 +23,8 @@ pub(super) struct Target {
     pub(super) kind: BackendKind,
     /// Which of the devices of the backend.
     pub(super) number: usize,
+    /// What tells it from the one that has this number once another is gone.
+    pub(super) identity: String,
 }
 
 impl Target {
@@ -47,7 +49,6 @@ pub(super) fn of(args: &ConformArgs) -> Result<Vec<Target>, Fault> {
         .filter(|kind| args.backend.is_none_or(|wanted| wanted == *kind))
         .flat_map(of_backend)
         .collect();
-    number_namesakes(&mut targets);
     let known: Vec<String> = targets.iter().map(Target::label).collect();
     targets.retain(|target| is_asked_for(args, &target.label()));
     if targets.is_empty() {
@@ -79,9 +80,34 @@ fn asked(args: &ConformArgs) -> String {
     }
 }
 
+/// The device of a number, refused where it is another than the one of this identity.
+pub(super) fn device(kind: BackendKind, number: usize, needed: &str) -> Result<Adapter, Fault> {
+    let found = devices_of(kind).into_iter().nth(number);
+    match found {
+        Some(adapter) if identity(&adapter) == needed => Ok(adapter),
+        other => Err(Fault::OtherDevice {
+            number,
+            found: other.map_or_else(|| "gone".into(), |adapter| identity(&adapter)),
+            needed: needed.to_owned(),
+        }),
+    }
+}
+
+/// Its label and, where it is known, its place on the bus, since two of one name may be there.
+fn identity(adapter: &Adapter) -> String {
+    let place = &adapter.info.device_pci_bus_id;
+    if place.is_empty() {
+        adapter.name.clone()
+    } else {
+        format!("{} at {place}", adapter.name)
+    }
+}
+
 /// The devices of a backend, in the order of a worker.
-pub(super) fn devices_of(kind: BackendKind) -> Vec<Adapter> {
-    adapters_of(Backends::from(kind), |_| ())
+fn devices_of(kind: BackendKind) -> Vec<Adapter> {
+    let mut devices = adapters_of(Backends::from(kind), |_| ());
+    number_namesakes(&mut devices);
+    devices
 }
 
 fn of_backend(kind: BackendKind) -> Vec<Target> {
@@ -92,6 +118,7 @@ fn of_backend(kind: BackendKind) -> Vec<Target> {
         Target {
             name: name.unwrap_or(&adapter.name).to_owned(),
             driver: driver(&adapter.info),
+            identity: identity(&adapter),
             unusable: adapter.context.err(),
             backend,
             kind,
@@ -101,13 +128,13 @@ fn of_backend(kind: BackendKind) -> Vec<Target> {
     targets.collect()
 }
 
-fn number_namesakes(targets: &mut [Target]) {
+fn number_namesakes(devices: &mut [Adapter]) {
     let mut seen: HashMap<String, usize> = HashMap::new();
-    for target in targets {
-        let count = seen.entry(target.label()).or_default();
+    for device in devices {
+        let count = seen.entry(device.name.clone()).or_default();
         *count += 1;
         if *count > 1 {
-            target.name = format!("{} ({count})", target.name);
+            device.name = format!("{} ({count})", device.name);
         }
     }
 }

@@ -8,7 +8,7 @@ use relattn_conformance::suite::Entry;
 use relattn_conformance::trial;
 use serde::{Deserialize, Serialize};
 
-use super::targets::devices_of;
+use super::targets;
 use crate::args::ConformArgs;
 use crate::fault::Fault;
 
@@ -31,19 +31,23 @@ pub(super) fn run(
     entries: &[Entry],
     edit: Option<Edit>,
 ) -> Result<(), Fault> {
-    let unusable = |reason: &str| Fault::UnusableDevice {
-        name: format!("device {number}"),
-        reason: reason.to_owned(),
+    let missing = |needed| Fault::Unasked {
+        option: "--work-on".into(),
+        needed,
     };
-    let backend = args.backend.ok_or_else(|| unusable("no backend"))?;
-    let adapter = devices_of(backend).into_iter().nth(number);
-    let adapter = adapter.ok_or_else(|| unusable("it is gone"))?;
-    let context = adapter.context.map_err(|reason| unusable(&reason))?;
+    let backend = args.backend.ok_or_else(|| missing("--backend"))?;
+    let name = args.work.work_name.as_ref();
+    let name = name.ok_or_else(|| missing("--work-name"))?;
+    let adapter = targets::device(backend, number, name)?;
+    let context = adapter.context.map_err(|reason| Fault::UnusableDevice {
+        name: adapter.name,
+        reason,
+    })?;
     tell(&Message::Ready)?;
     let mine = entries.iter().enumerate().skip(args.work.work_from);
     for (number, entry) in mine.take(args.work.work_cases) {
         tell(&Message::Begun)?;
-        if args.work.abort_at == Some(number) {
+        if args.work.abort_at.contains(&number) {
             std::process::abort();
         }
         tell(&Message::Done(Box::new(trial::run(&context, entry, edit))))?;
@@ -51,12 +55,13 @@ pub(super) fn run(
     Ok(())
 }
 
+/// Begins a line, since a driver may have left one unfinished.
 fn tell(message: &Message) -> Result<(), Fault> {
     let written = serde_json::to_string(message)
         .map_err(io::Error::other)
         .and_then(|line| {
             let mut out = io::stdout().lock();
-            writeln!(out, "{line}")?;
+            out.write_all(format!("\n{line}\n").as_bytes())?;
             out.flush()
         });
     written.map_err(|source| Fault::Write {

@@ -12,8 +12,8 @@ pub const SHARED: [Planted; 30] = [
     ),
     (
         "causal by one",
-        "(position + reach + (1 << step))",
-        "(position + reach - 1 + (1 << step))",
+        "((position + reach) >> step)",
+        "((position + reach - 1) >> step)",
         "decoder past saturation",
     ),
     (
