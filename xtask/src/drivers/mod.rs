@@ -38,6 +38,8 @@ pub(crate) fn task(arguments: &[String]) -> ExitCode {
 }
 
 fn list() -> Result<ExitCode, String> {
+    let names = STACKS.iter().map(|stack| stack.name.len());
+    let width = names.max().unwrap_or_default() + 2;
     for stack in &STACKS {
         let places = Places::of(stack)?;
         let state = if places.is_set_up(stack) {
@@ -48,7 +50,7 @@ fn list() -> Result<ExitCode, String> {
                 None => format!("not set up: `cargo xtask drivers --setup {}`", stack.name),
             }
         };
-        println!("{:15}{}\n{:15}{state}", stack.name, stack.about, "");
+        println!("{:width$}{}\n{:width$}{state}", stack.name, stack.about, "");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -61,6 +63,7 @@ fn set_up_named(stack: &Stack) -> Result<ExitCode, String> {
 }
 
 fn set_up(stack: &Stack, places: &Places) -> Result<(), String> {
+    let _turn = places.lock()?;
     if !places.is_set_up(stack) {
         if let Some(reason) = obstacle(stack) {
             return Err(format!("{} cannot be set up here: {reason}", stack.name));

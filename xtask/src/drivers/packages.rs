@@ -40,9 +40,9 @@ pub(crate) fn obstacle(stack: &Stack) -> Option<String> {
 
 /// Downloads and unpacks what a stack is made of. The folder is there in the end or not at all.
 pub(crate) fn unpack(stack: &Stack, places: &Places) -> Result<(), String> {
-    // Another process may do the same at the same time.
-    let own = |name: &str| places.file(&format!("{name}.{}", std::process::id()));
-    let (apt, partial) = (own("apt"), own("root"));
+    let (apt, partial) = (places.file("apt"), places.file("partial"));
+    // Of a process that was killed.
+    clear(&partial).and(clear(&apt))?;
     let unpacked = download(stack, &apt)
         .and_then(|()| packages(&apt.join("archives")))
         .and_then(|packages| fill(stack, &packages, &partial))

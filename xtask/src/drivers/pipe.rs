@@ -43,11 +43,33 @@ impl Pipe {
 
     /// The lines that were written.
     pub(super) fn close(mut self) -> Result<Vec<String>, String> {
-        let end = writeln!(self.own, "{END}");
+        // A line of its own, also behind a writer that was killed within one, and at once, so that nobody's text comes between.
+        let end = self.own.write_all(format!("\n{END}\n").as_bytes());
         end.map_err(|error| format!("{}: {error}", self.path.display()))?;
         let _ = fs::remove_file(&self.path);
         self.reader
             .join()
             .map_err(|_| "the validation layer's messages were not read".into())
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn it_ends_behind_a_line_that_was_cut_short() {
+        let name = format!("relattn-pipe.{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let pipe = Pipe::open(&path).expect("a pipe");
+        fs::write(&path, "whole\ncut sh").expect("a reader");
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(pipe.close()));
+        let lines = receiver.recv_timeout(Duration::from_secs(20));
+        let lines = lines.expect("an end").expect("lines");
+        assert_eq!(lines, ["whole", "cut sh"]);
     }
 }

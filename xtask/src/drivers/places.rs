@@ -1,6 +1,6 @@
 //! Where a stack lies: `drivers/NAME` in the target directory.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::stacks::{CHROMIUM, Stack};
@@ -41,6 +41,15 @@ impl Places {
     /// Whether it is made as the table of stacks says today.
     pub(crate) fn is_set_up(&self, stack: &Stack) -> bool {
         self.root().is_dir() && read(&self.file(RECIPE)).is_ok_and(|text| text == recipe(stack))
+    }
+
+    /// What a process holds while it changes the folder; others wait for it.
+    pub(crate) fn lock(&self) -> Result<File, String> {
+        let path = self.file("lock");
+        let locked = fs::create_dir_all(&self.folder)
+            .and_then(|()| File::create(&path))
+            .and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|error| format!("{}: {error}", path.display()))
     }
 
     /// The folders of libraries, of an architecture each.
@@ -109,5 +118,75 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
 }
 
 pub(super) fn write(path: &Path, text: &str) -> Result<(), String> {
-    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+    write_finished(path, text, |_| Ok(()))
+}
+
+/// Writes what differs, and in one step when it is finished: another process may be reading it, or running it.
+pub(super) fn write_finished(
+    path: &Path,
+    text: &str,
+    finish: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<(), String> {
+    if read(path).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+    let new = path.with_file_name(format!("{}.new", name_of(path)));
+    fs::write(&new, text).map_err(failed)?;
+    finish(&new)?;
+    fs::rename(&new, path).map_err(failed)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    /// In a folder of its own, which is gone afterwards.
+    fn in_folder(name: &str, test: impl FnOnce(&Places)) {
+        let name = format!("relattn-{name}.{}", std::process::id());
+        let places = Places {
+            folder: std::env::temp_dir().join(name),
+        };
+        test(&places);
+        fs::remove_dir_all(places.folder).expect("the folder");
+    }
+
+    #[test]
+    fn what_is_read_stays_as_it_was() {
+        in_folder("write", |places| {
+            let _turn = places.lock().expect("a folder");
+            let path = places.file("some");
+            write(&path, "before").expect("written");
+            let mut open = File::open(&path).expect("written");
+            write(&path, "after").expect("written");
+            let mut text = String::new();
+            open.read_to_string(&mut text).expect("text");
+            assert_eq!((&text[..], read(&path)), ("before", Ok("after".into())));
+        });
+    }
+
+    #[test]
+    fn what_is_the_same_is_not_written() {
+        in_folder("same", |places| {
+            let _turn = places.lock().expect("a folder");
+            let path = places.file("some");
+            let refused = |_: &Path| Err("it is written".to_owned());
+            assert!(write_finished(&path, "text", refused).is_err());
+            assert_eq!(write(&path, "text"), Ok(()));
+            assert_eq!(write_finished(&path, "text", refused), Ok(()));
+        });
+    }
+
+    #[test]
+    fn one_process_at_a_time_changes_a_folder() {
+        in_folder("lock", |places| {
+            let turn = places.lock().expect("a folder");
+            let other = File::open(places.file("lock")).expect("a file");
+            assert!(other.try_lock().is_err());
+            drop(turn);
+            other.try_lock().expect("nobody else's turn");
+        });
+    }
 }

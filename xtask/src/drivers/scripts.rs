@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::places::{Places, write};
+use super::places::{Places, write_finished};
 use super::programs::succeed;
 
 /// Runs a program with the stack's loader and libraries.
@@ -35,6 +35,7 @@ pub(super) fn write_files(places: &Places) -> Result<(), String> {
 }
 
 fn script(path: &Path, text: &str) -> Result<(), String> {
-    write(path, &format!("#!/bin/sh\n{text}"))?;
-    succeed(Command::new("chmod").arg("+x").arg(path))
+    write_finished(path, &format!("#!/bin/sh\n{text}"), |path| {
+        succeed(Command::new("chmod").arg("+x").arg(path))
+    })
 }

@@ -34,7 +34,7 @@ pub(crate) const CHROMIUM: &str = "chromium-common";
 /// The validation layer of Debian 12 is of 2022 and calls WGSL an invalid source language; chromium's is recent and runs there.
 const CHROMIUM_LAYER: &str = "./usr/lib/chromium/libVkLayer_khronos_validation.so";
 
-pub(crate) const STACKS: [Stack; 6] = [
+pub(crate) const STACKS: [Stack; 7] = [
     Stack {
         name: "lavapipe-22.3",
         about: "Mesa's software Vulkan, of Debian 12",
@@ -49,6 +49,18 @@ pub(crate) const STACKS: [Stack; 6] = [
         suites: &["bookworm", "bookworm-security", "bookworm-backports"],
         packages: &["mesa-vulkan-drivers", "libvulkan1"],
         chromium: &[CHROMIUM_LAYER],
+        driver: LAVAPIPE,
+    },
+    Stack {
+        name: "lavapipe-25.0-llvm19",
+        about: "Mesa's software Vulkan, of Debian 13",
+        suites: &["trixie"],
+        packages: &[
+            "mesa-vulkan-drivers",
+            "libvulkan1",
+            "vulkan-validationlayers",
+        ],
+        chromium: &[],
         driver: LAVAPIPE,
     },
     Stack {
