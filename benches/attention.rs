@@ -14,7 +14,8 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let rig = Rig::open();
     host(&mut criterion, &rig);
-    for n in rig::lengths() {
+    // Numbers among the arguments are criterion's.
+    for n in rig::usual_lengths() {
         let case = Case::new(n);
         bucket_matrix(&mut criterion, &rig, &case);
         forward(&mut criterion, &rig, &case);
@@ -24,7 +25,7 @@ fn main() {
 
 /// What the CPU does before a submission.
 fn host(criterion: &mut Criterion, rig: &Rig) {
-    let case = Case::new(rig::lengths()[0]);
+    let case = Case::new(rig::usual_lengths()[0]);
     let resident = Resident::new(rig, &case);
     let problem = case.problem(T5);
     let operands = resident.operands(T5);

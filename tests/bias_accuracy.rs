@@ -6,6 +6,7 @@
 mod harness;
 
 use harness::adapters::contexts;
+use harness::compare::largest;
 use harness::data::Data;
 use harness::device;
 use relattn::cpu::Oracle;
@@ -51,11 +52,10 @@ fn worst(context: &Context, problem: &Problem) -> f64 {
     let found = device::run(context, &forward, problem, &data).expect("whole guards");
     let exact = Oracle.exact(problem, &data.inputs()).expect("valid inputs");
     let relative = |(&found, &exact): (&f32, &f64)| match exact {
-        0.0 => f64::from(found).abs(),
-        _ => (f64::from(found) / exact - 1.0).abs(),
+        0.0 => f64::from(found),
+        _ => f64::from(found) / exact - 1.0,
     };
-    let errors = found.lse.iter().zip(&exact.lse).map(relative);
-    errors.fold(0.0, f64::max)
+    largest(found.lse.iter().zip(&exact.lse).map(relative))
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn check(context: &Context, Run { problem, data, ctx }: &Run) -> Result<(), Fail
         let found: Vec<f64> = found.out.iter().map(|&value| f64::from(value)).collect();
         let error = harness::largest_error(&found, expected);
         let allowed = reference.bound()[0] + harness::recorded::ROUNDING;
-        if error > allowed {
+        if error.is_nan() || error > allowed {
             return Err(
                 format!("{error:.2e} from the recorded output, {allowed:.2e} is allowed").into(),
             );

@@ -138,7 +138,7 @@ fn check(context: &Context, run: &Run) -> Result<(), Failed> {
     for ((tensor, expected), found) in recorded.gradients.iter().zip(found) {
         let found: Vec<f64> = found.iter().map(|&value| value.into()).collect();
         let (error, allowed) = (largest_error(&found, expected), reference.bound(tensor));
-        if error > allowed {
+        if error.is_nan() || error > allowed {
             let message =
                 format!("{tensor}: {error:.2e} from the record, {allowed:.2e} is allowed");
             return Err(message.into());

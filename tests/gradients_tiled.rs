@@ -3,6 +3,7 @@
 mod harness;
 
 use harness::catalogue::catalogue;
+use harness::compare::largest;
 use harness::data::{Data, round, values};
 use harness::elements;
 use harness::gradients::GradientReference;
@@ -273,10 +274,9 @@ fn error_of_table(problem: &Problem, seed: u32) -> f64 {
     let exact = Oracle.exact_gradients(problem, &data.inputs(), &dout);
     let exact = exact.expect("valid inputs").dtable.expect("a table");
     let found = backward(problem, &data, &dout).dtable.expect("a table");
-    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0_f64, f64::max);
-    let pairs = exact.iter().zip(&found);
-    let error = largest(&mut pairs.map(|(e, &f)| (f64::from(f) - e).abs()));
-    error / largest(&mut exact.iter().map(|e| e.abs()))
+    assert_eq!(found.len(), exact.len());
+    let errors = found.iter().zip(&exact).map(|(&f, e)| f64::from(f) - e);
+    largest(errors) / largest(exact.iter().copied())
 }
 
 #[test]

@@ -19,7 +19,7 @@ type Planted = (&'static str, &'static str, &'static str, &'static str);
 const TILES: &str = "several tiles, grouped heads, padding";
 
 /// In kernels that every adapter has.
-const SHARED: [Planted; 16] = [
+const SHARED: [Planted; 18] = [
     (
         "delta left out",
         "set_workspace(backward.at_statistics + 2u * at + 1u, delta)",
@@ -109,6 +109,18 @@ const SHARED: [Planted; 16] = [
         "i * s.z + j - backward.dbias_base] += ds",
         "i * s.z + j - backward.dbias_base] = ds",
         "dense, shared by all",
+    ),
+    (
+        "a gap of dq and dk",
+        "if d + 3u < HEAD_DIM { gradient[row + d + 3u] = value.w; }",
+        "if d + 3u < HEAD_DIM { gradient[row + d + 3u] = value.w; }\n    if row == 0u { gradient[HEAD_DIM] = value.w; }",
+        "padded rows",
+    ),
+    (
+        "a gap of the gradient of a dense bias",
+        "dbias[row + j] = 0.0;",
+        "dbias[row + j] = 0.0;\n            if row == 0u { dbias[params.k_len] = 0.0; }",
+        "dense, shared by the batch, padded rows",
     ),
     (
         "kept weights not scaled up",

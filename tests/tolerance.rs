@@ -3,10 +3,10 @@
 
 mod harness;
 
-use harness::compare::Reference;
+use harness::compare::{Reference, largest};
 use harness::data::Data;
 use harness::gradients::GradientReference;
-use relattn::cpu::{Attention, AttentionGradient, Tiled};
+use relattn::cpu::{Attention, AttentionGradient, Outputs, Tiled};
 use relattn::{Bias, Problem, Shape};
 
 /// Keys so far from the queries that biases are of the size of 100.
@@ -41,4 +41,34 @@ fn scores_of_any_size_are_within_the_bound() {
     for seed in 1..400 {
         both(&problem, seed).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
+}
+
+#[test]
+fn what_is_no_number_is_the_largest_wherever_it_is() {
+    let values = [1.0, -3.0, 2.0];
+    assert!(largest(values.into_iter()).to_bits() == 3_f64.to_bits());
+    for at in 0..values.len() {
+        for nan in [f64::NAN, -f64::NAN] {
+            let mut values = values;
+            values[at] = nan;
+            assert!(largest(values.into_iter()).is_nan(), "{values:?}");
+        }
+    }
+}
+
+/// Products that f32 does not hold: the plain pass has no number that a bound could be taken from.
+#[test]
+fn without_a_bound_everything_is_refused() {
+    let problem = far();
+    let mut data = Data::generate(&problem, 3);
+    data.q.iter_mut().for_each(|x| *x *= 1e30);
+    data.k.iter_mut().for_each(|x| *x *= 1e30);
+    let reference = Reference::new(&problem, &data.inputs());
+    let zeros = |count| vec![0.0; count];
+    let outputs = Outputs {
+        out: zeros(2 * 17 * 8),
+        lse: zeros(2 * 17),
+    };
+    let refused = reference.check(&outputs);
+    assert!(refused.is_err(), "{refused:?} of {:?}", reference.bound());
 }

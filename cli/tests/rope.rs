@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use harness::place::Place;
 use harness::reference::{Case, number};
 use harness::{Made, largest_error, small};
+use relattn_conformance::compare::largest;
 
 type Tensors = HashMap<&'static str, Made>;
 
@@ -92,8 +93,9 @@ impl Turn<'_> {
                 ("dk", back("dk", positions[1])),
                 ("dv", expected["dv"].clone()),
             ] {
+                assert_eq!(found[name].shape, expected.shape, "{name}");
                 let pairs = found[name].values().into_iter().zip(expected.values());
-                let worst = pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
+                let worst = largest(pairs.map(|(x, y)| x - y));
                 assert!(worst <= 3e-6, "{options:?} on {device}: {name}: {worst:e}");
             }
         }

@@ -2,13 +2,13 @@
 
 use relattn::cpu::Gradients;
 use relattn::plan::{Backward, BackwardOperands, Bound};
-use relattn::{Context, Dtype, Problem, Tensor, wgpu};
+use relattn::{Context, Problem, Tensor, wgpu};
 
 use super::data::{Data, values};
 use super::device::{
-    POISON, bits, elements, number, operand, placed, read, stored, unguarded, words_of,
+    POISON, bits, elements, number, operand, placed, read, replace, stored, unguarded,
 };
-use super::placed::{Placed, poison};
+use super::placed::{Placed, numbers, poison};
 
 /// Everything that a pass writes, in the order of [`Gradients`].
 const WRITTEN: [Tensor; 6] = [
@@ -19,6 +19,8 @@ const WRITTEN: [Tensor; 6] = [
     Tensor::DGate,
     Tensor::DBias,
 ];
+/// Those of them that a pass may add to.
+const ADDED: [Tensor; 3] = [Tensor::DTable, Tensor::DGate, Tensor::DBias];
 
 /// The gradient of the output that a case has, rounded to the type of the problem.
 pub fn dout(problem: &Problem, seed: u32) -> Vec<f32> {
@@ -109,48 +111,68 @@ impl PlacedBackward {
         Some(buffer)
     }
 
-    /// Runs both passes once, and reads what they wrote.
+    /// Runs both passes once over poison, and reads what they wrote; a guard or a gap that changed is an error.
     pub fn run(
         &self,
         context: &Context,
         forward: &Bound,
         backward: &Bound,
     ) -> Result<Gradients, String> {
+        for tensor in ADDED {
+            self.poison(context, tensor);
+        }
+        self.run_adding(context, forward, backward)
+    }
+
+    /// As [`Self::run`], with the sums of an earlier run left where they are.
+    pub fn run_adding(
+        &self,
+        context: &Context,
+        forward: &Bound,
+        backward: &Bound,
+    ) -> Result<Gradients, String> {
+        self.forward.poison(context);
+        for tensor in [Tensor::DQ, Tensor::DK, Tensor::DV] {
+            self.poison(context, tensor);
+        }
+        replace(
+            context,
+            &self.workspace,
+            &vec![POISON; self.workspace_words],
+        );
         let descriptor = wgpu::CommandEncoderDescriptor::default();
         let mut encoder = context.device().create_command_encoder(&descriptor);
         forward.encode(&mut encoder);
         backward.encode(&mut encoder);
         let [workspace] = read(context, encoder, [&self.workspace]);
         unguarded(&workspace, self.workspace_words)?;
-        let numbers = |tensor| self.numbers(context, tensor);
-        let optional = |tensor| match self.find(tensor) {
-            Some(_) => numbers(tensor).map(Some),
-            None => Ok(None),
+        let always = |tensor| {
+            self.numbers(context, tensor)
+                .expect("a gradient of every problem")
         };
+        let optional = |tensor| self.numbers(context, tensor).transpose();
         Ok(Gradients {
-            dq: numbers(Tensor::DQ)?,
-            dk: numbers(Tensor::DK)?,
-            dv: numbers(Tensor::DV)?,
+            dq: always(Tensor::DQ)?,
+            dk: always(Tensor::DK)?,
+            dv: always(Tensor::DV)?,
             dtable: optional(Tensor::DTable)?,
             dgate: optional(Tensor::DGate)?,
             dbias: optional(Tensor::DBias)?,
         })
     }
 
-    fn numbers(&self, context: &Context, tensor: Tensor) -> Result<Vec<f32>, String> {
-        let dtype = match tensor {
-            Tensor::DQ | Tensor::DK | Tensor::DV => self.problem.dtype(),
-            _ => Dtype::F32,
-        };
-        let count = super::elements(&self.problem, tensor);
+    fn poison(&self, context: &Context, tensor: Tensor) {
+        if let Some(buffer) = self.find(tensor) {
+            replace(context, buffer, &poison(&self.problem, tensor));
+        }
+    }
+
+    fn numbers(&self, context: &Context, tensor: Tensor) -> Option<Result<Vec<f32>, String>> {
+        let buffer = self.find(tensor)?;
         let descriptor = wgpu::CommandEncoderDescriptor::default();
         let encoder = context.device().create_command_encoder(&descriptor);
-        let [words] = read(context, encoder, [self.find(tensor).expect("a gradient")]);
-        let words = unguarded(&words, words_of(dtype, count));
-        let words = words.map_err(|error| format!("{tensor}: {error}"))?;
-        let mut bits = elements(dtype, words);
-        bits.truncate(count);
-        Ok(bits.into_iter().map(|bits| number(dtype, bits)).collect())
+        let [words] = read(context, encoder, [buffer]);
+        Some(numbers(&self.problem, tensor, &words))
     }
 }
 

@@ -115,6 +115,10 @@ impl BucketMatrix {
             return Err("two runs differ".into());
         }
         let expected = self.expected();
+        if first.len() != expected.len() {
+            let [found, right] = [&first, &expected].map(Vec::len);
+            return Err(format!("{found} indices, {right} are right"));
+        }
         let wrong = first
             .iter()
             .zip(&expected)

@@ -24,14 +24,15 @@ impl Reference {
         let naive = naive(problem, inputs);
         let rounding = naive.rounding();
         let naive = naive.outputs;
-        let error = |exact: &[f64], naive: &[f32]| {
-            largest(exact.iter().zip(naive).map(|(&e, &n)| difference(n, e)))
+        let error = |exact: &[f64], naive: &[f32], least| {
+            let errors = exact.iter().zip(naive).map(|(&e, &n)| difference(n, e));
+            largest(errors.chain([least]))
         };
         let magnitude = |exact: &[f64]| largest(finite(exact.iter().copied()));
         let out = magnitude(&exact.out);
         let ulp = f64::from(problem.dtype().epsilon());
-        let error_out = error(&exact.out, &naive.out).max(rounding * out);
-        let error_lse = error(&exact.lse, &naive.lse).max(rounding);
+        let error_out = error(&exact.out, &naive.out, rounding * out);
+        let error_lse = error(&exact.lse, &naive.lse, rounding);
         let bound = [
             2.0 * (error_out + ulp * out),
             2.0 * (error_lse + f64::from(f32::EPSILON) * magnitude(&exact.lse)),
@@ -80,13 +81,14 @@ impl Reference {
     }
 }
 
-pub(super) fn largest(values: impl Iterator<Item = f64>) -> f64 {
-    values.fold(0.0, f64::max)
+/// The largest magnitude; NaN where one of the values is, and 0 of none.
+pub fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    let magnitudes = values.map(f64::abs);
+    magnitudes.max_by(f64::total_cmp).unwrap_or(0.0)
 }
 
-/// The magnitudes of those values that have one.
 fn finite(values: impl Iterator<Item = f64>) -> impl Iterator<Item = f64> {
-    values.filter(|value| value.is_finite()).map(f64::abs)
+    values.filter(|value| value.is_finite())
 }
 
 /// Which elements of the output a pass writes.

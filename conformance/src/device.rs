@@ -12,7 +12,8 @@ use super::placed::Placed;
 /// What every output and every guard is filled with: a NaN that no arithmetic makes.
 pub const POISON: u32 = 0x7fc0_dead;
 /// Bytes before a tensor, so that every tensor is bound at an offset.
-pub const LEAD: u64 = 256;
+pub const LEAD: u64 = 4 * LEAD_WORDS as u64;
+const LEAD_WORDS: usize = 64;
 /// Guard words behind a tensor.
 const GUARDS: usize = 8;
 
@@ -56,11 +57,14 @@ pub fn run_once(
     placed.run(context, &bound)
 }
 
-/// The tensor without its guards, if they are whole.
+/// The tensor in the words of a buffer that [`placed`] made, if those around it are whole.
 pub fn unguarded(words: &[u32], count: usize) -> Result<&[u32], String> {
-    let (values, guards) = words.split_at(count);
-    if guards.iter().any(|&guard| guard != POISON) {
-        return Err("the pass wrote behind an output".into());
+    let (lead, rest) = words.split_at(LEAD_WORDS);
+    let (values, guards) = rest.split_at(count);
+    for (place, guards) in [("before", lead), ("behind", guards)] {
+        if guards.iter().any(|&guard| guard != POISON) {
+            return Err(format!("the pass wrote {place} an output"));
+        }
     }
     Ok(values)
 }
@@ -114,8 +118,7 @@ pub fn number(dtype: Dtype, bits: u32) -> f32 {
 
 /// A buffer with poison before and behind these words.
 pub fn placed(context: &Context, words: &[u32]) -> wgpu::Buffer {
-    let lead = usize::try_from(LEAD / 4).expect("a small number");
-    let poison = std::iter::repeat_n(POISON, lead);
+    let poison = std::iter::repeat_n(POISON, LEAD_WORDS);
     let guards = std::iter::repeat_n(POISON, GUARDS);
     let contents: Vec<u8> = poison
         .chain(words.iter().copied())
@@ -172,30 +175,26 @@ pub fn packed(bytes: &[u8]) -> Vec<u32> {
         .collect()
 }
 
-/// Submits, and reads what lies behind the lead of each buffer.
-pub fn read<const N: usize>(
-    context: &Context,
-    encoder: wgpu::CommandEncoder,
-    buffers: [&wgpu::Buffer; N],
-) -> [Vec<u32>; N] {
-    read_from(context, encoder, LEAD, buffers)
+/// Puts words where the tensor of a buffer that [`placed`] made lies, from the next submission on.
+pub fn replace(context: &Context, buffer: &wgpu::Buffer, words: &[u32]) {
+    let bytes: Vec<u8> = words.iter().copied().flat_map(u32::to_le_bytes).collect();
+    context.queue().write_buffer(buffer, LEAD, &bytes);
 }
 
-/// Submits, and reads each buffer from this byte on.
-pub fn read_from<const N: usize>(
+/// Submits, and reads each buffer.
+pub fn read<const N: usize>(
     context: &Context,
     mut encoder: wgpu::CommandEncoder,
-    first: u64,
     buffers: [&wgpu::Buffer; N],
 ) -> [Vec<u32>; N] {
     let staging = buffers.map(|buffer| {
         let staging = context.device().create_buffer(&wgpu::BufferDescriptor {
             label: None,
-            size: buffer.size() - first,
+            size: buffer.size(),
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        encoder.copy_buffer_to_buffer(buffer, first, &staging, 0, staging.size());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, staging.size());
         staging
     });
     context.queue().submit([encoder.finish()]);
@@ -213,4 +212,20 @@ pub fn read_from<const N: usize>(
             .map(|word| u32::from_le_bytes(word.try_into().expect("four bytes")))
             .collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_on_either_side_of_a_tensor_is_noticed() {
+        let tensor = LEAD_WORDS..LEAD_WORDS + 3;
+        for at in 0..tensor.end + GUARDS {
+            let mut words = vec![POISON; tensor.end + GUARDS];
+            words[at] = 0;
+            let found = unguarded(&words, 3);
+            assert_eq!(found.is_ok(), tensor.contains(&at), "{at}: {found:?}");
+        }
+    }
 }

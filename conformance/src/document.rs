@@ -16,7 +16,7 @@ shape and layout, a type of numbers, forward or backward; and matrices of bucket
 - every element is within `2 · (|plain − exact| + ulp · |exact|)` of the f64 definition, *plain* being f32 without tiles, worst over the
   tensor, `|plain − exact|` at least what the rounding to f32 of scores, and of the log-sum-exp that a backward pass reads, makes of it;
   bucket indices are exact,
-- outputs that were full of poison hold numbers, and the words around every buffer and the gaps between rows are as before,
+- outputs that were full of poison hold numbers, and the words around every output and the gaps between its rows are as before,
 - a second run gives the same bits.
 
 A case that a device cannot run is *unsupported*, with the reason, and never counts as passed. *Worst* is the largest error of all cases as

@@ -107,10 +107,11 @@ impl GradientReference {
 
 /// From what the rounding of scores and of the log-sum-exp makes of a gradient and an ulp, both as shares.
 fn bound(exact: &[f64], naive: &[f32], spread: &[f32], [rounding, ulp]: [f64; 2]) -> f64 {
-    let error = largest(exact.iter().zip(naive).map(|(&e, &n)| difference(n, e)));
     let spread = spread.iter().copied().map(f64::from);
-    let magnitude = largest(exact.iter().copied().chain(spread).map(f64::abs));
-    2.0 * (error.max(rounding * magnitude) + ulp * magnitude)
+    let magnitude = largest(exact.iter().copied().chain(spread));
+    let errors = exact.iter().zip(naive).map(|(&e, &n)| difference(n, e));
+    let error = largest(errors.chain([rounding * magnitude]));
+    2.0 * (error + ulp * magnitude)
 }
 
 fn named(gradients: &Gradients) -> Vec<(&'static str, &[f32])> {

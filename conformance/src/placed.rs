@@ -4,12 +4,14 @@ use relattn::cpu::Outputs;
 use relattn::plan::{Bound, Forward, ForwardOperands};
 use relattn::{Context, Dtype, Problem, Tensor, wgpu};
 
-use super::compare::written;
 use super::data::Data;
 use super::device::{
-    LEAD, POISON, bits, elements, number, operand, packed, placed, read, stored, unguarded, words,
-    words_of,
+    POISON, bits, elements, number, operand, packed, placed, read, replace, stored, unguarded,
+    words, words_of,
 };
+use super::heat::Strided;
+
+const OUTPUTS: [Tensor; 2] = [Tensor::Out, Tensor::Lse];
 
 /// Buffers with guards around each tensor.
 #[derive(Clone, Debug)]
@@ -91,32 +93,29 @@ impl Placed {
     /// Puts other numbers where a tensor of floats lies, from the next submission on.
     pub fn write(&self, context: &Context, tensor: Tensor, values: &[f32]) {
         let words = stored(self.problem.dtype(), values);
-        self.write_words(context, tensor, &words);
+        let buffer = self.find(tensor).expect("a tensor of the case");
+        replace(context, buffer, &words);
+    }
+
+    /// Fills the outputs with poison, from the next submission on.
+    pub(super) fn poison(&self, context: &Context) {
+        for tensor in OUTPUTS {
+            let buffer = self.find(tensor).expect("an output");
+            replace(context, buffer, &poison(&self.problem, tensor));
+        }
     }
 
     /// Runs the pass over poisoned outputs; a guard or a gap that changed is an error.
     pub fn run(&self, context: &Context, bound: &Bound) -> Result<Outputs, String> {
-        let dtype = self.problem.dtype();
-        for tensor in [Tensor::Out, Tensor::Lse] {
-            self.write_words(context, tensor, &poison(&self.problem, tensor));
-        }
+        self.poison(context);
         let descriptor = wgpu::CommandEncoderDescriptor::default();
         let mut encoder = context.device().create_command_encoder(&descriptor);
         bound.encode(&mut encoder);
-        let outputs =
-            [Tensor::Out, Tensor::Lse].map(|tensor| self.find(tensor).expect("an output"));
-        let [out, lse] = read(context, encoder, outputs);
-        let untouched = poison(&self.problem, Tensor::Out);
-        let out = elements(dtype, unguarded(&out, untouched.len())?);
-        let untouched = elements(dtype, &untouched);
-        let mut gaps = out.iter().zip(&untouched).zip(written(&self.problem));
-        if gaps.any(|((bits, poison), written)| !written && bits != poison) {
-            return Err("the pass wrote into a gap of the output".into());
-        }
-        let lse = unguarded(&lse, super::elements(&self.problem, Tensor::Lse))?;
+        let buffers = OUTPUTS.map(|tensor| self.find(tensor).expect("an output"));
+        let [out, lse] = read(context, encoder, buffers);
         Ok(Outputs {
-            out: out.iter().map(|&bits| number(dtype, bits)).collect(),
-            lse: lse.iter().map(|&word| f32::from_bits(word)).collect(),
+            out: numbers(&self.problem, Tensor::Out, &out)?,
+            lse: numbers(&self.problem, Tensor::Lse, &lse)?,
         })
     }
 
@@ -125,18 +124,37 @@ impl Placed {
         let (_, buffer) = tensors.find(|(found, _)| *found == tensor)?;
         Some(buffer)
     }
+}
 
-    fn write_words(&self, context: &Context, tensor: Tensor, words: &[u32]) {
-        let bytes: Vec<u8> = words.iter().copied().flat_map(u32::to_le_bytes).collect();
-        let buffer = self.find(tensor).expect("a tensor of the case");
-        context.queue().write_buffer(buffer, LEAD, &bytes);
+fn dtype_of(problem: &Problem, tensor: Tensor) -> Dtype {
+    match tensor {
+        Tensor::Out | Tensor::DQ | Tensor::DK | Tensor::DV => problem.dtype(),
+        _ => Dtype::F32,
     }
 }
 
 pub(super) fn poison(problem: &Problem, tensor: Tensor) -> Vec<u32> {
-    let dtype = match tensor {
-        Tensor::Out | Tensor::DQ | Tensor::DK | Tensor::DV => problem.dtype(),
-        _ => Dtype::F32,
-    };
+    let dtype = dtype_of(problem, tensor);
     vec![POISON; words_of(dtype, super::elements(problem, tensor))]
+}
+
+/// The numbers in the words of a buffer that was full of poison; a guard or a gap that changed is an error.
+pub(super) fn numbers(
+    problem: &Problem,
+    tensor: Tensor,
+    words: &[u32],
+) -> Result<Vec<f32>, String> {
+    let (dtype, count) = (dtype_of(problem, tensor), super::elements(problem, tensor));
+    let words = unguarded(words, words_of(dtype, count));
+    let mut bits = elements(dtype, words.map_err(|error| format!("{tensor}: {error}"))?);
+    bits.truncate(count);
+    if let Some(strided) = Strided::of(problem, tensor) {
+        let written = strided.written(problem.shape().batch, count);
+        let untouched = elements(dtype, &poison(problem, tensor));
+        let mut gaps = bits.iter().zip(&untouched).zip(written);
+        if gaps.any(|((bits, poison), written)| !written && bits != poison) {
+            return Err(format!("{tensor}: the pass wrote into a gap"));
+        }
+    }
+    Ok(bits.into_iter().map(|bits| number(dtype, bits)).collect())
 }

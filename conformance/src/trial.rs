@@ -54,8 +54,8 @@ pub fn run(context: &Context, entry: &Entry, edit: Option<Edit>) -> Outcome {
     }
 }
 
-/// A backward pass needs a forward pass, which may bind more buffers.
-fn supported(context: &Context, work: &Work) -> Result<(), Error> {
+/// Whether a device can run a case, or why not. A backward pass needs a forward pass, which may bind more buffers.
+pub fn supported(context: &Context, work: &Work) -> Result<(), Error> {
     let capabilities = context.capabilities();
     match work {
         Work::Buckets(_) => Ok(()),

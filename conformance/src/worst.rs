@@ -44,12 +44,13 @@ impl Worst {
         if error.is_nan() { f64::INFINITY } else { error }
     }
 
-    /// The error as a share of what is allowed: above 1 it is refused.
+    /// The error as a share of what is allowed: above 1 it is refused. Infinite where no number is allowed, or every one.
     #[must_use]
     pub fn share(&self) -> f64 {
         match self.error() {
             0.0 => 0.0,
-            error => error / self.allowed,
+            error if self.allowed.is_finite() => error / self.allowed,
+            _ => f64::INFINITY,
         }
     }
 

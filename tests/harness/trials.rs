@@ -15,20 +15,16 @@ pub(crate) fn trials_of<T: Send + 'static>(
     supported: impl Fn(&Context, &T) -> Result<(), Error>,
     check: fn(&Context, &T) -> Result<(), Failed>,
 ) -> Vec<Trial> {
-    let unsupported = |name: String| {
-        let trial = Trial::test(name, || Ok(())).with_ignored_flag(true);
-        trial.with_kind(&adapter.name)
-    };
     let context = match &adapter.context {
         Ok(context) => context,
-        Err(reason) => return vec![unsupported(format!("unsupported: {reason}"))],
+        Err(reason) => return vec![ignored(adapter, format!("unsupported: {reason}"))],
     };
     // An OpenGL context is one thread's at a time, and wgpu gives up on waiting for it after a second: less than a compilation
     // may take.
     let turn = adapter.one_at_a_time.then(|| Arc::new(Mutex::new(())));
     let trial = |(name, case): (String, T)| {
         if let Err(reason) = supported(context, &case) {
-            return unsupported(format!("{name}: unsupported: {reason}"));
+            return unsupported(adapter, &name, &reason.to_string());
         }
         let (context, turn) = (context.clone(), turn.clone());
         let run = move || {
@@ -44,7 +40,7 @@ pub(crate) fn trials_of<T: Send + 'static>(
 
 /// A trial that says why an adapter has none of some kind.
 pub(crate) fn unsupported(adapter: &Adapter, what: &str, reason: &str) -> Trial {
-    ignored(adapter, &format!("{what}: unsupported: {reason}"))
+    ignored(adapter, format!("{what}: unsupported: {reason}"))
 }
 
 /// Every second trial, and of the others that they are left out and why.
@@ -52,16 +48,18 @@ pub(crate) fn every_second(adapter: &Adapter, trials: Vec<Trial>, reason: &str) 
     let numbered = trials.into_iter().enumerate();
     let chosen = numbered.map(|(n, trial)| match n % 2 {
         1 if !trial.has_ignored_flag() => {
-            ignored(adapter, &format!("{}: left out: {reason}", trial.name()))
+            ignored(adapter, format!("{}: left out: {reason}", trial.name()))
         }
         _ => trial,
     });
     chosen.collect()
 }
 
-fn ignored(adapter: &Adapter, name: &str) -> Trial {
-    let trial = Trial::test(name, || Ok(())).with_ignored_flag(true);
-    trial.with_kind(&adapter.name)
+/// Fails where it is run all the same: nothing is tested.
+fn ignored(adapter: &Adapter, name: String) -> Trial {
+    let reason = name.clone();
+    let trial = Trial::test(name, || Err(reason.into()));
+    trial.with_kind(&adapter.name).with_ignored_flag(true)
 }
 
 /// One of each adapter after the other, so that no two wait for an adapter that does one thing at a time.

@@ -169,7 +169,7 @@ impl Arena {
         let mut encoder = context.device().create_command_encoder(&descriptor);
         bound.encode(&mut encoder);
         let buffers = [&self.read.buffer, &self.written.buffer];
-        let [read, written] = device::read_from(context, encoder, 0, buffers);
+        let [read, written] = device::read(context, encoder, buffers);
         self.read
             .split(&read)
             .map_err(|error| format!("inputs: {error}"))?;

@@ -35,7 +35,8 @@ fn trial(
         Ok(test) => Trial::test(name, test),
         Err(reason) => {
             let name = format!("{name}: unsupported: {reason}");
-            Trial::test(name, || Ok(())).with_ignored_flag(true)
+            // Fails where it is run all the same.
+            Trial::test(name, || Err(reason.into())).with_ignored_flag(true)
         }
     }
     .with_kind(device)

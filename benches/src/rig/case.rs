@@ -2,6 +2,7 @@
 
 use relattn::cpu::{Attention, Inputs, Oracle, Tiled};
 use relattn::{Bias, Problem, RelativeBuckets, Scale, Shape};
+use relattn_conformance::compare::largest;
 
 use super::generator::values;
 
@@ -128,10 +129,7 @@ pub fn assert_close(name: &str, found: &[f32], expected: &[f32]) {
 /// Panics where two results differ by more than this.
 pub fn assert_within(tolerance: f32, name: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{name}");
-    let worst = found
-        .iter()
-        .zip(expected)
-        .map(|(found, expected)| (found - expected).abs())
-        .fold(0.0, |worst: f32, x| if x <= worst { worst } else { x });
-    assert!(worst <= tolerance, "{name} is wrong by {worst}");
+    let pairs = found.iter().zip(expected);
+    let worst = largest(pairs.map(|(found, expected)| f64::from(found - expected)));
+    assert!(worst <= tolerance.into(), "{name} is wrong by {worst}");
 }

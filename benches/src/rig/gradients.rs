@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use relattn::Bias;
 use relattn::cpu::Oracle;
+use relattn_conformance::compare::largest;
 
 use super::case::{Case, HEAD_DIM, HEADS, SCALE};
 use super::generator::values;
@@ -168,11 +169,9 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 /// Panics where gradients in f32 differ from these by more than f32 explains.
 pub fn assert_gradient(name: &str, found: &[f32], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{name}");
-    let greater = |most: f64, x: f64| if x <= most { most } else { x };
-    let most = expected.iter().map(|x| x.abs()).fold(0.0, greater);
     let differences = found.iter().zip(expected);
-    let differences = differences.map(|(&found, expected)| (f64::from(found) - expected).abs());
-    let worst = differences.fold(0.0, greater) / most;
+    let differences = differences.map(|(&found, expected)| f64::from(found) - expected);
+    let worst = largest(differences) / largest(expected.iter().copied());
     assert!(
         worst <= TOLERANCE,
         "{name} is wrong by {worst} of its greatest number"

@@ -35,10 +35,19 @@ pub fn rounds() -> usize {
     if quick() { 1 } else { 3 }
 }
 
+const USUAL: [u32; 3] = [512, 1024, 2048];
+const SMALL: u32 = 256;
+
+/// The usual sequence lengths, whatever the arguments say.
+#[must_use]
+pub fn usual_lengths() -> Vec<u32> {
+    if quick() { vec![SMALL] } else { USUAL.into() }
+}
+
 /// The sequence lengths to measure: the numbers among the arguments, or the usual ones.
 #[must_use]
 pub fn lengths() -> Vec<u32> {
-    lengths_or(&[512, 1024, 2048])
+    lengths_or(&USUAL)
 }
 
 /// The numbers among the arguments, or else these.
@@ -48,7 +57,7 @@ pub fn lengths_or(usual: &[u32]) -> Vec<u32> {
         .filter_map(|argument| argument.parse().ok())
         .collect();
     match (quick(), asked.is_empty()) {
-        (true, _) => vec![256],
+        (true, _) => vec![SMALL],
         (false, true) => usual.to_vec(),
         (false, false) => asked,
     }

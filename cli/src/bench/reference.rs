@@ -3,6 +3,7 @@
 use relattn::cpu::{Attention, AttentionGradient, Gradients, Outputs, Tiled};
 use relattn::{Dtype, Problem};
 use relattn_bench::rig::tensors::Tensors;
+use relattn_conformance::compare::largest;
 
 use crate::args::Pass;
 use crate::fault::Fault;
@@ -90,25 +91,25 @@ impl Reference {
             Dtype::F16 => 1.0 / 1024.0,
             Dtype::Bf16 => 1.0 / 128.0,
         };
-        let greatest = expected.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
-        let allowed = (TOLERANCE + ulp) * greatest;
+        let greatest = largest(expected.iter().copied().map(f64::from));
+        let allowed = f64::from(TOLERANCE + ulp) * greatest;
         let error = largest_difference(found, expected);
         if error <= allowed {
             return Ok(());
         }
         Err(Fault::Disagreement {
             what: format!("{tensor} of {name} differs from cpu::Tiled"),
-            found: error.into(),
-            allowed: allowed.into(),
+            found: error,
+            allowed,
         })
     }
 }
 
 /// NaN where a number is not finite or the lengths differ.
-fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
+fn largest_difference(found: &[f32], expected: &[f32]) -> f64 {
     if found.len() != expected.len() {
-        return f32::NAN;
+        return f64::NAN;
     }
-    let differences = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
-    differences.fold(0.0, |most, x| if x <= most { most } else { x })
+    let pairs = found.iter().zip(expected);
+    largest(pairs.map(|(found, expected)| f64::from(found - expected)))
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use relattn::Dropout;
+use relattn_conformance::compare::largest;
 
 use super::Made;
 use super::place::Place;
@@ -113,9 +114,8 @@ impl Differences {
 /// Up to a share of the largest number, which is not 0.
 fn close(what: &str, found: &[f64], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let largest = expected.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
-    assert!(largest > 1e-4, "{what}: nothing depends on it: {largest:e}");
-    let errors = found.iter().zip(expected).map(|(x, y)| (x - y).abs());
-    let worst = errors.fold(0.0, f64::max) / largest;
-    assert!(worst <= 1e-5, "{what}: {worst:e} of {largest:e}");
+    let most = largest(expected.iter().copied());
+    assert!(most > 1e-4, "{what}: nothing depends on it: {most:e}");
+    let worst = largest(found.iter().zip(expected).map(|(x, y)| x - y)) / most;
+    assert!(worst <= 1e-5, "{what}: {worst:e} of {most:e}");
 }
