@@ -140,14 +140,16 @@ class Peer:
         arguments = [str(folder), str(n), str(options.threads)]
         # With burn's default effort the first calls can take minutes on a processor's driver.
         environment = {"CUBECL_AUTOTUNE_LEVEL": "minimal", **os.environ, "OMP_NUM_THREADS": str(options.threads)}
+        # A file, since nobody reads a pipe, and a peer that has filled it waits for ever.
+        self.errors = None if options.loud else tempfile.TemporaryFile("w+", errors="replace")
         self.process = subprocess.Popen(
             driver + command + arguments,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE if not options.loud else None,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
             text=True, env=environment,
         )
         line = self.answer("ready")
         if line is None:
-            self.absent = "did not run: " + (self.process.stderr.read().strip().splitlines() or ["no message"])[-1][:100]
+            self.absent = "did not run: " + self.last_error()
             return
         self.who = line[len("ready "):]
         path = next(folder.glob("out-*.f32"))
@@ -165,6 +167,13 @@ class Peer:
                 return line.strip()
         return None
 
+    def last_error(self):
+        """The last line about errors, where it was not shown."""
+        if self.errors is None:
+            return "as it says above"
+        self.errors.seek(0)
+        return (self.errors.read().strip().splitlines() or ["no message"])[-1][:100]
+
     def time(self):
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
@@ -172,11 +181,11 @@ class Peer:
         time.sleep(PAUSE)
 
     def line(self, own):
-        """A line of the table; `own` are relattn's times, round by round."""
+        """A line of the table; `own` are relattn's times, round by round, if it is there."""
         if self.absent:
             return f"{self.name:<42}{self.absent}"
-        ratio = statistics.median(t / o for t, o in zip(self.times, own))
-        return f"{self.name:<42}{statistics.median(self.times):>9.2f}{min(self.times):>9.2f}{ratio:>13.2f}   {self.error:.1e}"
+        ratio = f"{statistics.median(t / o for t, o in zip(self.times, own)):.2f}" if own else "-"
+        return f"{self.name:<42}{statistics.median(self.times):>9.2f}{min(self.times):>9.2f}{ratio:>13}   {self.error:.1e}"
 
     def close(self):
         self.process.stdin.close()
@@ -206,6 +215,12 @@ def run(options, say):
 
             exact, rounded = started(rows, ALLOWED), started(in_half, ALLOWED_IN_HALF)
             there = [peer for peer in exact + rounded if not peer.absent]
+            if not there:
+                for peer in exact + rounded:
+                    say(peer.line(None))
+                sys.exit("no peer is there to be timed")
+            # The first row is what others are compared with.
+            own = next((peer.times for peer in there if peer.name == rows[0][0]), None)
             if n == options.lengths[0]:
                 for peer in there:
                     say(f"{peer.name:<42}{peer.who}")
@@ -215,11 +230,11 @@ def run(options, say):
                     peer.time()
             say(f"\nN = {n}, {options.rounds} rounds{'':<22}  median ms   min ms   of relattn   error")
             for peer in exact:
-                say(peer.line(there[0].times))
+                say(peer.line(own))
             if rounded:
                 say("error of half precision; not counted among the correct ones:")
             for peer in rounded:
-                say(peer.line(there[0].times))
+                say(peer.line(own))
             for peer in there:
                 peer.close()
     say(f"\nload afterwards: {os.getloadavg()}")

@@ -31,8 +31,8 @@ enum Task {
         #[arg(long, default_value_t = 300)]
         seconds: u64,
         /// Only this compiler
-        #[arg(long)]
-        compiler: Option<String>,
+        #[arg(long, ignore_case = true)]
+        compiler: Option<Compiler>,
     },
     /// Runs the conformance suite through Tint and Dawn
     Dawn {
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
             only,
             seconds,
             compiler,
-        } => microsoft(&only, Duration::from_secs(seconds), compiler.as_deref()),
+        } => microsoft(&only, Duration::from_secs(seconds), compiler),
         Task::Dawn {
             case,
             quick,
@@ -88,15 +88,15 @@ fn main() -> ExitCode {
 }
 
 /// A line for each kernel and compiler, and a sum; whether all were accepted.
-fn microsoft(only: &str, allowed: Duration, which: Option<&str>) -> Result<bool, String> {
+fn microsoft(only: &str, allowed: Duration, which: Option<Compiler>) -> Result<bool, String> {
     let workshop = Workshop::open()?;
     let kernels = kernels::all().map_err(|error| error.to_string())?;
     let mut clean = true;
     for compiler in Compiler::ALL {
-        let name = format!("{compiler:?}").to_uppercase();
-        if which.is_some_and(|which| !which.eq_ignore_ascii_case(&name)) {
+        if which.is_some_and(|which| which != compiler) {
             continue;
         }
+        let name = format!("{compiler:?}").to_uppercase();
         let mut counts = [0; 4];
         for kernel in kernels.iter().filter(|kernel| kernel.name.contains(only)) {
             let label = format!("{name}: {}", kernel.name);
@@ -145,7 +145,8 @@ fn conform(
     let mut summaries = Vec::new();
     for adapter in dawn::adapters()? {
         let context = adapter.context?;
-        let mut outcomes = checkpoint.outcomes(&adapter.name);
+        let resumed = checkpoint.resume(&adapter.name, &adapter.info.driver_info, &entries);
+        let mut outcomes = resumed.map_err(|error| error.to_string())?;
         for entry in entries.iter().skip(outcomes.len()) {
             let outcome = trial::run(&context, entry, None);
             if let Verdict::Failed { reason, .. } = &outcome.verdict {

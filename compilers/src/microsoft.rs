@@ -19,7 +19,7 @@ use crate::translate::{Language, Module, ShaderModel, Target, Translation};
 const LIBRARIES: [&str; 2] = ["d3dcompiler_47.dll", "dxcompiler.dll"];
 
 /// How a compiler of wgpu's is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Compiler {
     /// For shader model 5.1; it knows no subgroup operations.
     Fxc,

@@ -1,7 +1,8 @@
 //! Every kernel accepted by Tint, in the dialect of browsers, and the quick conformance suite executed by Dawn: two cases of it, which
 //! software drivers compile for a minute, and all with `--include-ignored`.
 //!
-//! A machine without Node.js, Dawn's package or a driver that Dawn takes lists what it lacks as ignored with the reason.
+//! A machine without Node.js, Dawn's package or a driver that Dawn takes lists what it lacks as ignored with the reason. Cases that a device
+//! cannot run are counted and left out.
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,15 +27,17 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn ignored(kind: &str, reason: &str) -> Trial {
-    let trial = Trial::test(format!("unsupported: {reason}"), || Ok(()));
+/// Fails where it is run all the same.
+fn ignored(kind: &str, reason: String) -> Trial {
+    let name = format!("unsupported: {reason}");
+    let trial = Trial::test(name, || Err(reason.into()));
     trial.with_kind(kind).with_ignored_flag(true)
 }
 
 fn acceptances() -> Vec<Trial> {
     let tint = match dawn::tint() {
         Ok(process) => Arc::new(process),
-        Err(reason) => return vec![ignored("Tint", &reason)],
+        Err(reason) => return vec![ignored("Tint", reason)],
     };
     let kernels = kernels::all()
         .expect("the kernels of the suite")
@@ -55,16 +58,20 @@ fn accept(tint: &Process, kernel: &KernelText) -> Result<(), Failed> {
 fn executions() -> Vec<Trial> {
     let adapters = match dawn::adapters() {
         Ok(adapters) => adapters,
-        Err(reason) => return vec![ignored("Dawn", &reason)],
+        Err(reason) => return vec![ignored("Dawn", reason)],
     };
     let mut trials = Vec::new();
     for adapter in adapters {
-        let Ok(context) = adapter.context else {
-            continue;
+        let context = match adapter.context {
+            Ok(context) => context,
+            Err(reason) => {
+                trials.push(ignored(&adapter.name, reason));
+                continue;
+            }
         };
         // Its process does one thing at a time.
         let turn = Arc::new(Mutex::new(()));
-        for entry in suite(Extent::Quick, None) {
+        for entry in supported(&adapter.name, &context) {
             let (context, turn) = (context.clone(), turn.clone());
             let name = entry.name.clone();
             let run = move || {
@@ -77,6 +84,16 @@ fn executions() -> Vec<Trial> {
         }
     }
     trials
+}
+
+/// The cases that a device can run.
+fn supported(name: &str, context: &Context) -> Vec<Entry> {
+    let mut entries = suite(Extent::Quick, None);
+    let all = entries.len();
+    entries.retain(|entry| trial::supported(context, &entry.work).is_ok());
+    let left_out = all - entries.len();
+    eprintln!("{name}: {left_out} of {all} cases are unsupported and left out");
+    entries
 }
 
 fn execute(context: &Context, entry: &Entry) -> Result<(), Failed> {

@@ -62,8 +62,11 @@ fn check(kernel: &Kernel, target: &Target, tool: Option<Tool>) -> Result<(), Fai
     tool.map_or(Ok(()), |tool| Ok(tool.check(&translation)?))
 }
 
+/// Fails where it is run all the same.
 fn ignored(name: &str, reason: &str, target: &Target) -> Trial {
-    let trial = Trial::test(format!("{name}: unsupported: {reason}"), || Ok(()));
+    let name = format!("{name}: unsupported: {reason}");
+    let reason = reason.to_owned();
+    let trial = Trial::test(name, || Err(reason.into()));
     trial.with_kind(target.to_string()).with_ignored_flag(true)
 }
 

@@ -44,7 +44,8 @@ fn packed(target: &str) -> io::Result<()> {
         .collect();
     let mut inputs = inputs?;
     inputs.sort_unstable();
-    fs::write(kept, pack(&inputs))
+    let file = pack(&inputs).ok_or(io::Error::other("an input has more than 65,535 bytes"))?;
+    fs::write(kept, file)
 }
 
 fn unpacked(target: &str) -> io::Result<()> {

@@ -46,15 +46,7 @@ fn main() -> ExitCode {
             .map(|table| print!("{}", table.to_csv()))
             .map(|()| true)
     } else {
-        match driver::manifest() {
-            Some(manifest) => every_family(&arguments, &manifest),
-            None => {
-                println!(
-                    "unsupported: no RADV; install mesa-vulkan-drivers, or name its manifest in VK_DRIVER_FILES"
-                );
-                Ok(!arguments.require)
-            }
-        }
+        some_kernel(&arguments.only).and_then(|()| compared(&arguments))
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -64,6 +56,26 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Refuses a part of a name that no kernel has, even on a GPU that multiplies matrices.
+fn some_kernel(only: &str) -> Result<(), String> {
+    let kernels = kernels::all(true).map_err(|error| error.to_string())?;
+    if kernels.iter().any(|kernel| kernel.name.contains(only)) {
+        Ok(())
+    } else {
+        Err(format!("no kernel's name contains {only:?}"))
+    }
+}
+
+fn compared(arguments: &Arguments) -> Result<bool, String> {
+    let Some(manifest) = driver::manifest() else {
+        println!(
+            "unsupported: no RADV; install mesa-vulkan-drivers, or name its manifest in VK_DRIVER_FILES"
+        );
+        return Ok(!arguments.require);
+    };
+    every_family(arguments, &manifest)
 }
 
 /// The first version of Mesa that is judged. Before it RADV had only begun with RDNA3, and spills what later ones keep in registers.
