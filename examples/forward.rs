@@ -42,7 +42,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let found = OnDevice::new(Context::new(&device, &queue)).forward(&problem, &inputs)?;
     let exact = Oracle.forward(&problem, &inputs)?;
     let pairs = found.out.iter().zip(&exact.out);
-    let error = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let error = pairs.map(|(a, b)| (a - b).abs()).max_by(f32::total_cmp);
+    let error = error.unwrap_or(0.0);
     println!("{}: largest error {error:.1e}", adapter.get_info().name);
     Ok(())
 }

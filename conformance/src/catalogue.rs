@@ -27,11 +27,6 @@ pub(super) const BOTH: Mask = Mask {
 };
 pub(super) const ENCODER: Bias = Bias::Relative(RelativeBuckets::t5_encoder());
 pub(super) const DECODER: Bias = Bias::Relative(RelativeBuckets::t5_decoder());
-/// Half of them rounds down, so that no offset has the last.
-const ODD: Bias = Bias::Relative(RelativeBuckets {
-    num_buckets: 33,
-    ..RelativeBuckets::t5_encoder()
-});
 const WAVLM: Bias = Bias::Relative(RelativeBuckets {
     num_buckets: 320,
     max_distance: 800,
@@ -117,13 +112,6 @@ pub fn catalogue() -> Vec<Case> {
             [1, 2, 2, 70, 70, 32],
             ENCODER,
             Mask::CAUSAL,
-            0,
-        ),
-        case(
-            "an odd number of buckets",
-            [1, 2, 2, 70, 90, 32],
-            ODD,
-            Mask::NONE,
             0,
         ),
         case(

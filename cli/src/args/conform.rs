@@ -13,7 +13,7 @@ const OF_CASES: [&str; 8] = [
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-A case passes if every element is within the tolerance that its data give, poison and guard words around the tensors are
+A case passes if every element is within the tolerance that its data give, poison and guard words around the outputs are
 untouched, and a second run gives the same bits. Cases that a device cannot run are counted as unsupported, with the reason.
 
 Each adapter is tried as a device without features and with WebGPU's default limits, and as one with all that the kernels
