@@ -20,9 +20,11 @@ pub struct Adapter {
     pub context: Result<Context, String>,
     /// Only one thread at a time may use it.
     pub one_at_a_time: bool,
+    /// It has larger limits than the plain device before it, and is like it else.
+    pub larger: bool,
 }
 
-/// Every adapter; panics where there is none, so that no run passes without a device.
+/// Every adapter, of devices that differ in limits alone the larger; panics where there is none, so that no run passes without a device.
 pub fn adapters() -> Vec<Adapter> {
     adapters_with(|_| ())
 }
@@ -54,7 +56,15 @@ pub fn limited(change: fn(&mut wgpu::Limits)) -> Vec<(String, Context)> {
 }
 
 fn adapters_with(change: fn(&mut wgpu::Limits)) -> Vec<Adapter> {
-    let found = adapters_of(wgpu::Backends::PRIMARY | wgpu::Backends::GL, change);
+    let all = adapters_of(wgpu::Backends::PRIMARY | wgpu::Backends::GL, change);
+    let mut found: Vec<Adapter> = Vec::new();
+    for adapter in all {
+        if adapter.larger && adapter.context.is_ok() {
+            // It has the same kernels, and others.
+            found.pop();
+        }
+        found.push(adapter);
+    }
     assert!(
         !found.is_empty(),
         "no adapter; `cargo xtask test` installs a software Vulkan driver"
@@ -92,7 +102,10 @@ fn devices(adapter: &wgpu::Adapter, change: fn(&mut wgpu::Limits)) -> Vec<Adapte
     change(&mut full.required_limits);
     let mut devices = vec![open(adapter, name.clone(), &plain)];
     if let Some(more) = beyond(&plain, &full) {
-        devices.push(open(adapter, format!("{name} with {more}"), &full));
+        devices.push(Adapter {
+            larger: full.required_features.is_empty(),
+            ..open(adapter, format!("{name} with {more}"), &full)
+        });
     }
     devices
 }
@@ -124,6 +137,7 @@ fn open(adapter: &wgpu::Adapter, name: String, descriptor: &wgpu::DeviceDescript
             })
             .map_err(|error| error.to_string()),
         one_at_a_time: info.backend == wgpu::Backend::Gl,
+        larger: false,
         info,
     }
 }

@@ -66,6 +66,7 @@ fn adapter(
         info: device.adapter_info(),
         context: Ok(Context::new(&device, &queue)),
         one_at_a_time: true,
+        larger: false,
     })
 }
 
