@@ -72,3 +72,74 @@ impl Pipelines {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::Pipelines;
+    use crate::plan::Kernel;
+    use crate::{Checks, Error};
+
+    /// Of a device that validates everything and executes nothing.
+    fn pipeline() -> wgpu::ComputePipeline {
+        let (device, _) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: None,
+            source: wgpu::ShaderSource::Wgsl("@compute @workgroup_size(1) fn main() {}".into()),
+        });
+        device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: None,
+            layout: None,
+            module: &module,
+            entry_point: None,
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
+        })
+    }
+
+    #[test]
+    fn nobody_waits_for_the_compilation_of_another_kernel() {
+        let (pipelines, compiled) = (Pipelines::default(), pipeline());
+        let get = |kernel, compile: &dyn Fn()| {
+            let compile = || {
+                compile();
+                Ok(compiled.clone())
+            };
+            pipelines.get(kernel, Checks::None, compile)
+        };
+        let (begun, is_begun) = channel();
+        let (release, released) = channel::<()>();
+        let (got, is_got) = channel();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let slow = || {
+                    begun.send(()).expect("somebody who waits");
+                    // An error where the test has failed.
+                    let _ = released.recv();
+                };
+                get(Kernel::Merge, &slow).expect("a pipeline");
+            });
+            scope.spawn(move || {
+                is_begun.recv().expect("a compilation");
+                get(Kernel::CopyWords, &|| ()).expect("a pipeline");
+                got.send(()).expect("somebody who waits");
+            });
+            let waited = is_got.recv_timeout(Duration::from_secs(20));
+            drop(release);
+            waited.expect("the other kernel meanwhile");
+        });
+    }
+
+    #[test]
+    fn what_did_not_compile_is_not_kept() {
+        let pipelines = Pipelines::default();
+        let failed = pipelines.get(Kernel::Merge, Checks::None, || Err(Error::OutOfMemory));
+        assert_eq!(failed.map(drop), Err(Error::OutOfMemory));
+        assert_eq!(pipelines.count(), 0);
+        let found = pipelines.get(Kernel::Merge, Checks::None, || Ok(pipeline()));
+        assert_eq!((found.is_ok(), pipelines.count()), (true, 1));
+    }
+}

@@ -56,6 +56,33 @@ fn check(context: &Context, problem: &Problem, seed: u32) -> Result<(), String> 
     reference.check(&found).map(|_| ())
 }
 
+/// Positions are as far from the keys as they may be, and no sum of them with a window leaves 32 bits.
+#[test]
+fn a_window_without_end_hides_nothing_from_the_farthest_queries() {
+    let shape = Shape {
+        batch: 1,
+        heads: 1,
+        kv_heads: 1,
+        q_len: 20,
+        k_len: 40,
+        head_dim: 12,
+    };
+    let endless = Window {
+        left: u32::MAX,
+        right: u32::MAX,
+    };
+    let mask = Mask {
+        window: Some(endless),
+        ..Mask::NONE
+    };
+    let builder = Problem::builder(shape).mask(mask);
+    let problem = builder.query_offset((1 << 30) - 1 - 20).build();
+    let problem = problem.expect("valid");
+    for (adapter, context) in contexts() {
+        check(&context, &problem, 1).unwrap_or_else(|error| panic!("{adapter}: {error}"));
+    }
+}
+
 #[test]
 fn random_problems_equal_the_oracle() {
     for (adapter, context) in contexts() {

@@ -9,8 +9,9 @@ use harness::compare::Reference;
 use harness::data::Data;
 use harness::device::bits;
 use harness::placed::Placed;
-use relattn::cpu::Outputs;
-use relattn::plan::{Budget, Forward};
+use relattn::cpu::{Attention, Outputs};
+use relattn::plan::{Budget, Forward, Reason};
+use relattn::run::OnDevice;
 use relattn::{
     Bias, Bits, Context, Dropout, Dtype, Error, IndexFormat, Kerple, Layout, Mask, Packed, Problem,
     ProblemBuilder, RelativeBuckets, Shape, Tensor, Window, wgpu,
@@ -370,6 +371,42 @@ fn what_cannot_be_split_is_refused() {
         };
         assert_eq!(refused(wide, 4), Ok(()), "{adapter}");
     }
+}
+
+#[test]
+fn a_log_sum_exp_that_nobody_wants_need_not_fit_a_binding() {
+    let shape = Shape {
+        q_len: 600,
+        ..SHAPE
+    };
+    let problem = Problem::builder(shape).build().expect("valid");
+    let needed = 4 * 2 * 4 * 600;
+    assert!(needed > BINDING);
+    for (adapter, context) in limited(|limits| limits.max_storage_buffer_binding_size = BINDING) {
+        let forward = context.forward(&problem).expect("a kernel");
+        assert_eq!(forward.check_limits(), Ok(()), "{adapter}");
+        let data = Data::generate(&problem, 1);
+        let wanted = OnDevice::new(context).forward(&problem, &data.inputs());
+        let refused = Error::BindingTooLarge {
+            tensor: Tensor::Lse,
+            needed,
+            maximum: BINDING,
+        };
+        assert_eq!(wanted.map(drop), Err(refused), "{adapter}");
+    }
+}
+
+#[test]
+fn parts_are_at_most_as_many_as_keys() {
+    let step = Shape { q_len: 3, ..SHAPE };
+    let problem = Problem::builder(step).build().expect("valid");
+    let (_, context) = limited(|_| ()).swap_remove(0);
+    let forward = context.forward(&problem).expect("a kernel");
+    let of = |parts| forward.clone().with_splits(parts);
+    assert_eq!([0, 7, u32::MAX].map(|parts| of(parts).splits()), [1, 7, 40]);
+    let reasons = of(7).reasons();
+    let parts = |reason: &Reason| matches!(reason, Reason::Parts { splits: 7, .. });
+    assert!(reasons.iter().any(parts), "{reasons:?}");
 }
 
 #[test]

@@ -31,14 +31,28 @@ pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), Fault> {
     })
 }
 
-fn write_beside(path: &Path, contents: &[u8]) -> io::Result<()> {
+/// Refuses a place that cannot be written, before minutes or hours of work for it.
+pub(crate) fn writable(path: &Path) -> Result<(), Fault> {
+    let tried = folder_of(path).and_then(tempfile::tempfile_in);
+    tried.map(drop).map_err(|source| Fault::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Where a new file is made.
+fn folder_of(path: &Path) -> io::Result<&Path> {
     if path.is_dir() {
         return Err(io::Error::other("it is a folder"));
     }
-    let folder = match path.parent() {
+    Ok(match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
-    };
+    })
+}
+
+fn write_beside(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let folder = folder_of(path)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".relattn-").suffix(".part");
     #[cfg(unix)]

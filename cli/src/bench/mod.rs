@@ -7,8 +7,6 @@ mod reference;
 mod setting;
 mod text;
 
-use std::path::{Path, PathBuf};
-
 use relattn_bench::probe::Peaks;
 use relattn_bench::rig::device::Rig;
 use relattn_bench::rig::report;
@@ -50,24 +48,7 @@ fn check(args: &BenchArgs) -> Result<(), Fault> {
     written
         .into_iter()
         .flatten()
-        .try_for_each(|path| writable(path))
-}
-
-/// Refuses a place that cannot be written, before minutes of measuring.
-fn writable(path: &Path) -> Result<(), Fault> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let result = if path.is_dir() {
-        Err(std::io::Error::other("it is a folder"))
-    } else {
-        std::fs::metadata(folder).map(drop)
-    };
-    result.map_err(|source| Fault::Write {
-        path: path.to_owned(),
-        source,
-    })
+        .try_for_each(|path| output::writable(path))
 }
 
 fn open(choice: &DeviceChoice) -> Result<Gpu, Fault> {

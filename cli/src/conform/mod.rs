@@ -40,7 +40,7 @@ pub(crate) fn run(args: &ConformArgs) -> Result<(), Fault> {
     if let Some(number) = args.work.work_on {
         return worker::run(args, number, &entries, edit);
     }
-    args.html.as_deref().map_or(Ok(()), page::writable)?;
+    args.html.as_deref().map_or(Ok(()), output::writable)?;
     let results = conduct(args, &entries)?;
     report(args, &results)
 }

@@ -29,6 +29,13 @@ const LAVAPIPE: Driver = Driver::Vulkan {
     library: "libvulkan_lvp.so",
 };
 
+/// What both stacks of Debian 13 are made of; its validation layer runs there.
+const TRIXIE: &[&str] = &[
+    "mesa-vulkan-drivers",
+    "libvulkan1",
+    "vulkan-validationlayers",
+];
+
 /// The package of Debian's chromium that has its libraries.
 pub(crate) const CHROMIUM: &str = "chromium-common";
 /// The validation layer of Debian 12 is of 2022 and calls WGSL an invalid source language; chromium's is recent and runs there.
@@ -55,11 +62,7 @@ pub(crate) const STACKS: [Stack; 7] = [
         name: "lavapipe-25.0-llvm19",
         about: "Mesa's software Vulkan, of Debian 13",
         suites: &["trixie"],
-        packages: &[
-            "mesa-vulkan-drivers",
-            "libvulkan1",
-            "vulkan-validationlayers",
-        ],
+        packages: TRIXIE,
         chromium: &[],
         driver: LAVAPIPE,
     },
@@ -67,11 +70,7 @@ pub(crate) const STACKS: [Stack; 7] = [
         name: "lavapipe-26.1",
         about: "Mesa's software Vulkan, of the backports to Debian 13, with cooperative matrices",
         suites: &["trixie", "trixie-backports"],
-        packages: &[
-            "mesa-vulkan-drivers",
-            "libvulkan1",
-            "vulkan-validationlayers",
-        ],
+        packages: TRIXIE,
         chromium: &[],
         driver: LAVAPIPE,
     },

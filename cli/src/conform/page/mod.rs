@@ -3,38 +3,17 @@
 mod chart;
 mod map;
 
-use std::io;
-use std::path::Path;
-
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use relattn_conformance::outcome::{Outcome, Verdict};
 use relattn_conformance::record::{Record, Summary};
 
 use super::Found;
 use super::table::label;
-use crate::fault::Fault;
 use chart::{Row, Scale};
 
 const STYLE: &str = include_str!("style.css");
 /// Failed cases that are shown in full.
 const SHOWN: usize = 12;
-
-/// Refuses a place that cannot be written, before hours of running.
-pub(super) fn writable(path: &Path) -> Result<(), Fault> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let tried = if path.is_dir() {
-        Err(io::Error::other("it is a folder"))
-    } else {
-        tempfile::tempfile_in(folder).map(drop)
-    };
-    tried.map_err(|source| Fault::Write {
-        path: path.to_owned(),
-        source,
-    })
-}
 
 /// The page.
 pub(super) fn of(record: &Record, results: &[Found]) -> String {
