@@ -240,8 +240,10 @@ fn add_biases() {
         }
         return;
     }
-    for (var r = 0u; r < ROWS; r++) {
-        for (var half = 0u; half < 2u; half++) {
+    // Halves outside, for LLVM 19 on processors with AVX-512 (Mesa 25.0): some kernels in f16 with an index matrix end it the other way
+    // around ("Cannot emit physreg copy instruction").
+    for (var half = 0u; half < 2u; half++) {
+        for (var r = 0u; r < ROWS; r++) {
             product[0][r][half] = product[0][r][half] * params.scale + bias_of_four(r, half);
         }
     }
