@@ -30,6 +30,7 @@ var<private> row_in_subgroup: u32; // the lane
 var<private> octet_first: u32;     // lane of the subgroup
 var<private> octet: u32;           // of the workgroup
 var<private> other_first: u32;     // row of the other side
+var<private> unseen: u32;          // 0
 var<private> own: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
 var<private> own_values: array<array<array<vec4<f32>, ROWS>, VALUE_BLOCK>, VALUE_BLOCKS>;
 var<private> sums: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
@@ -77,7 +78,7 @@ fn read_others(hides: bool) {
         for (var c = 0u; c < BLOCK; c++) {
             let d = 4u * (b * BLOCK + c);
             if d < HEAD_DIM {
-                others[b][c] = finite_or_zero(load_other(0u, lane, d), hides || DROPOUT);
+                others[b][c] = bounded(load_other(0u, lane, d), hides);
             }
         }
     }
@@ -85,7 +86,7 @@ fn read_others(hides: bool) {
         for (var c = 0u; c < VALUE_BLOCK; c++) {
             let d = 4u * (b * VALUE_BLOCK + c);
             if d < VALUE_DIM {
-                other_values[b][c] = finite_or_zero(load_other(1u, lane, d), hides || DROPOUT);
+                other_values[b][c] = bounded(load_other(1u, lane, d), hides);
             }
         }
     }
@@ -116,7 +117,7 @@ fn multiply() {
     for (var b = 0u; b < BLOCKS; b++) {
         for (var c = 0u; c < BLOCK; c++) {
             for (var e = 0u; e < LANES; e++) {
-                let y = subgroupShuffle(others[b][c], e);
+                let y = subgroupShuffle(others[b][c], e + unseen);
                 for (var r = 0u; r < ROWS; r++) {
                     score[r][e] = dot_into(score[r][e], own[b][c][r], y);
                 }
@@ -126,7 +127,7 @@ fn multiply() {
     for (var b = 0u; b < VALUE_BLOCKS; b++) {
         for (var c = 0u; c < VALUE_BLOCK; c++) {
             for (var e = 0u; e < LANES; e++) {
-                let y = subgroupShuffle(other_values[b][c], e);
+                let y = subgroupShuffle(other_values[b][c], e + unseen);
                 for (var r = 0u; r < ROWS; r++) {
                     change[r][e] = dot_into(change[r][e], own_values[b][c][r], y);
                 }
@@ -150,10 +151,9 @@ fn look() -> bool {
     return any != 0u;
 }
 
-// The next tile of which some row of the subgroup sees something, and whether it hides something; a loop of its own as in the forward
-// pass.
-fn next_tile(first: u32, end: u32) -> bool {
-    other_first = first;
+// The next tile of which some row of the subgroup sees something, from this one on, and whether it hides something; a loop of its own
+// as in the forward pass.
+fn next_tile(end: u32) -> bool {
     loop {
         meet(other_first);
         if other_first >= end {
@@ -237,9 +237,9 @@ fn differentiate(r: u32, hides: bool) {
         let p = exp2(score[r][e] - of_query.x);
         var weight = p;
         if DROPOUT {
-            let factor = select(0.0, keep_scale(), ((kept_of_row[r] >> e) & 1u) != 0u);
-            weight *= factor;
-            change[r][e] *= factor;
+            let kept = ((kept_of_row[r] >> e) & 1u) != 0u;
+            weight = select(0.0, weight * keep_scale(), kept);
+            change[r][e] = select(0.0, change[r][e] * keep_scale(), kept);
         }
         var ds = p * (change[r][e] - of_query.y);
         if hides {
@@ -282,7 +282,7 @@ fn add_sums() {
     for (var b = 0u; b < BLOCKS; b++) {
         for (var c = 0u; c < BLOCK; c++) {
             for (var e = 0u; e < LANES; e++) {
-                let y = subgroupShuffle(others[b][c], e);
+                let y = subgroupShuffle(others[b][c], e + unseen);
                 for (var r = 0u; r < ROWS; r++) {
                     sums[b][c][r] = fma(vec4(score[r][e]), y, sums[b][c][r]);
                 }
@@ -293,7 +293,7 @@ fn add_sums() {
         for (var b = 0u; b < VALUE_BLOCKS; b++) {
             for (var c = 0u; c < VALUE_BLOCK; c++) {
                 for (var e = 0u; e < LANES; e++) {
-                    let y = subgroupShuffle(other_values[b][c], e);
+                    let y = subgroupShuffle(other_values[b][c], e + unseen);
                     for (var r = 0u; r < ROWS; r++) {
                         value_sums[b][c][r] = fma(vec4(change[r][e]), y, value_sums[b][c][r]);
                     }
@@ -321,7 +321,12 @@ fn add_score_gradients() {
 fn meet_others(local: u32) {
     let end = other_end();
     for (var first = other_begin(); first < end; first = other_first + OTHER) {
-        let hides = next_tile(first, end);
+        other_first = first;
+        meet(first);
+        var hides = tile_hides() || rows_past_end();
+        if hides {
+            hides = next_tile(end);
+        }
         if other_first >= end {
             break;
         }
@@ -366,6 +371,7 @@ fn attention_backward_broadcast(
 ) {
     lane = subgroup_lane % LANES;
     row_in_subgroup = lane;
+    unseen = select(0u, 1u, params.k_len == 0u);
     octet_first = subgroup_lane - lane;
     octet = (subgroupMin(local) + subgroup_lane) / LANES;
     let group = in_turn(workgroup, count);

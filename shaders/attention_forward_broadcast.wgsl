@@ -12,7 +12,9 @@
 //    array that it walks, up to 32, hence the blocks.
 // 4. From the softmax of a tile to its end nothing branches: compilers move a sum behind a branch to where it is next used, and until
 //    then keep all of its products. Sums are passed as arrays, so that drivers see the index of the loop that they stand in.
-// 5. Rows past the last are computed like it and not written: a lane that returned early could not pass keys on.
+// 5. Keys and values are shuffled by e + `unseen`, a 0 that compilers do not see: one instruction each, where for lanes that they know
+//    LLVM makes two of most.
+// 6. Rows past the last are computed like it and not written: a lane that returned early could not pass keys on.
 const LANES = 8u;
 const WORKGROUP = 32u;
 const Q_TILE = WORKGROUP * ROWS;
@@ -27,6 +29,7 @@ const VALUE_PADDED = VALUE_DIM % 4u != 0u;
 const octet_first = 0u;           // the whole subgroup passes on biases
 var<private> lane: u32;           // in the subgroup
 var<private> lanes: u32;          // of the subgroup
+var<private> unseen: u32;         // 0
 var<private> row_in_subgroup: u32;
 var<private> query: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
 var<private> sums: array<array<array<vec4<f32>, ROWS>, VALUE_BLOCK>, VALUE_BLOCKS>;
@@ -55,7 +58,7 @@ fn read_queries(local: u32) {
 
 fn add_scores(key: vec4<f32>, b: u32, c: u32) {
     for (var e = 0u; e < LANES; e++) {
-        let y = subgroupShuffle(key, e);
+        let y = subgroupShuffle(key, e + unseen);
         for (var r = 0u; r < ROWS; r++) {
             let x = query[b][c][r];
             score[r][e] = fma(x.x, y.x, fma(x.y, y.y, fma(x.z, y.z, fma(x.w, y.w, score[r][e]))));
@@ -106,10 +109,10 @@ fn look(local: u32, key: u32, document: u32) -> bool {
     return any != 0u;
 }
 
-// The next key tile of which some row of the subgroup sees something, and whether it hides something. A loop of its own, because
-// some drivers run every branch of a loop's body whether anybody takes it or not, but leave a loop.
-fn next_tile(local: u32, first: u32, end: u32) -> bool {
-    place.k_first = first;
+// The next key tile of which some row of the subgroup sees something, from this one on, and whether it hides something. A loop of its
+// own, because some drivers run every branch of a loop's body whether anybody takes it or not, but leave a loop; and others run the
+// body of a loop once, so that only tiles that hide something ask.
+fn next_tile(local: u32, end: u32) -> bool {
     loop {
         if place.k_first >= end {
             return false;
@@ -221,7 +224,7 @@ fn add_products(before: array<vec4<f32>, ROWS>, value: vec4<f32>) -> array<vec4<
         total[r] *= corrections[r];
     }
     for (var e = 0u; e < LANES; e++) {
-        let y = subgroupShuffle(value, e);
+        let y = subgroupShuffle(value, e + unseen);
         for (var r = 0u; r < ROWS; r++) {
             total[r] = fma(vec4(score[r][e]), y, total[r]);
         }
@@ -235,7 +238,7 @@ fn add_values(j: u32, hides: bool) {
         for (var c = 0u; c < VALUE_BLOCK; c++) {
             let d = 4u * (b * VALUE_BLOCK + c);
             if d < VALUE_DIM {
-                sums[b][c] = add_products(sums[b][c], finite_or_zero(load_v(row, d), hides || DROPOUT));
+                sums[b][c] = add_products(sums[b][c], bounded(load_v(row, d), hides));
             }
         }
     }
@@ -265,6 +268,7 @@ fn attention_forward_broadcast(
 ) {
     lane = subgroup_lane;
     lanes = subgroup_size;
+    unseen = select(0u, 1u, params.k_len == 0u);
     row_in_subgroup = local - subgroupMin(local);
     place = placed(in_turn(group, count) + params.first.xyz);
     for (var r = 0u; r < ROWS; r++) {
@@ -276,7 +280,11 @@ fn attention_forward_broadcast(
 
     let end = key_end();
     for (var k_first = key_begin(); k_first < end; k_first = place.k_first + K_TILE) {
-        let hides = next_tile(local, k_first, end);
+        place.k_first = k_first;
+        var hides = tile_hides();
+        if hides {
+            hides = next_tile(local, end);
+        }
         if place.k_first >= end {
             break;
         }
@@ -291,7 +299,7 @@ fn attention_forward_broadcast(
     for (var r = 0u; r < ROWS; r++) {
         write_row(r, place.q_first + r * WORKGROUP + local);
     }
-    if subgroupAny(infinity_met) {
+    if subgroupAny(infinity_bits != 0u) {
         for (var i = place.q_first + local; i < min(place.q_first + Q_TILE, row_limit()); i += WORKGROUP) {
             for (var d = 0u; d < VALUE_DIM; d += 4u) {
                 add_infinities(i, d);

@@ -221,10 +221,11 @@ fn infinities_stay_in_the_rows_that_they_touch() {
     let mut dirty = clean.clone();
     dirty.q[row(0, 11)] = f32::NAN;
     dirty.k[row(1, 50) + 3] = f32::NAN;
-    dirty.v[row(0, 40) + 5] = f32::INFINITY;
+    let met = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+    dirty.v[row(0, 40) + 5..][..3].copy_from_slice(&met);
     dirty.key_mask.as_mut().expect("a mask")[20] = 0;
     let mut hidden = dirty.clone();
-    hidden.v[row(1, 20)] = f32::INFINITY;
+    hidden.v[row(1, 20)..][..3].copy_from_slice(&met);
     hidden.k[row(0, 20)] = f32::NAN;
     let check = |name: &str, clean: &[f32], dirty: &[f32]| {
         for head in 0..2 {
@@ -239,6 +240,13 @@ fn infinities_stay_in_the_rows_that_they_touch() {
                 );
                 let same = clean.iter().zip(dirty).all(|(a, b)| (a - b).abs() <= 1e-6);
                 assert!(touched || same, "{name}: head {head}, row {i}");
+                if head == 0 && i >= 40 {
+                    let [positive, negative, neither] = dirty[5..8] else {
+                        unreachable!("three features");
+                    };
+                    let infinite = [positive, negative] == met[..2];
+                    assert!(infinite && neither.is_nan(), "{name}: row {i}");
+                }
             }
         }
     };

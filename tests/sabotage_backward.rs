@@ -169,8 +169,8 @@ const BROADCAST: [Planted; 8] = [
     ),
     (
         "dv without what dropout keeps",
-        "weight *= factor;",
-        "weight *= 1.0;",
+        "weight = select(0.0, weight * keep_scale(), kept);",
+        "weight = p;",
         "dropout",
     ),
     (

@@ -30,7 +30,7 @@ fn half_v(row: u32, d: u32) -> vec4<f16> {
 fn half_without_infinity(values: vec4<f16>, hides: bool) -> vec4<f16> {
     var counted = values;
     if hides || DROPOUT {
-        counted = vec4<f16>(finite_or_zero(vec4<f32>(values), true));
+        counted = vec4<f16>(finite_or_zero(vec4<f32>(values)));
     }
     return counted;
 }
