@@ -1,7 +1,7 @@
 // Fused attention by subgroup: one invocation owns ROWS query rows, and the subgroup reads each key once for all of its lanes.
 //   for each LANES keys of which the mask leaves anything, lane e holding the features of key e:
 //       S[r][e] = scale · q[r] · shuffle(k, e) + bias
-//       m' = max(m, max S), P = exp2(S − m'), l = l · exp2(m − m') + sum P
+//       m' = max S if that is SLACK or more above m, else m;  P = exp2(S − m'),  l = l · exp2(m − m') + sum P
 //       O[r] = O[r] · exp2(m − m') + Σ kept(P[r][e]) · shuffle(v, e)
 //   out = keep_scale · O / l, lse = (m + log2 l) · ln 2
 //
@@ -10,8 +10,9 @@
 //    have neighbouring numbers in the workgroup, in whatever order: WGSL does not say so, but processors that play a GPU do it.
 // 3. Private arrays are indexed by constants once the loops are unrolled; drivers unroll a loop whose count is the size of the
 //    array that it walks, up to 32, hence the blocks.
-// 4. From the softmax of a tile to its end nothing branches: compilers move a sum behind a branch to where it is next used, and until
-//    then keep all of its products. Sums are passed as arrays, so that drivers see the index of the loop that they stand in.
+// 4. From the softmax of a tile to its end nothing branches but to rescale: compilers move a sum behind a branch to where it is next
+//    used, and until then keep all of its products. Sums are passed as arrays, so that drivers see the index of the loop that they
+//    stand in.
 // 5. Keys and values are shuffled by e + `unseen`, a 0 that compilers do not see: one instruction each, where for lanes that they know
 //    LLVM makes two of most.
 // 6. Rows past the last are computed like it and not written: a lane that returned early could not pass keys on.
@@ -25,6 +26,7 @@ const VALUE_BLOCK = min(16u, (VALUE_DIM + 3u) / 4u);
 const VALUE_BLOCKS = (VALUE_DIM + 4u * VALUE_BLOCK - 1u) / (4u * VALUE_BLOCK);
 const PADDED = HEAD_DIM % 4u != 0u;
 const VALUE_PADDED = VALUE_DIM % 4u != 0u;
+const SLACK = 8.0; // powers of 2
 
 const octet_first = 0u;           // the whole subgroup passes on biases
 var<private> lane: u32;           // in the subgroup
@@ -161,12 +163,14 @@ fn hide(r: u32, hides: bool) {
     }
 }
 
-// Moves a row to its new maximum, and turns its scores into weights.
+// Turns the scores of a row into weights, and moves it to its new maximum where weights would reach 2^SLACK: few tiles after the first
+// then rescale any sums. FlashAttention-4 does so.
 fn update_softmax(r: u32) {
     var top = maximum[r];
     for (var e = 0u; e < LANES; e++) {
         top = max(top, score[r][e]);
     }
+    top = select(top, maximum[r], top < maximum[r] + SLACK);
     let correction = exp2(maximum[r] - top);
     var total = sum[r] * correction;
     for (var e = 0u; e < LANES; e++) {
@@ -217,12 +221,31 @@ fn weigh(local: u32, hides: bool) {
     }
 }
 
-// sums · correction + P V, for four features of each key.
+fn moved() -> bool {
+    var any = false;
+    for (var r = 0u; r < ROWS; r++) {
+        any |= corrections[r] != 1.0;
+    }
+    return any;
+}
+
+// sums · correction
+fn rescale() {
+    if !moved() {
+        return;
+    }
+    for (var b = 0u; b < VALUE_BLOCKS; b++) {
+        for (var c = 0u; c < VALUE_BLOCK; c++) {
+            for (var r = 0u; r < ROWS; r++) {
+                sums[b][c][r] *= corrections[r];
+            }
+        }
+    }
+}
+
+// sums + P V, for four features of each key.
 fn add_products(before: array<vec4<f32>, ROWS>, value: vec4<f32>) -> array<vec4<f32>, ROWS> {
     var total = before;
-    for (var r = 0u; r < ROWS; r++) {
-        total[r] *= corrections[r];
-    }
     for (var e = 0u; e < LANES; e++) {
         let y = subgroupShuffle(value, e + unseen);
         for (var r = 0u; r < ROWS; r++) {
@@ -293,6 +316,7 @@ fn attention_forward_broadcast(
         if DROPOUT { find_kept(local); }
         score_keys(j);
         weigh(local, hides);
+        rescale();
         add_values(j, hides);
     }
 
