@@ -1,7 +1,7 @@
 // Fused attention by subgroup: one invocation owns ROWS query rows, and the subgroup reads each key once for all of its lanes.
 //   for each LANES keys of which the mask leaves anything, lane e holding the features of key e:
 //       S[r][e] = scale · q[r] · shuffle(k, e) + bias
-//       m' = max S if that is SLACK or more above m, else m;  P = exp2(S − m'),  l = l · exp2(m − m') + sum P
+//       m' = max S if that is STEP or more above m, else m;  P = exp2(S − m'),  l = l · exp2(m − m') + sum P
 //       O[r] = O[r] · exp2(m − m') + Σ kept(P[r][e]) · shuffle(v, e)
 //   out = keep_scale · O / l, lse = (m + log2 l) · ln 2
 //
@@ -26,7 +26,7 @@ const VALUE_BLOCK = min(16u, (VALUE_DIM + 3u) / 4u);
 const VALUE_BLOCKS = (VALUE_DIM + 4u * VALUE_BLOCK - 1u) / (4u * VALUE_BLOCK);
 const PADDED = HEAD_DIM % 4u != 0u;
 const VALUE_PADDED = VALUE_DIM % 4u != 0u;
-const SLACK = 8.0; // powers of 2
+const STEP = 8.0; // as in `attention_forward_cooperative.wgsl`
 
 const octet_first = 0u;           // the whole subgroup passes on biases
 var<private> lane: u32;           // in the subgroup
@@ -163,14 +163,14 @@ fn hide(r: u32, hides: bool) {
     }
 }
 
-// Turns the scores of a row into weights, and moves it to its new maximum where weights would reach 2^SLACK: few tiles after the first
+// Turns the scores of a row into weights, and moves it to its new maximum where weights would reach 2^STEP: few tiles after the first
 // then rescale any sums. FlashAttention-4 does so.
 fn update_softmax(r: u32) {
     var top = maximum[r];
     for (var e = 0u; e < LANES; e++) {
         top = max(top, score[r][e]);
     }
-    top = select(top, maximum[r], top < maximum[r] + SLACK);
+    top = select(top, maximum[r], top < maximum[r] + STEP);
     let correction = exp2(maximum[r] - top);
     var total = sum[r] * correction;
     for (var e = 0u; e < LANES; e++) {
