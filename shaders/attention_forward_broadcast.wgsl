@@ -172,14 +172,14 @@ fn update_softmax(r: u32) {
     }
     top = select(top, maximum[r], top < maximum[r] + STEP);
     let correction = exp2(maximum[r] - top);
-    var total = sum[r] * correction;
+    var added = 0.0; // by itself first: an eighth of the roundings at the size of the sum
     for (var e = 0u; e < LANES; e++) {
         let p = weight(score[r][e], top);
         score[r][e] = p;
-        total += p;
+        added += p;
     }
     maximum[r] = top;
-    sum[r] = total;
+    sum[r] = fma(sum[r], correction, added);
     corrections[r] = correction;
 }
 
