@@ -10,17 +10,11 @@
 // 2. Threads form the grid of `attention_forward.wgsl`: thread x of a row has the other side's rows x, x + 8, x + 16 and x + 24 in each
 //    half of a tile, and of 32 features 4x … 4x + 3.
 // 3. P comes from the log-sum-exp of the forward pass, not from sums of its own: every score once, in any order.
-const COLUMNS = 8u;
-const WORKGROUP = min(COLUMNS * (64u / ROWS), 256u);
 const OWN = WORKGROUP / COLUMNS * ROWS;
-const HALF = 4u * COLUMNS;
 const OTHER = 2u * HALF;
 const Q_TILE = select(OWN, OTHER, OWNS_KEYS);
 const K_TILE = select(OTHER, OWN, OWNS_KEYS);
 
-// Features are staged for products in slices of 4 vec4, with one vec4 of padding, so that rows start in different banks.
-const SLICE = 4u;
-const SLICE_STRIDE = SLICE + 1u;
 const OTHERS_AT = OWN * SLICE_STRIDE;
 
 // Sums take one pass over half a tile for FEATURES vec4 a thread: SPAN of them in a row, PIECE columns of weights at a time.
@@ -41,14 +35,14 @@ var<workgroup> tile: array<vec4<f32>, TILE>;
 var<workgroup> partial: array<f32, WORKGROUP * ROWS>; // a number of each thread for each of its rows
 var<workgroup> flag: atomic<u32>; // not 0 where some row sees some row of the other side
 
-var<private> column: u32; // of this thread in the grid
-var<private> line: u32;   // its row there
 var<private> product: array<array<array<vec4<f32>, 2>, ROWS>, 2>; // S and dP, then dS and P
 var<private> visible: array<u32, ROWS>; // a bit for each score of a row, first those of the first half
 var<private> statistics: array<array<vec4<f32>, 2>, 2>; // lse and delta, of the other side where keys own
 var<private> own_statistics: array<vec2<f32>, ROWS>;
 var<private> sums: array<array<array<vec4<f32>, FEATURES>, ROWS * PASSES>, 2>;
 var<private> row_numbers: array<f32, ROWS>; // of this thread for the slot `score_gradient`
+// 0, where a loop begins that compilers would unroll together with the loop around it if they saw it, for a quarter more registers.
+var<private> unseen: u32;
 
 fn own_row(r: u32) -> u32 {
     return line * ROWS + r;
@@ -94,23 +88,41 @@ fn look(local: u32) -> bool {
     return uniform_condition(atomicLoad(&flag) != 0u, local);
 }
 
+// What a thread stages next, read while the products of what is staged are added up.
+const OWN_AHEAD = OWN / LINES;
+const OTHER_AHEAD = OTHER / LINES;
+const PIECE_AHEAD = 4u * PIECE * SPAN / WORKGROUP;
+var<private> ahead: array<vec4<f32>, OWN_AHEAD + OTHER_AHEAD>;
+
 // A slice of the features of both sides.
-fn stage_slice(which: u32, slice: u32, local: u32) {
-    let c = local % SLICE;
-    let d = 4u * (slice * SLICE + c);
-    for (var row = local / SLICE; row < OWN; row += WORKGROUP / SLICE) {
-        tile[row * SLICE_STRIDE + c] = load_own(which, row, d);
+fn read_slice(which: u32, slice: u32, local: u32) {
+    let row = local / SLICE;
+    let d = 4u * (slice * SLICE + local % SLICE);
+    for (var n = 0u; n < OWN_AHEAD; n++) {
+        ahead[n] = load_own(which, row + n * LINES, d);
     }
-    for (var row = local / SLICE; row < OTHER; row += WORKGROUP / SLICE) {
-        tile[OTHERS_AT + row * SLICE_STRIDE + c] = load_other(which, row, d);
+    for (var n = 0u; n < OTHER_AHEAD; n++) {
+        ahead[OWN_AHEAD + n] = load_other(which, row + n * LINES, d);
     }
 }
 
+fn stage_slice(local: u32) {
+    workgroupBarrier();
+    let at = local / SLICE * SLICE_STRIDE + local % SLICE;
+    for (var n = 0u; n < OWN_AHEAD; n++) {
+        tile[at + n * LINES * SLICE_STRIDE] = ahead[n];
+    }
+    for (var n = 0u; n < OTHER_AHEAD; n++) {
+        tile[OTHERS_AT + at + n * LINES * SLICE_STRIDE] = ahead[OWN_AHEAD + n];
+    }
+    workgroupBarrier();
+}
+
 fn add_slice(which: u32) {
-    for (var c = 0u; c < SLICE; c++) {
+    for (var c = unseen; c < SLICE; c++) {
         var own: array<vec4<f32>, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
-            own[r] = tile[own_row(r) * SLICE_STRIDE + c];
+            own[r] = tile[own_at(r, SLICE_STRIDE) + c];
         }
         for (var half = 0u; half < 2u; half++) {
             for (var n = 0u; n < 4u; n++) {
@@ -123,23 +135,18 @@ fn add_slice(which: u32) {
     }
 }
 
-// Four products are summed before they are added: a quarter of the roundings at the size of the sum.
-fn add_product(a: vec4<f32>, b: vec4<f32>, sum: f32) -> f32 {
-    return sum + fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, a.x * b.x)));
-}
-
-// product = own otherᵀ
+// product = own otherᵀ but for the last slice, which is left staged.
 fn multiply(which: u32, slices: u32, local: u32) {
     for (var r = 0u; r < ROWS; r++) {
         product[which][r][0] = vec4(0.0);
         product[which][r][1] = vec4(0.0);
     }
-    for (var slice = 0u; slice < slices; slice++) {
-        workgroupBarrier();
-        stage_slice(which, slice, local);
-        workgroupBarrier();
+    for (var slice = 1u; slice < slices; slice++) {
+        stage_slice(local);
+        read_slice(which, slice, local);
         add_slice(which);
     }
+    stage_slice(local);
 }
 
 fn bias_of_pair(r: u32, other: u32) -> f32 {
@@ -219,7 +226,7 @@ fn differentiate(r: u32, half: u32, hides: bool) {
     if DROPOUT {
         let kept = kept_of_four(r, half);
         weight = p * kept;
-        dp *= kept;
+        dp = select(vec4(0.0), dp * kept, kept != vec4(0.0));
     }
     var ds = p * (dp - delta);
     if hides {
@@ -262,17 +269,38 @@ fn finish_scores(hides: bool) {
 // Half of the weights: element x of a row holds those of x, x + 8, x + 16 and x + 24 of the half.
 fn stage_weights(which: u32, half: u32) {
     for (var r = 0u; r < ROWS; r++) {
-        tile[own_row(r) * W_STRIDE + column] = product[which][r][half];
+        tile[own_at(r, W_STRIDE) + column] = product[which][r][half];
     }
 }
 
 // The other side's rows of PIECE columns of weights, those of a column PIECE rows apart.
-fn stage_piece(which: u32, span: u32, half: u32, piece: u32, hides: bool, local: u32) {
-    let c = local % SPAN;
-    let d = 4u * (span * SPAN + c);
-    for (var slot = local / SPAN; slot < 4u * PIECE; slot += WORKGROUP / SPAN) {
+fn read_piece(which: u32, span: u32, half: u32, piece: u32, local: u32) {
+    let d = 4u * (span * SPAN + local % SPAN);
+    for (var n = 0u; n < PIECE_AHEAD; n++) {
+        let slot = local / SPAN + n * (WORKGROUP / SPAN);
         let row = piece * PIECE + slot % PIECE + slot / PIECE * COLUMNS;
-        tile[PIECES_AT + slot * SPAN + c] = without_infinity(load_other(which, half * HALF + row, d), hides);
+        ahead[n] = load_other(which, half * HALF + row, d);
+    }
+}
+
+fn stage_piece(hides: bool, local: u32) {
+    workgroupBarrier();
+    for (var n = 0u; n < PIECE_AHEAD; n++) {
+        tile[PIECES_AT + local + n * WORKGROUP] = without_infinity(ahead[n], hides);
+    }
+    workgroupBarrier();
+}
+
+// What is staged after a piece, if anything is.
+fn read_next_piece(which: u32, span: u32, half: u32, piece: u32, local: u32) {
+    if piece + 1u < FEATURES {
+        read_piece(which, span, half, piece + 1u, local);
+    } else if span + 1u < PASSES {
+        read_piece(which, span + 1u, half, 0u, local);
+    } else if half == 0u {
+        read_piece(which, 0u, 1u, 0u, local);
+    } else if which == 0u && OWNS_KEYS {
+        read_piece(1u, 0u, 0u, 0u, local);
     }
 }
 
@@ -280,7 +308,7 @@ fn add_piece(which: u32, span: u32, piece: u32) {
     for (var c = 0u; c < PIECE; c++) {
         var weights: array<vec4<f32>, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
-            weights[r] = tile[own_row(r) * W_STRIDE + piece * PIECE + c];
+            weights[r] = tile[own_at(r, W_STRIDE) + piece * PIECE + c];
         }
         for (var f = 0u; f < FEATURES; f++) {
             for (var n = 0u; n < 4u; n++) {
@@ -318,9 +346,8 @@ fn left_by(local: u32) -> vec2<f32> {
 
 fn add_span(which: u32, span: u32, half: u32, hides: bool, local: u32) {
     for (var piece = 0u; piece < FEATURES; piece++) {
-        workgroupBarrier();
-        stage_piece(which, span, half, piece, hides, local);
-        workgroupBarrier();
+        stage_piece(hides, local);
+        read_next_piece(which, span, half, piece, local);
         add_piece(which, span, piece);
     }
 }
@@ -355,13 +382,13 @@ fn read_statistics() {
 fn add_up_rows(local: u32) {
     workgroupBarrier();
     for (var r = 0u; r < ROWS; r++) {
-        partial[own_row(r) * COLUMNS + column] = row_numbers[r];
+        partial[own_at(r, COLUMNS) + column] = row_numbers[r];
     }
     workgroupBarrier();
     for (var r = 0u; r < ROWS; r++) {
         var total = 0.0;
         for (var c = 0u; c < COLUMNS; c++) {
-            total += partial[own_row(r) * COLUMNS + c];
+            total += partial[own_at(r, COLUMNS) + c];
         }
         row_numbers[r] = total;
     }
@@ -385,8 +412,13 @@ fn meet_tile(hides: bool, local: u32) {
     if DROPOUT {
         stage_kept(local);
     }
+    read_slice(0u, 0u, local);
     multiply(0u, (HEAD_DIM + 15u) / 16u, local);
+    read_slice(1u, 0u, local);
+    add_slice(0u);
     multiply(1u, (VALUE_DIM + 15u) / 16u, local);
+    read_piece(0u, 0u, 0u, 0u, local);
+    add_slice(1u);
     if OWNS_KEYS {
         read_statistics();
     }
@@ -435,6 +467,7 @@ fn attention_backward(
     own_placed(group);
     column = local % COLUMNS;
     line = local / COLUMNS;
+    unseen = select(0u, 1u, params.k_len == 0u);
     offset_gradient_begin(group, local);
     score_gradient_begin(group, local);
     if !OWNS_KEYS {

@@ -13,16 +13,9 @@
 // 5. Each thread asks once for what dropout keeps of an octet of keys for each of its rows, and `partial` passes it on.
 // 6. `sums` is only ever indexed by constants once the loops over rows are unrolled; hence the calls by pass.
 
-const COLUMNS = 8u;
-const WORKGROUP = min(COLUMNS * (64u / ROWS), 256u);
 const Q_TILE = WORKGROUP / COLUMNS * ROWS;
-const HALF = 4u * COLUMNS;                // keys of half a tile
 const K_TILE = 2u * HALF;
-
-// Features are staged for S in slices of 4 vec4, with one vec4 of padding, so that rows start in different banks.
-const SLICE = 4u;
 const SLICES = (HEAD_DIM + 15u) / 16u;
-const SLICE_STRIDE = SLICE + 1u;
 const KEYS_AT = Q_TILE * SLICE_STRIDE;    // where K lies in `tile`, behind Q
 
 // P V takes one pass over half a tile for FEATURES vec4 a thread: SPAN of them in a row of V, PIECE columns of P at a time.
@@ -43,43 +36,58 @@ var<workgroup> partial: array<u32, Q_TILE * COLUMNS>;
 // Not 0 where some row sees some key of the tile; in the end, where a thread met an infinity.
 var<workgroup> flag: atomic<u32>;
 
-var<private> column: u32; // of this thread in the grid
-var<private> line: u32;   // its row there
 var<private> score: array<array<vec4<f32>, 2>, ROWS>;
 var<private> visible: array<u32, ROWS>; // a bit for each score of a row, first those of the first half
 var<private> maximum: array<f32, ROWS>;
 var<private> sum: array<f32, ROWS>;
 var<private> sums: array<array<vec4<f32>, FEATURES>, ROWS * PASSES>;
 
+// What a thread stages next, read while the products of what is staged are added up.
+const Q_AHEAD = (Q_TILE + LINES - 1u) / LINES;
+const K_AHEAD = K_TILE / LINES;
+const V_AHEAD = 4u * PIECE * SPAN / WORKGROUP;
+var<private> ahead: array<vec4<f32>, Q_AHEAD + K_AHEAD>;
+
 // A slice of the features of Q and K.
-fn stage_slice(slice: u32, local: u32) {
-    let c = local % SLICE;
-    let d = 4u * (slice * SLICE + c);
-    for (var row = local / SLICE; row < Q_TILE; row += WORKGROUP / SLICE) {
-        tile[row * SLICE_STRIDE + c] = load_q(q_row(place.q_first + row), d);
+fn read_slice(slice: u32, local: u32) {
+    let row = local / SLICE;
+    let d = 4u * (slice * SLICE + local % SLICE);
+    for (var n = 0u; n < Q_AHEAD; n++) {
+        ahead[n] = load_q(q_row(place.q_first + row + n * LINES), d);
     }
-    for (var row = local / SLICE; row < K_TILE; row += WORKGROUP / SLICE) {
-        tile[KEYS_AT + row * SLICE_STRIDE + c] = load_k(k_row(place.k_first + row), d);
+    for (var n = 0u; n < K_AHEAD; n++) {
+        ahead[Q_AHEAD + n] = load_k(k_row(place.k_first + row + n * LINES), d);
     }
 }
 
-// One vec4 of features of the four keys that this thread owns in a half.
-fn staged_keys(half: u32, c: u32) -> mat4x4<f32> {
-    let at = KEYS_AT + (half * HALF + column) * SLICE_STRIDE + c;
-    return mat4x4<f32>(
-        tile[at], tile[at + COLUMNS * SLICE_STRIDE],
-        tile[at + 2u * COLUMNS * SLICE_STRIDE], tile[at + 3u * COLUMNS * SLICE_STRIDE]);
+fn stage_slice(local: u32) {
+    workgroupBarrier();
+    let at = local / SLICE * SLICE_STRIDE + local % SLICE;
+    for (var n = 0u; n < Q_AHEAD; n++) {
+        if Q_TILE % LINES == 0u || local / SLICE < Q_TILE {
+            tile[at + n * LINES * SLICE_STRIDE] = ahead[n];
+        }
+    }
+    for (var n = 0u; n < K_AHEAD; n++) {
+        tile[KEYS_AT + at + n * LINES * SLICE_STRIDE] = ahead[Q_AHEAD + n];
+    }
+    workgroupBarrier();
 }
 
 // score += Q Kᵀ over a slice of the features.
 fn add_scores() {
     for (var c = 0u; c < SLICE; c++) {
-        let first = staged_keys(0u, c);
-        let second = staged_keys(1u, c);
+        var query: array<vec4<f32>, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
-            let query = tile[(line * ROWS + r) * SLICE_STRIDE + c];
-            score[r][0] += query * first;
-            score[r][1] += query * second;
+            query[r] = tile[own_at(r, SLICE_STRIDE) + c];
+        }
+        for (var half = 0u; half < 2u; half++) {
+            for (var n = 0u; n < 4u; n++) {
+                let key = tile[KEYS_AT + (half * HALF + n * COLUMNS + column) * SLICE_STRIDE + c];
+                for (var r = 0u; r < ROWS; r++) {
+                    score[r][half][n] = add_product(query[r], key, score[r][half][n]);
+                }
+            }
         }
     }
 }
@@ -194,7 +202,7 @@ fn finish_scores(hides: bool) {
             score[r][1] = hidden(score[r][1], visible[r] >> 4u);
         }
         let top = max(score[r][0], score[r][1]);
-        partial[(line * ROWS + r) * COLUMNS + column] = bitcast<u32>(max(max(top.x, top.y), max(top.z, top.w)));
+        partial[own_at(r, COLUMNS) + column] = bitcast<u32>(max(max(top.x, top.y), max(top.z, top.w)));
     }
 }
 
@@ -205,10 +213,9 @@ fn weights(score: vec4<f32>, maximum: f32) -> vec4<f32> {
 // Moves each row to its new maximum, and turns its scores into weights.
 fn update_softmax() {
     for (var r = 0u; r < ROWS; r++) {
-        let row = line * ROWS + r;
         var top = maximum[r];
         for (var c = 0u; c < COLUMNS; c++) {
-            top = max(top, bitcast<f32>(partial[row * COLUMNS + c]));
+            top = max(top, bitcast<f32>(partial[own_at(r, COLUMNS) + c]));
         }
         let correction = exp2(maximum[r] - top);
         let first = weights(score[r][0], top);
@@ -249,36 +256,52 @@ fn stage_weights(half: u32) {
         if DROPOUT {
             p = kept_weights(p, row, half);
         }
-        tile[row * P_STRIDE + column] = p;
+        tile[own_at(r, P_STRIDE) + column] = p;
     }
 }
 
 // The values of the keys of PIECE columns of P, those of a column PIECE rows apart.
-fn stage_values(span: u32, half: u32, piece: u32, hides: bool, local: u32) {
-    let c = local % SPAN;
-    let d = 4u * (span * SPAN + c);
-    for (var slot = local / SPAN; slot < 4u * PIECE; slot += WORKGROUP / SPAN) {
+fn read_values(span: u32, half: u32, piece: u32, local: u32) {
+    let d = 4u * (span * SPAN + local % SPAN);
+    for (var n = 0u; n < V_AHEAD; n++) {
+        let slot = local / SPAN + n * (WORKGROUP / SPAN);
         let key = piece * PIECE + slot % PIECE + slot / PIECE * COLUMNS;
-        tile[VALUES_AT + slot * SPAN + c] = without_infinity(load_v(v_row(place.k_first + half * HALF + key), d), hides);
+        ahead[n] = load_v(v_row(place.k_first + half * HALF + key), d);
     }
 }
 
-fn staged_values(slot: u32, f: u32) -> mat4x4<f32> {
-    let at = VALUES_AT + slot * SPAN + f * COLUMNS + column;
-    return mat4x4<f32>(
-        tile[at], tile[at + PIECE * SPAN], tile[at + 2u * PIECE * SPAN], tile[at + 3u * PIECE * SPAN]);
+fn stage_values(hides: bool, local: u32) {
+    workgroupBarrier();
+    for (var n = 0u; n < V_AHEAD; n++) {
+        tile[VALUES_AT + local + n * WORKGROUP] = without_infinity(ahead[n], hides);
+    }
+    workgroupBarrier();
+}
+
+// What is staged after a piece, if anything is.
+fn read_next_values(span: u32, half: u32, piece: u32, local: u32) {
+    if piece + 1u < FEATURES {
+        read_values(span, half, piece + 1u, local);
+    } else if span + 1u < PASSES {
+        read_values(span + 1u, half, 0u, local);
+    } else if half == 0u {
+        read_values(0u, 1u, 0u, local);
+    }
 }
 
 // sums += P V over the staged piece.
 fn add_piece(span: u32, piece: u32) {
     for (var c = 0u; c < PIECE; c++) {
-        let first = staged_values(c, 0u);
-        let second = staged_values(c, FEATURES - 1u);
+        var p: array<vec4<f32>, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
-            let p = tile[(line * ROWS + r) * P_STRIDE + piece * PIECE + c];
-            sums[span * ROWS + r][0] += first * p;
-            if FEATURES > 1u {
-                sums[span * ROWS + r][FEATURES - 1u] += second * p;
+            p[r] = tile[own_at(r, P_STRIDE) + piece * PIECE + c];
+        }
+        for (var f = 0u; f < FEATURES; f++) {
+            for (var n = 0u; n < 4u; n++) {
+                let value = tile[VALUES_AT + (n * PIECE + c) * SPAN + f * COLUMNS + column];
+                for (var r = 0u; r < ROWS; r++) {
+                    sums[span * ROWS + r][f] = fma(vec4(p[r][n]), value, sums[span * ROWS + r][f]);
+                }
             }
         }
     }
@@ -287,9 +310,8 @@ fn add_piece(span: u32, piece: u32) {
 // sums += P V over half a tile, for the features of a pass.
 fn add_values(span: u32, half: u32, hides: bool, local: u32) {
     for (var piece = 0u; piece < FEATURES; piece++) {
-        workgroupBarrier();
-        stage_values(span, half, piece, hides, local);
-        workgroupBarrier();
+        stage_values(hides, local);
+        read_next_values(span, half, piece, local);
         add_piece(span, piece);
     }
 }
@@ -354,13 +376,16 @@ fn attention_forward(
             score[r][0] = vec4(0.0);
             score[r][1] = vec4(0.0);
         }
+        read_slice(0u, local);
         bias_prepare(local);
-        for (var slice = 0u; slice < SLICES; slice++) {
-            workgroupBarrier();
-            stage_slice(slice, local);
-            workgroupBarrier();
+        for (var slice = 1u; slice < SLICES; slice++) {
+            stage_slice(local);
+            read_slice(slice, local);
             add_scores();
         }
+        stage_slice(local);
+        read_values(0u, 0u, 0u, local);
+        add_scores();
         finish_scores(hides);
         workgroupBarrier();
         update_softmax();
@@ -373,7 +398,7 @@ fn attention_forward(
     }
     workgroupBarrier();
     for (var r = 0u; r < ROWS; r++) {
-        partial[(line * ROWS + r) * COLUMNS + column] = bitcast<u32>(sum[r]);
+        partial[own_at(r, COLUMNS) + column] = bitcast<u32>(sum[r]);
     }
     if infinity_met {
         atomicStore(&flag, 1u);

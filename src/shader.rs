@@ -26,12 +26,22 @@ macro_rules! entry {
 /// The slot `uniformity` for compilers that take our word for it, and for those that do not.
 const UNIFORMITY: [&str; 2] = [part!("uniformity_told"), part!("uniformity_proved")];
 
-/// A line of the fragments' backward kernel: a component that is written by number, and the same by constants. For the first FXC unrolls every
+/// What both kernels of fragments have.
+const FRAGMENTS: &[&str] = &[part!("fragments"), UNIFORMITY[0]];
+
+/// A line of each kernel of fragments: a component that is written by number, and the same by constants. For the first FXC unrolls every
 /// loop around it, and is not done after minutes.
-const COMPONENT: [&str; 2] = [
-    "product[which][r][half][n] = add_product(own[r], other, product[which][r][half][n]);",
-    "let sum = add_product(own[r], other, product[which][r][half][n]);
-     product[which][r][half] = select(product[which][r][half], vec4(sum), vec4(n) == vec4(0u, 1u, 2u, 3u));",
+const COMPONENTS: [[&str; 2]; 2] = [
+    [
+        "score[r][half][n] = add_product(query[r], key, score[r][half][n]);",
+        "let sum = add_product(query[r], key, score[r][half][n]);
+         score[r][half] = select(score[r][half], vec4(sum), vec4(n) == vec4(0u, 1u, 2u, 3u));",
+    ],
+    [
+        "product[which][r][half][n] = add_product(own[r], other, product[which][r][half][n]);",
+        "let sum = add_product(own[r], other, product[which][r][half][n]);
+         product[which][r][half] = select(product[which][r][half], vec4(sum), vec4(n) == vec4(0u, 1u, 2u, 3u));",
+    ],
 ];
 
 /// What browsers want to be told of a text with subgroup operations. Those of one subgroup take the same way through a kernel: it follows
@@ -72,9 +82,11 @@ impl Dialect {
             Self::Browser if subgroups => Cow::Owned([SUBGROUPS, text].concat()),
             Self::Browser => Cow::Owned(text.replace(told, proved)),
             Self::Fxc => {
-                let [by_number, by_constants] = COMPONENT;
-                let text = text.replace(told, proved);
-                Cow::Owned(text.replace(by_number, by_constants))
+                let mut text = text.replace(told, proved);
+                for [by_number, by_constants] in COMPONENTS {
+                    text = text.replace(by_number, by_constants);
+                }
+                Cow::Owned(text)
             }
         }
     }
@@ -110,9 +122,9 @@ pub fn link(variant: &Variant) -> String {
     let prelude = variant.prelude();
     let mut files = vec![prelude.as_str(), entry, offset, part!("small_bound")];
     files.extend(match variant.algorithm {
-        Algorithm::Fragments => Some(UNIFORMITY[0]),
-        Algorithm::Cooperative => Some(part!("fetched_halves")),
-        Algorithm::Broadcast | Algorithm::Decode => None,
+        Algorithm::Fragments => FRAGMENTS,
+        Algorithm::Cooperative => &[part!("fetched_halves")],
+        Algorithm::Broadcast | Algorithm::Decode => &[],
     });
     files.extend(scores(variant));
     files.join("\n")
@@ -144,7 +156,11 @@ pub fn link_backward(variant: &BackwardVariant) -> String {
         (true, true) => part!("offset_gradient_octets"),
     };
     let prelude = variant.prelude();
-    let [gradients, dout] = gradients(scores_variant.dtype, scores_variant.algorithm);
+    let [gradients, dout] = gradients(
+        scores_variant.dtype,
+        scores_variant.algorithm,
+        scores_variant.vec4,
+    );
     let mut files = vec![
         prelude.as_str(),
         entry,
@@ -160,9 +176,9 @@ pub fn link_backward(variant: &BackwardVariant) -> String {
         offset_gradient,
     ];
     files.extend(match scores_variant.algorithm {
-        Algorithm::Fragments => Some(UNIFORMITY[0]),
-        Algorithm::Cooperative => Some(part!("rows_halves")),
-        Algorithm::Broadcast | Algorithm::Decode => None,
+        Algorithm::Fragments => FRAGMENTS,
+        Algorithm::Cooperative => &[part!("rows_halves")],
+        Algorithm::Broadcast | Algorithm::Decode => &[],
     });
     files.extend(score_gradient(variant));
     files.extend(scores(scores_variant));
@@ -225,14 +241,16 @@ fn scores(variant: &Variant) -> Vec<&'static str> {
     } else {
         [part!("dropout_none"), ""]
     };
-    let [storage, words, packing] = storage(variant.dtype, variant.algorithm);
+    let [storage, numbers, packing, vectors] =
+        storage(variant.dtype, variant.algorithm, variant.vec4);
     let indexed = bias.index.is_some();
     vec![
         part!("params"),
         part!("order"),
         storage,
-        words,
+        numbers,
         packing,
+        vectors,
         part!("tensors"),
         part!("mask"),
         part!("infinity"),
@@ -258,21 +276,26 @@ fn scores(variant: &Variant) -> Vec<&'static str> {
 }
 
 /// The slots `gradients` and `dout`.
-const fn gradients(dtype: Dtype, algorithm: Algorithm) -> [&'static str; 2] {
-    match (dtype, algorithm) {
-        (Dtype::F32, _) => [part!("gradients_f32"), part!("dout_f32")],
-        (_, Algorithm::Cooperative) => [part!("gradients_packed"), part!("dout_halves")],
-        (Dtype::F16 | Dtype::Bf16, _) => [part!("gradients_packed"), part!("dout_packed")],
+const fn gradients(dtype: Dtype, algorithm: Algorithm, vec4: bool) -> [&'static str; 2] {
+    match (dtype, algorithm, vec4) {
+        (Dtype::F32, _, false) => [part!("gradients_f32"), part!("dout_f32")],
+        (Dtype::F32, _, true) => [part!("gradients_f32"), part!("dout_f32_vec4")],
+        (_, Algorithm::Cooperative, _) => [part!("gradients_packed"), part!("dout_halves")],
+        (_, _, false) => [part!("gradients_packed"), part!("dout_packed")],
+        (_, _, true) => [part!("gradients_packed"), part!("dout_packed_vec4")],
     }
 }
 
 /// The slot `storage`, and what it needs.
-const fn storage(dtype: Dtype, algorithm: Algorithm) -> [&'static str; 3] {
+const fn storage(dtype: Dtype, algorithm: Algorithm, vec4: bool) -> [&'static str; 4] {
+    let [numbers, vectors] = [part!("numbers"), part!("vectors")];
     let [words, packing] = [part!("words"), part!("packing")];
-    match (dtype, algorithm) {
-        (Dtype::F32, _) => [part!("storage_f32"), "", ""],
-        (_, Algorithm::Cooperative) => [part!("storage_halves"), words, packing],
-        (Dtype::F16 | Dtype::Bf16, _) => [part!("storage_packed"), words, packing],
+    match (dtype, algorithm, vec4) {
+        (Dtype::F32, _, false) => [part!("storage_f32"), numbers, "", ""],
+        (Dtype::F32, _, true) => [part!("storage_f32_vec4"), numbers, "", vectors],
+        (_, Algorithm::Cooperative, _) => [part!("storage_halves"), words, packing, ""],
+        (_, _, false) => [part!("storage_packed"), words, packing, ""],
+        (_, _, true) => [part!("storage_packed_vec4"), words, packing, vectors],
     }
 }
 
@@ -364,8 +387,8 @@ pub(crate) fn link_partial_sums() -> String {
 
 /// The complete WGSL that makes what a backward pass needs of each query, with the constants that it leaves open.
 pub(crate) fn link_backward_statistics(dtype: Dtype, constants: &str) -> String {
-    let [storage, words, packing] = storage(dtype, Algorithm::Fragments);
-    let [gradients, dout] = gradients(dtype, Algorithm::Fragments);
+    let [storage, numbers, packing, _] = storage(dtype, Algorithm::Fragments, false);
+    let [gradients, dout] = gradients(dtype, Algorithm::Fragments, false);
     [
         constants,
         entry!("backward_statistics"),
@@ -376,7 +399,7 @@ pub(crate) fn link_backward_statistics(dtype: Dtype, constants: &str) -> String 
         gradients,
         dout,
         storage,
-        words,
+        numbers,
         packing,
         part!("tensors"),
         part!("keys_contiguous"),
@@ -402,13 +425,13 @@ fn fire_width(width: u32) -> String {
 
 /// The complete WGSL that merges the parts of a decoding step, with the constants that it leaves open.
 pub(crate) fn link_decode_merge(dtype: Dtype, constants: &str) -> String {
-    let [storage, words, packing] = storage(dtype, Algorithm::Decode);
+    let [storage, numbers, packing, _] = storage(dtype, Algorithm::Decode, false);
     [
         constants,
         entry!("attention_decode_merge"),
         part!("params"),
         storage,
-        words,
+        numbers,
         packing,
         part!("tensors"),
         part!("keys_contiguous"),

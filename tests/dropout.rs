@@ -5,11 +5,12 @@
 mod harness;
 
 use harness::adapters::shared;
+use harness::backward::PlacedBackward;
 use harness::data::Data;
 use harness::device::{self, bits};
 use harness::placed::Placed;
 use relattn::cpu::{Attention, Oracle, Outputs, Tiled};
-use relattn::plan::choose;
+use relattn::plan::{candidates_backward, choose};
 use relattn::{
     Capabilities, Context, Dropout, Mask, Packed, Problem, ProblemBuilder, SeedError, Shape,
 };
@@ -264,6 +265,40 @@ fn an_infinity_reaches_the_rows_that_keep_its_weight() {
             let forward = context.forward(&problem).expect("a kernel");
             let found = device::run_once(context, &forward, &problem, &data);
             check(name, &found.expect("a result"));
+        }
+    }
+}
+
+/// Nor does it in their gradients, by any kernel.
+#[test]
+fn an_infinity_that_is_left_out_leaves_the_gradient_of_a_query_finite() {
+    const KEY: u32 = 21;
+    let problem = problem(67, DROPOUT);
+    let mut data = Data::generate(&problem, 9);
+    let keys = problem.shape().k_len as usize;
+    let row = |n: usize| n * keys..(n + 1) * keys;
+    for n in 0..data.v.len() / keys / keys {
+        data.v[row(n * keys + KEY as usize)].fill(f32::INFINITY);
+    }
+    let dout = vec![3.0; data.q.len()];
+    for (name, context) in shared().iter() {
+        for candidate in candidates_backward(&problem, &context.capabilities()) {
+            let name = format!("{name}, {candidate}");
+            let forward = context.forward(&problem).expect("a kernel");
+            let backward = context.backward_by(&problem, candidate).expect("kernels");
+            let placed = PlacedBackward::new(context, &backward, &problem, &data, &dout);
+            let forward = placed.forward.bind(&forward).expect("buffers that fit");
+            let bound = placed.bind(&backward).expect("buffers that fit");
+            let found = placed.run(context, &forward, &bound).expect("whole guards");
+            for (n, dq) in (0..).zip(found.dq.chunks_exact(keys)) {
+                let [b, head, i] = [n / 67 / 4, n / 67 % 4, n % 67];
+                if DROPOUT.factor([b, head, i, KEY]) == 0.0 {
+                    assert!(
+                        dq.iter().all(|x| x.is_finite()),
+                        "{name}: {b}, {head}, {i}: {dq:?}"
+                    );
+                }
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-// Slot `storage`: q, k, v and the output in 16 bits. No feature of the device is needed.
+// Slot `storage`: q, k and v in 16 bits. No feature of the device is needed.
 @group(0) @binding(1) var<storage, read> q: array<u32>;          // [B, H, Nq, D]
 @group(0) @binding(2) var<storage, read> k: array<u32>;          // [B, Hkv, Nk, D]
 @group(0) @binding(3) var<storage, read> v: array<u32>;          // [B, Hkv, Nk, Dv]

@@ -141,6 +141,7 @@ fn kernels() -> Vec<Kernel> {
                         head_dim,
                         value_dim: value_dim(head_dim, mask),
                         rows,
+                        vec4: vec4(algorithm, head_dim, mask),
                         lanes: 0,
                         bias,
                         mask: mask_slots(mask),
@@ -160,6 +161,14 @@ fn kernels() -> Vec<Kernel> {
     kernels
 }
 
+/// Of what can be read four features at a time half is.
+fn vec4(algorithm: Algorithm, head_dim: u32, mask: u32) -> bool {
+    let rows = [head_dim, value_dim(head_dim, mask)];
+    matches!(algorithm, Algorithm::Fragments | Algorithm::Decode)
+        && rows.iter().all(|row| row.is_multiple_of(4))
+        && mask.is_multiple_of(2)
+}
+
 /// Products of matrices, with subgroups of each size in turn.
 fn cooperative(head_dim: u32, mask: u32, bias: BiasSlots) -> Vec<Variant> {
     let lanes = [8, 16, 32, 64, 128][(head_dim / 32 + mask) as usize % 5];
@@ -171,6 +180,7 @@ fn cooperative(head_dim: u32, mask: u32, bias: BiasSlots) -> Vec<Variant> {
         head_dim,
         value_dim: value_dim(head_dim, mask),
         rows,
+        vec4: false,
         lanes,
         bias,
         mask: mask_slots(mask),
@@ -372,6 +382,7 @@ fn uniforms_lie_as_the_shaders_declare_them() {
         head_dim: 8,
         value_dim: 8,
         rows: 8,
+        vec4: true,
         lanes: 0,
         bias: BiasSlots::default(),
         mask: MaskSlots::default(),

@@ -35,6 +35,24 @@ impl Algorithm {
     pub const MATRIX_FEATURES_BACKWARD: u32 = 64;
     /// The most query rows that [`Self::Decode`] is chosen for.
     pub const DECODE_ROWS: u32 = 16;
+
+    /// Whether it reads four features at once where they lie so. It gains nothing on the processors that [`Self::Broadcast`] is for, and
+    /// [`Self::Cooperative`] reads numbers of 16 bits by pairs.
+    const fn reads_vec4(self) -> bool {
+        matches!(self, Self::Fragments | Self::Decode)
+    }
+}
+
+/// Whether every row of four features and more can be read as whole vec4. Bindings begin at 32 bytes or more.
+fn rows_are_vec4(problem: &Problem) -> bool {
+    let strides = problem
+        .layouts()
+        .into_iter()
+        .flat_map(|layout| [layout.batch, layout.head, layout.row]);
+    let features = [problem.shape().head_dim, problem.value_dim()];
+    strides
+        .chain(features)
+        .all(|number| number.is_multiple_of(4))
 }
 
 /// What is fixed when a forward kernel is compiled; lengths, strides and offsets are not.
@@ -50,6 +68,8 @@ pub struct Variant {
     pub value_dim: u32,
     /// Query rows of one invocation; of [`Algorithm::Cooperative`] those of a matrix.
     pub rows: u32,
+    /// Four features are read at once, because rows of q, k, v and the output begin at multiples of four numbers and end at one.
+    pub vec4: bool,
     /// The most invocations of a subgroup, where the algorithm is [`Algorithm::Cooperative`]; 0 elsewhere.
     pub lanes: u32,
     /// What is added to a score.
@@ -79,6 +99,7 @@ impl Variant {
             head_dim: problem.shape().head_dim,
             value_dim: problem.value_dim(),
             rows,
+            vec4: algorithm.reads_vec4() && rows_are_vec4(problem),
             lanes,
             bias: BiasSlots::of(problem),
             mask: MaskSlots::of(problem.mask()),
@@ -307,6 +328,8 @@ impl fmt::Display for Variant {
         }
         write!(f, " r{}{}{}", self.rows, self.bias, self.mask)?;
         f.write_str(if self.dropout { " dropout" } else { "" })?;
+        let by_number = self.algorithm.reads_vec4() && !self.vec4;
+        f.write_str(if by_number { " by-number" } else { "" })?;
         match self.block_size {
             Some(size) => write!(f, " paged{size}"),
             None => Ok(()),

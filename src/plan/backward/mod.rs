@@ -68,8 +68,8 @@ impl Wanted {
 
 /// A compiled backward pass of one problem.
 ///
-/// What the mask hides may be anything. Where q, k, v or the output's gradient have infinities or NaN that a query sees, its gradients are
-/// not defined, and may be finite.
+/// What the mask hides may be anything, and so may the values that dropout leaves out. Where q, k, v or the output's gradient have
+/// infinities or NaN that a query sees, its gradients are not defined, and may be finite.
 #[derive(Clone, Debug)]
 pub struct Backward {
     pub(crate) device: wgpu::Device,
