@@ -41,6 +41,7 @@ struct VariantChoice {
     algorithm: u8,
     dtype: u8,
     numbers: [Number; 4],
+    vec4: bool,
     bias: (bool, bool, bool),
     index: Option<[Number; 2]>,
     fire_width: Option<Number>,
@@ -225,6 +226,7 @@ impl VariantChoice {
             head_dim,
             value_dim,
             rows,
+            vec4: self.vec4,
             lanes,
             bias: BiasSlots {
                 offset,
