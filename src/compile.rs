@@ -14,7 +14,8 @@
 //! - *Rows of q, k, v, dO, a dense bias, bits, indices, documents*: `min(i, q_len − 1)` and `min(j, k_len − 1)`. Nothing is dispatched
 //!   where there are no rows, and no tile of keys is met or read ahead where there are no keys. `bind` refuses a buffer that is shorter than its
 //!   tensor; a dispatch binds the range that holds every row of its chunk (`plan/split.rs`), and its uniforms subtract where that begins.
-//! - *Features*: a constant below the head's width, or `min(d, width − 1)` where the width fills no whole vector.
+//! - *Features*: a constant below the head's width, or `min(d, width − 1)` where the width fills no whole vector. Read as whole vec4, widths
+//!   and strides are multiples of four numbers (`plan/variant.rs`), and so is where a range that is bound begins and how long it is.
 //! - *Outputs and gradients*: as rows, and written only below `row_limit()` or `key_row_limit()` and below the head's width.
 //! - *The table by offset*: `clamp(offset, −R, R) + R` of the `2R + 1` numbers of the workgroup's head.
 //! - *Tables by index*: an index is compared with the rows of its table first, and one past them adds 0.
