@@ -111,7 +111,8 @@ impl Context {
         self.checks
     }
 
-    /// Compiles the forward pass of a problem, or reuses a kernel: another length, stride or offset compiles nothing.
+    /// Compiles the forward pass of a problem, or reuses a kernel: another length, stride or offset compiles nothing, but that rows that begin
+    /// at multiples of four numbers and those that do not have a kernel each.
     ///
     /// The kernel is that of [`choose`], or the one that [`Self::tune`] found to be faster for problems of this class.
     ///

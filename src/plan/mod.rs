@@ -17,6 +17,8 @@ mod offset_table;
 mod operands;
 mod params;
 mod ranges;
+#[cfg(test)]
+mod reachable;
 mod reasons;
 mod rope;
 mod slots;

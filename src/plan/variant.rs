@@ -43,7 +43,7 @@ impl Algorithm {
     }
 }
 
-/// Whether every row of four features and more can be read as whole vec4. Bindings begin at 32 bytes or more.
+/// Whether rows begin and end at whole vec4. Bindings do: wgpu aligns them to 32 bytes at least.
 fn rows_are_vec4(problem: &Problem) -> bool {
     let strides = problem
         .layouts()
@@ -55,7 +55,7 @@ fn rows_are_vec4(problem: &Problem) -> bool {
         .all(|number| number.is_multiple_of(4))
 }
 
-/// What is fixed when a forward kernel is compiled; lengths, strides and offsets are not.
+/// What is fixed when a forward kernel is compiled; lengths, offsets and, but for [`Self::vec4`], strides are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Variant {
     /// How the products are shared out.

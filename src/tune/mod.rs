@@ -59,8 +59,9 @@ impl Context {
     /// with lengths and heads that round up to the same powers of two.
     ///
     /// Blocks, for seconds where kernels are yet to be compiled, and for one on a GPU, whose clock has to rise. Allocates tensors of the
-    /// problem's sizes for the time being, or of a part of it where it would take long. What the rules choose is kept unless another takes less than 0.97 of its time. Without this call
-    /// the choice depends on the problem and the device's [`crate::Capabilities`] alone; different kernels round differently.
+    /// problem's sizes for the time being, or of a part of it where it would take long. What the rules choose is kept unless another takes
+    /// less than 0.97 of its time. Without this call the choice depends on the problem and the device's [`crate::Capabilities`] alone;
+    /// different kernels round differently.
     ///
     /// # Errors
     /// A problem that the device cannot hold, a device that is out of memory or lost, a file that cannot be written.

@@ -21,12 +21,12 @@ const HOPELESS: u32 = 3;
 /// The median time of each pass; of one that is hopeless its only time.
 pub(super) fn times(context: &Context, passes: &[Bound]) -> Result<Vec<Duration>, Error> {
     // Drivers finish compiling when a pass first runs.
-    once(context, passes)?;
+    each_once(context, passes)?;
     let start = Instant::now();
     while !context.capabilities().cpu && start.elapsed() < WARM_UP {
-        once(context, passes)?;
+        each_once(context, passes)?;
     }
-    let first = once(context, passes)?;
+    let first = each_once(context, passes)?;
     let fastest = first.iter().min().copied().unwrap_or_default();
     let count = repetitions(fastest);
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); passes.len()];
@@ -43,7 +43,7 @@ pub(super) fn times(context: &Context, passes: &[Bound]) -> Result<Vec<Duration>
         .collect())
 }
 
-fn once(context: &Context, passes: &[Bound]) -> Result<Vec<Duration>, Error> {
+fn each_once(context: &Context, passes: &[Bound]) -> Result<Vec<Duration>, Error> {
     let passes = passes.iter();
     passes.map(|pass| submit(context, pass, 1)).collect()
 }
