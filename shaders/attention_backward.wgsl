@@ -464,7 +464,7 @@ fn attention_backward(
     @builtin(local_invocation_index) local: u32,
 ) {
     let group = in_turn(workgroup, count);
-    own_placed(group);
+    own_placed(group, 0u);
     column = local % COLUMNS;
     line = local / COLUMNS;
     unseen = select(0u, 1u, params.k_len == 0u);

@@ -7,9 +7,8 @@
 //       keys own:     dK[r] += Σ dS[r][e] · q,  dV[r] += Σ P[r][e] · dO
 //
 // 1. The slot `owner` says which side that is. A row of a side has features 0, q or k, and features 1, dO or v.
-// 2. All else as in `attention_forward_broadcast.wgsl`: registers, shuffles, any subgroup of LANES to WORKGROUP lanes, no barrier. But
-//    eight lanes, an octet, own 8 · ROWS neighbouring rows, lane by lane and then r by r, and pass on biases among themselves; and a
-//    lane keeps its row of the other side, which the sums read again.
+// 2. All else as in `attention_forward_broadcast.wgsl`: registers, shuffles, any subgroup of LANES to WORKGROUP lanes, each with a tile
+//    of its own, octets, no barrier. But a lane keeps its row of the other side, which the sums read again.
 const LANES = 8u;
 const WORKGROUP = 32u;
 const OWN = WORKGROUP * ROWS;
@@ -23,12 +22,10 @@ const VALUE_BLOCKS = (VALUE_DIM + 4u * VALUE_BLOCK - 1u) / (4u * VALUE_BLOCK);
 const PADDED = HEAD_DIM % 4u != 0u;
 const VALUE_PADDED = VALUE_DIM % 4u != 0u;
 
-const lanes = LANES; // that pass on biases
-
 var<private> lane: u32;            // in the octet
-var<private> row_in_subgroup: u32; // the lane
 var<private> octet_first: u32;     // lane of the subgroup
 var<private> octet: u32;           // of the workgroup
+var<private> subgroup_rows: u32;   // of the own side
 var<private> other_first: u32;     // row of the other side
 var<private> unseen: u32;          // 0
 var<private> own: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
@@ -48,22 +45,33 @@ var<private> row_numbers: array<f32, ROWS>; // for the slot `score_gradient`
 var<private> other_bias_rows: array<RowBias, LANES>;
 var<private> other_statistics: array<vec2<f32>, LANES>;
 
+fn tile_rows() -> u32 {
+    return select(subgroup_rows, OTHER, OWNS_KEYS);
+}
+
+fn tile_keys() -> u32 {
+    return select(OTHER, subgroup_rows, OWNS_KEYS);
+}
+
+// The r-th row of this invocation, in the tile.
 fn own_row(r: u32) -> u32 {
-    return (octet * ROWS + r) * LANES + lane;
+    return octet_first * ROWS + r * LANES + lane;
 }
 
 fn read_own() {
-    for (var r = 0u; r < ROWS; r++) {
-        for (var b = 0u; b < BLOCKS; b++) {
-            for (var c = 0u; c < BLOCK; c++) {
+    for (var b = 0u; b < BLOCKS; b++) {
+        for (var c = 0u; c < BLOCK; c++) {
+            for (var r = 0u; r < ROWS; r++) {
                 let d = 4u * (b * BLOCK + c);
                 if d < HEAD_DIM {
                     own[b][c][r] = load_own(0u, own_row(r), d);
                 }
             }
         }
-        for (var b = 0u; b < VALUE_BLOCKS; b++) {
-            for (var c = 0u; c < VALUE_BLOCK; c++) {
+    }
+    for (var b = 0u; b < VALUE_BLOCKS; b++) {
+        for (var c = 0u; c < VALUE_BLOCK; c++) {
+            for (var r = 0u; r < ROWS; r++) {
                 let d = 4u * (b * VALUE_BLOCK + c);
                 if d < VALUE_DIM {
                     own_values[b][c][r] = load_own(1u, own_row(r), d);
@@ -346,15 +354,17 @@ fn meet_others(local: u32) {
 }
 
 fn write_rows() {
-    for (var r = 0u; r < ROWS; r++) {
-        for (var b = 0u; b < BLOCKS; b++) {
-            for (var c = 0u; c < BLOCK; c++) {
+    for (var b = 0u; b < BLOCKS; b++) {
+        for (var c = 0u; c < BLOCK; c++) {
+            for (var r = 0u; r < ROWS; r++) {
                 write_own(0u, own_row(r), 4u * (b * BLOCK + c), sums[b][c][r]);
             }
         }
-        if OWNS_KEYS {
-            for (var b = 0u; b < VALUE_BLOCKS; b++) {
-                for (var c = 0u; c < VALUE_BLOCK; c++) {
+    }
+    if OWNS_KEYS {
+        for (var b = 0u; b < VALUE_BLOCKS; b++) {
+            for (var c = 0u; c < VALUE_BLOCK; c++) {
+                for (var r = 0u; r < ROWS; r++) {
                     write_own(1u, own_row(r), 4u * (b * VALUE_BLOCK + c), value_sums[b][c][r]);
                 }
             }
@@ -368,14 +378,16 @@ fn attention_backward_broadcast(
     @builtin(num_workgroups) count: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
     @builtin(subgroup_invocation_id) subgroup_lane: u32,
+    @builtin(subgroup_size) subgroup_size: u32,
 ) {
     lane = subgroup_lane % LANES;
-    row_in_subgroup = lane;
     unseen = select(0u, 1u, params.k_len == 0u);
     octet_first = subgroup_lane - lane;
-    octet = (subgroupMin(local) + subgroup_lane) / LANES;
+    let subgroup_first = subgroupMin(local);
+    octet = (subgroup_first + subgroup_lane) / LANES;
+    subgroup_rows = subgroup_size * ROWS;
     let group = in_turn(workgroup, count);
-    own_placed(group);
+    own_placed(group, subgroup_first * ROWS);
     offset_gradient_begin(group, local);
     score_gradient_begin(group, local);
     if !OWNS_KEYS {

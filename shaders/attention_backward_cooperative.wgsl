@@ -460,7 +460,7 @@ fn attention_backward_cooperative(
     @builtin(subgroup_id) subgroup: u32,
 ) {
     let group = in_turn(workgroup, count);
-    own_placed(group);
+    own_placed(group, 0u);
     block = subgroup;
     multiplied = min(subgroup, BLOCKS - 1u);
     row = local / COLUMNS;

@@ -8,6 +8,8 @@
 // 1. Queries, scores and sums stay in registers; there is no workgroup memory and no barrier.
 // 2. Any subgroup of LANES to WORKGROUP lanes will do; more lanes read the same keys again. Invocations of a subgroup are taken to
 //    have neighbouring numbers in the workgroup, in whatever order: WGSL does not say so, but processors that play a GPU do it.
+//    Eight lanes, an octet, own 8 · ROWS neighbouring rows, lane by lane and then r by r, and pass on biases among themselves. The rows
+//    of a subgroup are a tile of their own: it meets the keys that these rows see, and no others of the workgroup's.
 // 3. Private arrays are indexed by constants once the loops are unrolled; drivers unroll a loop whose count is the size of the
 //    array that it walks, up to 32, hence the blocks.
 // 4. From the softmax of a tile to its end nothing branches but to rescale: compilers move a sum behind a branch to where it is next
@@ -15,7 +17,9 @@
 //    stand in.
 // 5. Keys and values are shuffled by e + `unseen`, a 0 that compilers do not see: one instruction each, where for lanes that they know
 //    LLVM makes two of most.
-// 6. Rows past the last are computed like it and not written: a lane that returned early could not pass keys on.
+// 6. Queries are read, and outputs written, feature by feature of all rows of an invocation: the rows lie apart, and what one access
+//    waits for from memory the next ones ask for meanwhile.
+// 7. Rows past the last are computed like it and not written: a lane that returned early could not pass keys on.
 const LANES = 8u;
 const WORKGROUP = 32u;
 const Q_TILE = WORKGROUP * ROWS;
@@ -28,11 +32,10 @@ const PADDED = HEAD_DIM % 4u != 0u;
 const VALUE_PADDED = VALUE_DIM % 4u != 0u;
 const STEP = 8.0; // as in `attention_forward_cooperative.wgsl`
 
-const octet_first = 0u;           // the whole subgroup passes on biases
-var<private> lane: u32;           // in the subgroup
-var<private> lanes: u32;          // of the subgroup
+var<private> lane: u32;           // in the octet
+var<private> octet_first: u32;    // lane of the subgroup
+var<private> subgroup_rows: u32;
 var<private> unseen: u32;         // 0
-var<private> row_in_subgroup: u32;
 var<private> query: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
 var<private> sums: array<array<array<vec4<f32>, ROWS>, VALUE_BLOCK>, VALUE_BLOCKS>;
 var<private> score: array<array<f32, LANES>, ROWS>; // then the weights
@@ -44,14 +47,27 @@ var<private> documents: array<u32, ROWS>; // of the queries
 var<private> visible: array<u32, ROWS>;   // a bit for each score of a row
 var<private> kept_keys: array<u32, ROWS>; // a bit for each weight of a row that dropout keeps
 
-fn read_queries(local: u32) {
-    for (var r = 0u; r < ROWS; r++) {
-        let row = q_row(place.q_first + r * WORKGROUP + local);
-        for (var b = 0u; b < BLOCKS; b++) {
-            for (var c = 0u; c < BLOCK; c++) {
+// The subgroup's tile. Its keys are met by all octets alike.
+fn tile_rows() -> u32 {
+    return subgroup_rows;
+}
+
+fn tile_keys() -> u32 {
+    return K_TILE;
+}
+
+// The r-th row of this invocation, in the tile.
+fn own_row(r: u32) -> u32 {
+    return octet_first * ROWS + r * LANES + lane;
+}
+
+fn read_queries() {
+    for (var b = 0u; b < BLOCKS; b++) {
+        for (var c = 0u; c < BLOCK; c++) {
+            for (var r = 0u; r < ROWS; r++) {
                 let d = 4u * (b * BLOCK + c);
                 if d < HEAD_DIM {
-                    query[b][c][r] = load_q(row, d);
+                    query[b][c][r] = load_q(q_row(place.q_first + own_row(r)), d);
                 }
             }
         }
@@ -87,13 +103,13 @@ fn score_keys(j: u32) {
 }
 
 // Finds what this invocation's rows see of a tile that hides something, its key having been looked at; whether that is anything.
-fn look(local: u32, key: u32, document: u32) -> bool {
+fn look(key: u32, document: u32) -> bool {
     var keys = 0u;
     for (var e = 0u; e < LANES; e++) {
         keys |= select(0u, 1u, subgroupShuffle(key, e) != 0u) << e;
     }
     for (var r = 0u; r < ROWS; r++) {
-        let i = place.q_first + r * WORKGROUP + local;
+        let i = place.q_first + own_row(r);
         visible[r] = keys & range_bits(i, place.k_first, 0u) & bits_from(i, place.k_first);
     }
     if DOCUMENTS {
@@ -114,7 +130,7 @@ fn look(local: u32, key: u32, document: u32) -> bool {
 // The next key tile of which some row of the subgroup sees something, from this one on, and whether it hides something. A loop of its
 // own, because some drivers run every branch of a loop's body whether anybody takes it or not, but leave a loop; and others run the
 // body of a loop once, so that only tiles that hide something ask.
-fn next_tile(local: u32, end: u32) -> bool {
+fn next_tile(end: u32) -> bool {
     loop {
         if place.k_first >= end {
             return false;
@@ -122,8 +138,8 @@ fn next_tile(local: u32, end: u32) -> bool {
         if !tile_hides() {
             return false;
         }
-        let j = place.k_first + lane % LANES;
-        if subgroupAny(look(local, visible_key(j), key_document(j))) {
+        let j = place.k_first + lane;
+        if subgroupAny(look(visible_key(j), key_document(j))) {
             return true;
         }
         place.k_first += K_TILE;
@@ -146,11 +162,11 @@ fn add_constant(r: u32) {
     }
 }
 
-fn add_bends(local: u32) {
+fn add_bends() {
     for (var s = segment_first; s < segment_last; s++) {
         for (var r = 0u; r < ROWS; r++) {
             for (var e = 0u; e < LANES; e++) {
-                score[r][e] += fire_bend(s, place.q_first + r * WORKGROUP + local, place.k_first + e, own[r].normalizer);
+                score[r][e] += fire_bend(s, place.q_first + own_row(r), place.k_first + e, own[r].normalizer);
             }
         }
     }
@@ -184,9 +200,9 @@ fn update_softmax(r: u32) {
 }
 
 // Finds which weights of a tile are kept; apart from the loops that walk scores, which a loop within would keep from being unrolled.
-fn find_kept(local: u32) {
+fn find_kept() {
     for (var r = 0u; r < ROWS; r++) {
-        kept_keys[r] = kept_bits(place.q_first + r * WORKGROUP + local, place.k_first);
+        kept_keys[r] = kept_bits(place.q_first + own_row(r), place.k_first);
     }
 }
 
@@ -198,19 +214,19 @@ fn drop_weights(r: u32) {
 }
 
 // Turns scores into weights. One branch is for all rows: what lies between two, drivers neither order well nor keep in registers.
-fn weigh(local: u32, hides: bool) {
+fn weigh(hides: bool) {
     if bias_constant() && !hides {
         for (var r = 0u; r < ROWS; r++) {
             add_constant(r);
         }
     } else {
         for (var r = 0u; r < ROWS; r++) {
-            add_bias(r, r * WORKGROUP + local);
+            add_bias(r, own_row(r));
             if !FIRE { hide(r, hides); }
         }
     }
     if FIRE {
-        add_bends(local);
+        add_bends();
         for (var r = 0u; r < ROWS; r++) {
             hide(r, hides);
         }
@@ -267,18 +283,24 @@ fn add_values(j: u32, hides: bool) {
     }
 }
 
-fn write_row(r: u32, i: u32) {
-    if i >= row_limit() {
-        return;
-    }
-    let row = out_row(i);
+fn write_rows() {
     for (var b = 0u; b < VALUE_BLOCKS; b++) {
         for (var c = 0u; c < VALUE_BLOCK; c++) {
-            let value = select(keep_scale() * (sums[b][c][r] / sum[r]), vec4(0.0), sum[r] == 0.0);
-            write_features(row, 4u * (b * VALUE_BLOCK + c), value);
+            for (var r = 0u; r < ROWS; r++) {
+                let i = place.q_first + own_row(r);
+                if i < row_limit() {
+                    let value = select(keep_scale() * (sums[b][c][r] / sum[r]), vec4(0.0), sum[r] == 0.0);
+                    write_features(out_row(i), 4u * (b * VALUE_BLOCK + c), value);
+                }
+            }
         }
     }
-    write_lse(i, maximum[r], sum[r]);
+    for (var r = 0u; r < ROWS; r++) {
+        let i = place.q_first + own_row(r);
+        if i < row_limit() {
+            write_lse(i, maximum[r], sum[r]);
+        }
+    }
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -289,43 +311,43 @@ fn attention_forward_broadcast(
     @builtin(subgroup_invocation_id) subgroup_lane: u32,
     @builtin(subgroup_size) subgroup_size: u32,
 ) {
-    lane = subgroup_lane;
-    lanes = subgroup_size;
+    lane = subgroup_lane % LANES;
+    octet_first = subgroup_lane - lane;
+    subgroup_rows = subgroup_size * ROWS;
     unseen = select(0u, 1u, params.k_len == 0u);
-    row_in_subgroup = local - subgroupMin(local);
     place = placed(in_turn(group, count) + params.first.xyz);
+    place.q_first += subgroupMin(local) * ROWS;
     for (var r = 0u; r < ROWS; r++) {
         maximum[r] = LOWEST;
-        own[r] = row_bias(r * WORKGROUP + local);
-        documents[r] = query_document(place.q_first + r * WORKGROUP + local);
+        own[r] = row_bias(own_row(r));
+        documents[r] = query_document(place.q_first + own_row(r));
     }
-    read_queries(local);
+    read_queries();
 
     let end = key_end();
     for (var k_first = key_begin(); k_first < end; k_first = place.k_first + K_TILE) {
         place.k_first = k_first;
         var hides = tile_hides();
         if hides {
-            hides = next_tile(local, end);
+            hides = next_tile(end);
         }
         if place.k_first >= end {
             break;
         }
-        let j = place.k_first + lane % LANES;
+        let j = place.k_first + lane;
         bias_prepare(local);
-        if DROPOUT { find_kept(local); }
+        if DROPOUT { find_kept(); }
         score_keys(j);
-        weigh(local, hides);
+        weigh(hides);
         rescale();
         add_values(j, hides);
     }
 
-    for (var r = 0u; r < ROWS; r++) {
-        write_row(r, place.q_first + r * WORKGROUP + local);
-    }
+    write_rows();
     if subgroupAny(infinity_bits != 0u) {
-        for (var i = place.q_first + local; i < min(place.q_first + Q_TILE, row_limit()); i += WORKGROUP) {
-            for (var d = 0u; d < VALUE_DIM; d += 4u) {
+        for (var r = 0u; r < ROWS; r++) {
+            let i = place.q_first + own_row(r);
+            for (var d = 0u; d < VALUE_DIM && i < row_limit(); d += 4u) {
                 add_infinities(i, d);
             }
         }

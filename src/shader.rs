@@ -26,8 +26,11 @@ macro_rules! entry {
 /// The slot `uniformity` for compilers that take our word for it, and for those that do not.
 const UNIFORMITY: [&str; 2] = [part!("uniformity_told"), part!("uniformity_proved")];
 
+/// The slot `tile`, but for kernels by subgroup, which say themselves what a subgroup's is.
+const TILE: &str = part!("tile_of_workgroup");
+
 /// What both kernels of fragments have.
-const FRAGMENTS: &[&str] = &[part!("fragments"), UNIFORMITY[0]];
+const FRAGMENTS: &[&str] = &[part!("fragments"), UNIFORMITY[0], TILE];
 
 /// A line of each kernel of fragments: a component that is written by number, and the same by constants. For the first FXC unrolls every
 /// loop around it, and is not done after minutes.
@@ -123,8 +126,9 @@ pub fn link(variant: &Variant) -> String {
     let mut files = vec![prelude.as_str(), entry, offset, part!("small_bound")];
     files.extend(match variant.algorithm {
         Algorithm::Fragments => FRAGMENTS,
-        Algorithm::Cooperative => &[part!("fetched_halves")],
-        Algorithm::Broadcast | Algorithm::Decode => &[],
+        Algorithm::Cooperative => &[part!("fetched_halves"), TILE],
+        Algorithm::Decode => &[TILE],
+        Algorithm::Broadcast => &[],
     });
     files.extend(scores(variant));
     files.join("\n")
@@ -176,9 +180,9 @@ pub fn link_backward(variant: &BackwardVariant) -> String {
         offset_gradient,
     ];
     files.extend(match scores_variant.algorithm {
-        Algorithm::Fragments => FRAGMENTS,
-        Algorithm::Cooperative => &[part!("rows_halves")],
-        Algorithm::Broadcast | Algorithm::Decode => &[],
+        Algorithm::Fragments | Algorithm::Decode => FRAGMENTS,
+        Algorithm::Cooperative => &[part!("rows_halves"), TILE],
+        Algorithm::Broadcast => &[],
     });
     files.extend(score_gradient(variant));
     files.extend(scores(scores_variant));

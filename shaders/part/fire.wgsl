@@ -57,7 +57,7 @@ fn fire_prepare() {
     fire_c = fire_number(0u);
     let nearest = max(0, max(first_offset(), -last_offset()));
     let farthest = max(abs(first_offset()), abs(last_offset()));
-    segment_first = segment_of(psi(fire_c, f32(nearest)) * fire_normalizer(place.q_first + Q_TILE - 1u));
+    segment_first = segment_of(psi(fire_c, f32(nearest)) * fire_normalizer(place.q_first + tile_rows() - 1u));
     segment_last = segment_of(psi(fire_c, f32(farthest)) * fire_normalizer(place.q_first));
     fire_slope = fire_number(SLOPES + segment_first);
     fire_constant = fire_number(CONSTANTS + segment_first);

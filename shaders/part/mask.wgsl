@@ -1,4 +1,4 @@
-// Which keys a tile meets, and what becomes of a score that the mask hides. An entry has Q_TILE rows and K_TILE keys.
+// Which keys a tile meets, and what becomes of a score that the mask hides. A tile has tile_rows() rows and tile_keys() keys.
 const MASKED = -3.4e38; // below every score; finite, so that no difference of two of them is NaN
 const LOWEST = -3.39e38; // the maximum of no score: below every score, and far enough above MASKED for exp2 of their difference to be 0
 
@@ -7,7 +7,7 @@ fn key_begin() -> u32 {
     let start = key_start();
     if WINDOW {
         let first = i32(place.q_first) + place.shift - params.window_left - i32(start);
-        return start + u32(max(first, 0)) / K_TILE * K_TILE;
+        return start + u32(max(first, 0)) / tile_keys() * tile_keys();
     }
     return start;
 }
@@ -18,7 +18,7 @@ fn key_end() -> u32 {
     var end = key_limit();
     if CAUSAL || WINDOW {
         let reach = select(params.window_right, 0, CAUSAL);
-        let last = i32(min(place.q_first + Q_TILE, rows)) + place.shift + reach;
+        let last = i32(min(place.q_first + tile_rows(), rows)) + place.shift + reach;
         end = min(u32(max(last, 0)), end);
     }
     return select(end, 0u, place.q_first >= rows);
@@ -32,17 +32,17 @@ fn hidden_offset(offset: i32) -> bool {
 
 // The least and the greatest offset of the tile.
 fn first_offset() -> i32 {
-    return i32(place.k_first) - i32(place.q_first + Q_TILE - 1u) - place.shift;
+    return i32(place.k_first) - i32(place.q_first + tile_rows() - 1u) - place.shift;
 }
 
 fn last_offset() -> i32 {
-    return i32(place.k_first + K_TILE - 1u) - i32(place.q_first) - place.shift;
+    return i32(place.k_first + tile_keys() - 1u) - i32(place.q_first) - place.shift;
 }
 
 // Whether a row of the tile may not see every key of it, for the mask or because there are fewer.
 fn tile_hides() -> bool {
-    let last = place.k_first + K_TILE - 1u;
-    let rows = past_queries(place.q_first + Q_TILE - 1u);
+    let last = place.k_first + tile_keys() - 1u;
+    let rows = past_queries(place.q_first + tile_rows() - 1u);
     return KEY_MASK || PAIR_MASK || rows || hidden_offset(first_offset()) || hidden_offset(last_offset()) || last >= key_limit();
 }
 

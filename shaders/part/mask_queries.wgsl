@@ -6,7 +6,7 @@ fn query_begin() -> u32 {
     if CAUSAL || WINDOW {
         let reach = select(params.window_right, 0, CAUSAL);
         let first = i32(place.k_first) - place.shift - reach - i32(start);
-        return start + u32(max(first, 0)) / Q_TILE * Q_TILE;
+        return start + u32(max(first, 0)) / tile_rows() * tile_rows();
     }
     return start;
 }
@@ -16,7 +16,7 @@ fn query_end() -> u32 {
     let keys = key_limit();
     var end = seeing_limit();
     if WINDOW {
-        let last = i32(min(place.k_first + K_TILE, keys)) - place.shift + params.window_left;
+        let last = i32(min(place.k_first + tile_keys(), keys)) - place.shift + params.window_left;
         end = min(u32(max(last, 0)), end);
     }
     return select(end, 0u, place.k_first >= keys);

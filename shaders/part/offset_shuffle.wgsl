@@ -1,7 +1,6 @@
-// Slot `offset`: one number per head and clamped offset, times log2(e), read once for a subgroup.
-// In a pass that lets eight lanes, and no more, pass them on, `lanes` is 8 and `octet_first` their first.
-//   row i of the subgroup's rows i₀, i₀ + 1, … needs offsets o − (i − i₀) + e for its keys e, o being that of i₀ and key 0: the
-//   lanes + LANES − 1 numbers that all of them need are read by two loads a lane, and passed on by shuffles
+// Slot `offset`: one number per head and clamped offset, times log2(e), read once for eight lanes.
+//   row i of their rows i₀, i₀ + 1, … needs offsets o − (i − i₀) + e for its keys e, o being that of i₀ and key 0: the 15 numbers
+//   that all of them need are read by two loads a lane, and passed on by shuffles
 //   constant tile: all offsets past the radius on one side: one number for the whole tile
 var<private> constant_tile: bool;
 var<private> constant_offset: f32;
@@ -20,13 +19,12 @@ fn offset_constant() -> bool {
     return constant_tile;
 }
 
-// This lane's share of what the subgroup needs for a row: of offsets o − (lanes − 1) + l and o + 1 + l. With LANES lanes the latter
-// are the former of the next tile.
+// This lane's share: of offsets o − 7 + l and o + 1 + l. The latter are the former of the next tile.
 fn offset_strip(r: u32, row: u32) -> vec2<f32> {
-    let first = i32(place.k_first + lane) - i32(place.q_first + row - row_in_subgroup) - place.shift + 1;
+    let first = i32(place.k_first + lane) - i32(place.q_first + row - lane) - place.shift + 1;
     var low = strip_next[r];
-    if lanes != LANES || !strip_follows {
-        low = offset_bias(first - i32(lanes));
+    if !strip_follows {
+        low = offset_bias(first - i32(LANES));
     }
     let high = offset_bias(first);
     strip_next[r] = high;
@@ -34,5 +32,5 @@ fn offset_strip(r: u32, row: u32) -> vec2<f32> {
 }
 
 fn offset_of(row: u32, slot: u32, strip: vec2<f32>) -> f32 {
-    return subgroupShuffle(select(strip.y, strip.x, lane >= slot), octet_first + ((lanes - 1u + slot - row_in_subgroup) & (lanes - 1u)));
+    return subgroupShuffle(select(strip.y, strip.x, lane >= slot), octet_first + ((LANES - 1u + slot - lane) & (LANES - 1u)));
 }

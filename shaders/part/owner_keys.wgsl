@@ -2,8 +2,10 @@
 // and dO.
 const OWNS_KEYS = true;
 
-fn own_placed(group: vec3<u32>) {
+// From row `own` of the workgroup's on.
+fn own_placed(group: vec3<u32>, own: u32) {
     place = placed_keys(group + params.first.xyz);
+    place.k_first += own;
     place.head *= params.group_size;
 }
 
@@ -49,7 +51,7 @@ fn in_range_of(own: u32, other: u32, step: u32) -> u32 {
 
 // Queries past the end repeat the last, and must not count.
 fn rows_past_end() -> bool {
-    return place.q_first + Q_TILE > row_limit();
+    return place.q_first + tile_rows() > row_limit();
 }
 
 fn load_own(which: u32, row: u32, d: u32) -> vec4<f32> {

@@ -1,8 +1,10 @@
 // Slot `owner`: a workgroup owns query rows, and meets keys. Features 0 are q and k, features 1 dO and v.
 const OWNS_KEYS = false;
 
-fn own_placed(group: vec3<u32>) {
+// From row `own` of the workgroup's on.
+fn own_placed(group: vec3<u32>, own: u32) {
     place = placed(group + params.first.xyz);
+    place.q_first += own;
 }
 
 // One, which `own_placed` has set.
@@ -46,7 +48,7 @@ fn in_range_of(own: u32, other: u32, step: u32) -> u32 {
 
 // Queries past the end are not written, so that nothing need be hidden there but from the gradients of the bias.
 fn rows_past_end() -> bool {
-    return place.q_first + Q_TILE > row_limit();
+    return place.q_first + tile_rows() > row_limit();
 }
 
 fn load_own(which: u32, row: u32, d: u32) -> vec4<f32> {

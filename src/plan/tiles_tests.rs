@@ -4,7 +4,7 @@
 mod classify;
 mod definition;
 
-use classify::{Classifier, QueryTile};
+use classify::{Classifier, QueryTile, Unit};
 use definition::{Pairs, Sequence};
 
 use super::params::Params;
@@ -89,9 +89,9 @@ fn windows(used: bool, tile: u32) -> Vec<Option<Window>> {
 }
 
 /// Positions at which a first tile begins one before and just where the bias is constant, on both sides, and others.
-fn offsets(variant: &Variant) -> [i32; 9] {
+fn offsets(unit: &Unit) -> [i32; 9] {
     let signed = |n: u32| i32::try_from(n).expect("a small tile");
-    let (q, k) = (signed(variant.q_tile()), signed(variant.k_tile()));
+    let (q, k) = (signed(unit.rows), signed(unit.variant.k_tile()));
     let radius = signed(BUCKETS.thresholds().expect("valid buckets").saturation());
     let (later, earlier) = (1 - q - radius, k - 1 + radius);
     [-k - 3, later, later + 1, -1, 0, 1, q, earlier - 1, earlier]
@@ -114,11 +114,11 @@ fn bounded_masks() -> impl Iterator<Item = Mask> {
 }
 
 /// Problems of one kernel that differ in their offsets and windows.
-fn problems(sizes: [u32; 3], mask: Mask, variant: &Variant) -> Vec<Problem> {
-    let windows = windows(mask.window.is_some(), variant.k_tile());
+fn problems(sizes: [u32; 3], mask: Mask, unit: &Unit) -> Vec<Problem> {
+    let windows = windows(mask.window.is_some(), unit.variant.k_tile());
     let masks = windows.into_iter().map(|window| Mask { window, ..mask });
     masks
-        .flat_map(|mask| offsets(variant).map(|offset| problem(sizes, mask, offset)))
+        .flat_map(|mask| offsets(unit).map(|offset| problem(sizes, mask, offset)))
         .collect()
 }
 
@@ -128,10 +128,10 @@ fn uniforms(problems: &[Problem], variant: &Variant) -> Vec<Params> {
 }
 
 /// The first sequence of a problem, with all its rows and keys.
-fn whole<'a>(problem: &Problem, variant: &Variant) -> Sequence<'a> {
+fn whole<'a>(problem: &Problem, unit: &Unit) -> Sequence<'a> {
     let shape = problem.shape();
     Sequence {
-        variant: *variant,
+        unit: *unit,
         mask: problem.mask(),
         buckets: BUCKETS,
         radius: problem.bias_radius().into(),
@@ -152,14 +152,14 @@ fn tiles_bounded_by_masks_and_lengths_are_told_apart() {
             let classifier = Classifier::new(device, queue, variant);
             for q_len in lengths(variant.q_tile()) {
                 for k_len in lengths(variant.k_tile()) {
-                    let all = problems([BATCH, q_len, k_len], mask, &variant);
+                    let all = problems([BATCH, q_len, k_len], mask, &classifier.unit);
                     let [keys, queries] = [k_len, q_len].map(limits);
                     let numbers = [(6, vec![0; 64]), (9, keys.clone()), (11, queries.clone())];
                     let tiles = q_len.div_ceil(variant.q_tile());
                     let params = uniforms(&all, &variant);
                     let found = classifier.run(&params, [tiles, BATCH], &numbers);
                     for (problem, found) in all.iter().zip(found) {
-                        check_batch(problem, &variant, &found, [&keys, &queries]);
+                        check_batch(problem, &classifier.unit, &found, [&keys, &queries]);
                     }
                 }
             }
@@ -168,12 +168,12 @@ fn tiles_bounded_by_masks_and_lengths_are_told_apart() {
 }
 
 /// Checks tiles of all sequences, which have these lengths.
-fn check_batch(problem: &Problem, variant: &Variant, found: &[QueryTile], lengths: [&[u32]; 2]) {
+fn check_batch(problem: &Problem, unit: &Unit, found: &[QueryTile], lengths: [&[u32]; 2]) {
     let (mask, shape) = (problem.mask(), problem.shape());
     let sequences = found.chunks_exact(found.len() / BATCH as usize);
     for (b, tiles) in sequences.enumerate() {
         let [keys, queries] = lengths.map(|lengths| i64::from(lengths[b]));
-        let mut sequence = whole(problem, variant);
+        let mut sequence = whole(problem, unit);
         if mask.key_lengths {
             sequence.keys[1] = keys.min(sequence.keys[1]);
         }
@@ -181,7 +181,7 @@ fn check_batch(problem: &Problem, variant: &Variant, found: &[QueryTile], length
             sequence.query_limit = queries;
         }
         for (n, tile) in (0..).zip(tiles) {
-            assert_eq!(tile.q_first, n * variant.q_tile());
+            assert_eq!(tile.q_first, n * unit.rows);
             sequence.check(tile, shape.k_len.into());
         }
     }
@@ -210,19 +210,19 @@ fn tiles_of_packed_sequences_are_told_apart() {
                 all
             };
             let (queries, keys) = (bounds(queries, q_len), bounds(keys, k_len));
-            let all = problems([1, q_len, k_len], mask, &variant);
+            let all = problems([1, q_len, k_len], mask, &classifier.unit);
             let numbers = [(6, vec![0; 2048]), (9, keys.clone()), (11, queries.clone())];
             let tiles = q_len / variant.q_tile() + 6;
             let found = classifier.run(&uniforms(&all, &variant), [tiles, 1], &numbers);
             for (problem, found) in all.iter().zip(found) {
-                check_packed(problem, &variant, &found, [&queries, &keys]);
+                check_packed(problem, &classifier.unit, &found, [&queries, &keys]);
             }
         }
     });
 }
 
 /// Checks that every row lies in one tile, which meets the keys of its sequence.
-fn check_packed(problem: &Problem, variant: &Variant, found: &[QueryTile], starts: [&[u32]; 2]) {
+fn check_packed(problem: &Problem, unit: &Unit, found: &[QueryTile], starts: [&[u32]; 2]) {
     let [queries, keys] = starts.map(|starts| starts.windows(2).map(|pair| [pair[0], pair[1]]));
     for (rows, keys) in queries.zip(keys) {
         let [rows, keys] = [rows, keys].map(|bounds| bounds.map(i64::from));
@@ -230,7 +230,7 @@ fn check_packed(problem: &Problem, variant: &Variant, found: &[QueryTile], start
             rows,
             keys,
             shift: i64::from(problem.query_offset()) + keys[0] - rows[0],
-            ..whole(problem, variant)
+            ..whole(problem, unit)
         };
         let own = found.iter().filter(|tile| {
             let first = i64::from(tile.q_first);
@@ -240,7 +240,7 @@ fn check_packed(problem: &Problem, variant: &Variant, found: &[QueryTile], start
         for tile in own {
             assert_eq!(i64::from(tile.q_first), next, "{sequence:?}, {found:?}");
             sequence.check(tile, keys[1]);
-            next += i64::from(variant.q_tile());
+            next += i64::from(unit.rows);
         }
         assert!(
             next >= rows[1],
@@ -278,12 +278,11 @@ fn tiles_that_nobody_sees_are_told_apart() {
             let [q_tile, k_tile] = [variant.q_tile(), variant.k_tile()];
             for k_len in lengths(k_tile).into_iter().chain([5 * k_tile + 3]) {
                 let q_len = 3 * q_tile + 2;
-                let all = problems([1, q_len, k_len], mask, &variant);
+                let all = problems([1, q_len, k_len], mask, &classifier.unit);
                 check_pairs(
                     &classifier,
                     &all,
-                    &variant,
-                    Hidden::new(q_len, k_len, &variant),
+                    Hidden::new(q_len, k_len, &classifier.unit),
                 );
             }
         }
@@ -301,8 +300,8 @@ struct Hidden {
 impl Hidden {
     /// Documents that change within tiles and leave some to nobody; bits of which a tile may have a single one; keys of which
     /// a stretch longer than a tile is hidden.
-    fn new(q_len: u32, k_len: u32, variant: &Variant) -> Self {
-        let (q_tile, k_tile) = (variant.q_tile(), variant.k_tile());
+    fn new(q_len: u32, k_len: u32, unit: &Unit) -> Self {
+        let (rows, k_tile) = (unit.rows, unit.variant.k_tile());
         let single = |i: u32, word: u32| {
             if i % 5 == 3 && word % 3 == 1 {
                 1 << (i % 32)
@@ -312,7 +311,7 @@ impl Hidden {
         };
         let words = k_len.div_ceil(32);
         Self {
-            query_documents: (0..q_len).map(|i| i / (q_tile + 1)).collect(),
+            query_documents: (0..q_len).map(|i| i / (rows + 1)).collect(),
             key_documents: (0..k_len).map(|j| j / (k_tile + k_tile / 2) % 4).collect(),
             bits: (0..q_len)
                 .flat_map(|i| (0..words).map(move |word| single(i, word)))
@@ -325,7 +324,8 @@ impl Hidden {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "made for this call")]
-fn check_pairs(classifier: &Classifier<'_>, all: &[Problem], variant: &Variant, hidden: Hidden) {
+fn check_pairs(classifier: &Classifier<'_>, all: &[Problem], hidden: Hidden) {
+    let unit = &classifier.unit;
     let mask = hidden.key_mask.chunks(4).map(|bytes| {
         let bytes = bytes.iter().rev();
         bytes.fold(0, |word, &byte| word << 8 | u32::from(byte))
@@ -343,12 +343,12 @@ fn check_pairs(classifier: &Classifier<'_>, all: &[Problem], variant: &Variant, 
         bits: &hidden.bits,
         key_mask: &hidden.key_mask,
     };
-    let tiles = all[0].shape().q_len.div_ceil(variant.q_tile());
-    let found = classifier.run(&uniforms(all, variant), [tiles, 1], &numbers);
+    let tiles = all[0].shape().q_len.div_ceil(unit.variant.q_tile());
+    let found = classifier.run(&uniforms(all, &unit.variant), [tiles, 1], &numbers);
     for (problem, found) in all.iter().zip(found) {
         let sequence = Sequence {
             pairs: Some(pairs),
-            ..whole(problem, variant)
+            ..whole(problem, unit)
         };
         for tile in &found {
             sequence.check(tile, problem.shape().k_len.into());

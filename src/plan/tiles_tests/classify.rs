@@ -5,7 +5,7 @@ use wgpu::util::DeviceExt;
 use crate::plan::bound::uniforms;
 use crate::plan::params::Params;
 use crate::plan::{Algorithm, Variant};
-use crate::shader;
+use crate::{Capabilities, shader};
 
 /// Key tiles of one query tile at most.
 pub(super) const MOST_TILES: usize = 24;
@@ -34,12 +34,36 @@ pub(super) struct KeyTile {
     pub(super) seen: Vec<bool>,
 }
 
+/// The invocations that decide together, and the rows that they decide about: a workgroup, or each subgroup of one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unit {
+    pub(super) variant: Variant,
+    pub(super) invocations: u32,
+    pub(super) rows: u32,
+}
+
+impl Unit {
+    pub(super) fn of(variant: Variant, device: &wgpu::Device) -> Self {
+        let invocations = match variant.algorithm {
+            Algorithm::Broadcast => Capabilities::of(device).subgroup_size,
+            Algorithm::Fragments | Algorithm::Cooperative | Algorithm::Decode => {
+                variant.workgroup()
+            }
+        };
+        Self {
+            variant,
+            invocations,
+            rows: variant.q_tile() * invocations / variant.workgroup(),
+        }
+    }
+}
+
 /// A kernel's decisions, compiled.
 pub(super) struct Classifier<'a> {
     device: &'a wgpu::Device,
     queue: &'a wgpu::Queue,
     pipeline: wgpu::ComputePipeline,
-    variant: Variant,
+    pub(super) unit: Unit,
 }
 
 /// What the invocation `local` does with a tile, as its kernel's loop over keys does it.
@@ -47,7 +71,7 @@ const fn look(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::Fragments | Algorithm::Cooperative => "!hides || look(local)",
         Algorithm::Broadcast => {
-            "!hides || subgroupAny(look(local, visible_key(k_first + lane % LANES), key_document(k_first + lane % LANES)))"
+            "!hides || subgroupAny(look(visible_key(k_first + lane), key_document(k_first + lane)))"
         }
         Algorithm::Decode => {
             "!hides || (k_first + local % K_TILE < end && rows_that_see(k_first + local % K_TILE) != 0u)"
@@ -56,13 +80,19 @@ const fn look(algorithm: Algorithm) -> &'static str {
 }
 
 /// The variant's text with an entry point that decides and writes down, in place of the one that computes.
-fn text(variant: &Variant) -> String {
+fn text(unit: &Unit) -> String {
+    let variant = &unit.variant;
     let (lane, grid) = match variant.algorithm {
         Algorithm::Broadcast => (
-            "@builtin(subgroup_invocation_id) subgroup_lane: u32,",
-            "lane = subgroup_lane;
+            "@builtin(subgroup_invocation_id) subgroup_lane: u32, @builtin(subgroup_size) subgroup_size: u32,",
+            "lane = subgroup_lane % LANES;
+    octet_first = subgroup_lane - lane;
+    subgroup_rows = subgroup_size * ROWS;
+    place.q_first += subgroupMin(local) * ROWS;
+    unit += subgroupMin(local) / subgroup_size;
+    invocation = subgroup_lane;
     for (var r = 0u; r < ROWS; r++) {
-        documents[r] = query_document(place.q_first + r * WORKGROUP + local);
+        documents[r] = query_document(place.q_first + own_row(r));
     }",
         ),
         Algorithm::Fragments => ("", "column = local % COLUMNS; line = local / COLUMNS;"),
@@ -70,6 +100,7 @@ fn text(variant: &Variant) -> String {
         Algorithm::Decode => ("", ""),
     };
     let look = look(variant.algorithm);
+    let (invocations, each) = (unit.invocations, 1 + unit.invocations);
     format!(
         "{}
 @group(0) @binding(21) var<storage, read_write> codes: array<u32>;
@@ -82,8 +113,10 @@ fn classify(
     {lane}
 ) {{
     place = placed(group);
+    var invocation = local;
+    var unit = (group.z * groups.x + group.x) * (WORKGROUP / {invocations}u);
     {grid}
-    let at = (group.z * groups.x + group.x) * ({HEADER}u + {MOST_TILES}u * (1u + WORKGROUP));
+    let at = unit * ({HEADER}u + {MOST_TILES}u * {each}u);
     let end = key_end();
     var tiles = 0u;
     for (var k_first = key_begin(); k_first < end && tiles < {MOST_TILES}u; k_first += K_TILE) {{
@@ -92,9 +125,9 @@ fn classify(
         let seen = {look};
         offset_prepare(local);
         let bits = select(0u, 1u, hides) | select(0u, 2u, offset_constant()) | select(0u, 4u, seen);
-        let tile = at + {HEADER}u + tiles * (1u + WORKGROUP);
+        let tile = at + {HEADER}u + tiles * {each}u;
         codes[tile] = k_first;
-        codes[tile + 1u + local] = bits;
+        codes[tile + 1u + invocation] = bits;
         tiles += 1u;
     }}
     codes[at] = place.q_first;
@@ -114,9 +147,10 @@ const READ: [u32; 7] = [6, 7, 9, 11, 12, 13, 14];
 
 impl<'a> Classifier<'a> {
     pub(super) fn new(device: &'a wgpu::Device, queue: &'a wgpu::Queue, variant: Variant) -> Self {
+        let unit = Unit::of(variant, device);
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some("classify"),
-            source: wgpu::ShaderSource::Wgsl(text(&variant).into()),
+            source: wgpu::ShaderSource::Wgsl(text(&unit).into()),
         });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some("classify"),
@@ -130,19 +164,19 @@ impl<'a> Classifier<'a> {
             device,
             queue,
             pipeline,
-            variant,
+            unit,
         }
     }
 
-    /// What is decided about every query tile of every set of uniforms: `tiles` of them in each of `batch` sequences.
+    /// What is decided about every query tile of every set of uniforms, by `tiles` workgroups for each of `batch` sequences.
     pub(super) fn run(
         &self,
         params: &[Params],
         [tiles, batch]: [u32; 2],
         numbers: &[(u32, Vec<u32>)],
     ) -> Vec<Vec<QueryTile>> {
-        let groups = (tiles * batch) as usize;
-        let words = groups * self.words();
+        let units = tiles * batch * (self.unit.variant.workgroup() / self.unit.invocations);
+        let words = units as usize * self.words();
         let words_apart = words.next_multiple_of(64);
         let slice = 4 * words_apart as u64;
         let codes = self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -185,12 +219,12 @@ impl<'a> Classifier<'a> {
 
     /// Words of a query tile.
     const fn words(&self) -> usize {
-        HEADER + MOST_TILES * (1 + self.variant.workgroup() as usize)
+        HEADER + MOST_TILES * (1 + self.unit.invocations as usize)
     }
 
     fn query_tile(&self, words: &[u32]) -> QueryTile {
         let (header, rest) = words.split_at(HEADER);
-        let tiles = rest.chunks_exact(1 + self.variant.workgroup() as usize);
+        let tiles = rest.chunks_exact(1 + self.unit.invocations as usize);
         assert!(
             (header[5] as usize) < MOST_TILES,
             "more tiles than there is room for"
@@ -209,7 +243,7 @@ impl<'a> Classifier<'a> {
 
     /// Buffers of the bindings that the decisions read.
     fn numbers(&self, numbers: &[(u32, Vec<u32>)]) -> Vec<(u32, wgpu::Buffer)> {
-        let bindings = self.variant.bindings().into_iter();
+        let bindings = self.unit.variant.bindings().into_iter();
         let read = bindings.filter(|(number, _)| READ.contains(number));
         read.map(|(number, _)| {
             let words = numbers.iter().find(|&&(found, _)| found == number);

@@ -1,8 +1,8 @@
 //! What may be decided about a tile, from its scores one by one.
 
-use super::classify::{KeyTile, QueryTile};
+use super::classify::{KeyTile, QueryTile, Unit};
 use crate::cpu::Oracle;
-use crate::plan::{Algorithm, Variant};
+use crate::plan::Algorithm;
 use crate::{Mask, RelativeBuckets};
 
 /// Numbers of each row and key that pairs are hidden by.
@@ -19,7 +19,7 @@ pub(super) struct Pairs<'a> {
 /// One sequence: its rows and keys, and what hides scores of it.
 #[derive(Clone, Debug)]
 pub(super) struct Sequence<'a> {
-    pub(super) variant: Variant,
+    pub(super) unit: Unit,
     pub(super) mask: Mask,
     pub(super) buckets: RelativeBuckets,
     pub(super) radius: i64,
@@ -55,7 +55,7 @@ impl Sequence<'_> {
         assert_eq!(i64::from(found.shift), self.shift, "{found:?}");
         assert_eq!(i64::from(found.row_limit), self.rows[1], "{found:?}");
         assert_eq!(found.keys.map(i64::from), self.keys, "{found:?}");
-        let k_tile = i64::from(self.variant.k_tile());
+        let k_tile = i64::from(self.unit.variant.k_tile());
         let mut met = found.met.iter().peekable();
         let mut k_first = self.keys[0];
         while k_first < key_end {
@@ -99,7 +99,7 @@ impl Sequence<'_> {
     fn cut(&self, [first, k_first]: [i64; 2]) -> bool {
         self.mask.window.is_some_and(|window| {
             let begin = first + self.shift - i64::from(window.left);
-            let tile = k_first..k_first + i64::from(self.variant.k_tile());
+            let tile = k_first..k_first + i64::from(self.unit.variant.k_tile());
             tile.contains(&begin) && self.keys[1] <= begin
         })
     }
@@ -131,7 +131,7 @@ impl Sequence<'_> {
             assert!(seen, "{score:?} is skipped in {tile:?}: {self:?}");
         }
         let owned = matches!(
-            self.variant.algorithm,
+            self.unit.variant.algorithm,
             Algorithm::Broadcast | Algorithm::Decode
         );
         let looks = owned || !self.by_bounds();
@@ -143,9 +143,12 @@ impl Sequence<'_> {
 
     /// The invocation that computes a score; none where all must agree.
     fn owner(&self, [first, k_first]: [i64; 2], [i, j]: [i64; 2]) -> Option<usize> {
-        let owner = match self.variant.algorithm {
+        let owner = match self.unit.variant.algorithm {
             Algorithm::Fragments | Algorithm::Cooperative => return None,
-            Algorithm::Broadcast => (i - first) % i64::from(self.variant.workgroup()),
+            Algorithm::Broadcast => {
+                let (row, lanes) = (i - first, i64::from(Algorithm::LANES));
+                row / (lanes * i64::from(self.unit.variant.rows)) * lanes + row % lanes
+            }
             Algorithm::Decode => j - k_first,
         };
         usize::try_from(owner).ok()
@@ -162,8 +165,8 @@ impl Sequence<'_> {
 
     /// Every score of a tile, and those of rows and keys past the last.
     fn scores(&self, [first, k_first]: [i64; 2]) -> impl Iterator<Item = [i64; 2]> + use<> {
-        let keys = k_first..k_first + i64::from(self.variant.k_tile());
-        let rows = first..first + i64::from(self.variant.q_tile());
+        let keys = k_first..k_first + i64::from(self.unit.variant.k_tile());
+        let rows = first..first + i64::from(self.unit.rows);
         rows.flat_map(move |i| keys.clone().map(move |j| [i, j]))
     }
 
