@@ -231,8 +231,8 @@ pub const BROADCAST: [Planted; 3] = [
     ),
     (
         "dropout of the first key tile for all",
-        "kept_bits(place.q_first + r * WORKGROUP + local, place.k_first);",
-        "kept_bits(place.q_first + r * WORKGROUP + local, 0u);",
+        "kept_bits(place.q_first + own_row(r), place.k_first);",
+        "kept_bits(place.q_first + own_row(r), 0u);",
         "dropout",
     ),
 ];

@@ -42,14 +42,14 @@ pub const BROADCAST: [Planted; 19] = [
     ),
     (
         "query offset ignored by the bias",
-        "row - row_in_subgroup) - place.shift + 1",
-        "row - row_in_subgroup) + 1",
+        "row - lane) - place.shift + 1",
+        "row - lane) + 1",
         "constant tiles, query offset",
     ),
     (
         "bias of the first key for all",
-        "lanes - 1u + slot - row_in_subgroup",
-        "lanes - 1u - row_in_subgroup",
+        "LANES - 1u + slot - lane",
+        "LANES - 1u - lane",
         "constant tiles on both sides",
     ),
     (

@@ -30,8 +30,8 @@ pub const SHARED: [Planted; 30] = [
     ),
     (
         "window begins a tile late",
-        "u32(max(first, 0)) / K_TILE * K_TILE;",
-        "u32(max(first, 0)) / K_TILE * K_TILE + K_TILE;",
+        "u32(max(first, 0)) / tile_keys() * tile_keys();",
+        "u32(max(first, 0)) / tile_keys() * tile_keys() + tile_keys();",
         "window into the first key of a tile",
     ),
     (
