@@ -9,25 +9,13 @@
 // 1. The slot `owner` says which side that is. A row of a side has features 0, q or k, and features 1, dO or v.
 // 2. All else as in `attention_forward_broadcast.wgsl`: registers, shuffles, any subgroup of LANES to WORKGROUP lanes, each with a tile
 //    of its own, octets, no barrier. But a lane keeps its row of the other side, which the sums read again.
-const LANES = 8u;
-const WORKGROUP = 32u;
 const OWN = WORKGROUP * ROWS;
 const OTHER = LANES;
 const Q_TILE = select(OWN, OTHER, OWNS_KEYS);
 const K_TILE = select(OTHER, OWN, OWNS_KEYS);
-const BLOCK = min(16u, (HEAD_DIM + 3u) / 4u);        // vec4 of features
-const BLOCKS = (HEAD_DIM + 4u * BLOCK - 1u) / (4u * BLOCK);
-const VALUE_BLOCK = min(16u, (VALUE_DIM + 3u) / 4u);
-const VALUE_BLOCKS = (VALUE_DIM + 4u * VALUE_BLOCK - 1u) / (4u * VALUE_BLOCK);
-const PADDED = HEAD_DIM % 4u != 0u;
-const VALUE_PADDED = VALUE_DIM % 4u != 0u;
 
-var<private> lane: u32;            // in the octet
-var<private> octet_first: u32;     // lane of the subgroup
 var<private> octet: u32;           // of the workgroup
-var<private> subgroup_rows: u32;   // of the own side
 var<private> other_first: u32;     // row of the other side
-var<private> unseen: u32;          // 0
 var<private> own: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
 var<private> own_values: array<array<array<vec4<f32>, ROWS>, VALUE_BLOCK>, VALUE_BLOCKS>;
 var<private> sums: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
@@ -51,11 +39,6 @@ fn tile_rows() -> u32 {
 
 fn tile_keys() -> u32 {
     return select(OTHER, subgroup_rows, OWNS_KEYS);
-}
-
-// The r-th row of this invocation, in the tile.
-fn own_row(r: u32) -> u32 {
-    return octet_first * ROWS + r * LANES + lane;
 }
 
 fn read_own() {
@@ -350,10 +333,12 @@ fn meet_others(local: u32) {
             add_score_gradients();
         }
         add_sums();
+        read_ahead();
     }
 }
 
 fn write_rows() {
+    sums[0][0][0].x = needing_ahead(sums[0][0][0].x);
     for (var b = 0u; b < BLOCKS; b++) {
         for (var c = 0u; c < BLOCK; c++) {
             for (var r = 0u; r < ROWS; r++) {
@@ -380,12 +365,9 @@ fn attention_backward_broadcast(
     @builtin(subgroup_invocation_id) subgroup_lane: u32,
     @builtin(subgroup_size) subgroup_size: u32,
 ) {
-    lane = subgroup_lane % LANES;
-    unseen = select(0u, 1u, params.k_len == 0u);
-    octet_first = subgroup_lane - lane;
+    begin_octet(subgroup_lane, subgroup_size);
     let subgroup_first = subgroupMin(local);
     octet = (subgroup_first + subgroup_lane) / LANES;
-    subgroup_rows = subgroup_size * ROWS;
     let group = in_turn(workgroup, count);
     own_placed(group, subgroup_first * ROWS);
     offset_gradient_begin(group, local);

@@ -19,23 +19,13 @@
 //    LLVM makes two of most.
 // 6. Queries are read, and outputs written, feature by feature of all rows of an invocation: the rows lie apart, and what one access
 //    waits for from memory the next ones ask for meanwhile.
-// 7. Rows past the last are computed like it and not written: a lane that returned early could not pass keys on.
-const LANES = 8u;
-const WORKGROUP = 32u;
+// 7. Numbers of the next tile's cache lines are read ahead, all at once: keys and values that no cache holds any more would else be waited
+//    for line by line. Lanes read line after line, as processors expect it of a stream, and `unseen` keeps what they read.
+// 8. Rows past the last are computed like it and not written: a lane that returned early could not pass keys on.
 const Q_TILE = WORKGROUP * ROWS;
 const K_TILE = LANES;
-const BLOCK = min(16u, (HEAD_DIM + 3u) / 4u);        // vec4 of features
-const BLOCKS = (HEAD_DIM + 4u * BLOCK - 1u) / (4u * BLOCK);
-const VALUE_BLOCK = min(16u, (VALUE_DIM + 3u) / 4u);
-const VALUE_BLOCKS = (VALUE_DIM + 4u * VALUE_BLOCK - 1u) / (4u * VALUE_BLOCK);
-const PADDED = HEAD_DIM % 4u != 0u;
-const VALUE_PADDED = VALUE_DIM % 4u != 0u;
 const STEP = 8.0; // as in `attention_forward_cooperative.wgsl`
 
-var<private> lane: u32;           // in the octet
-var<private> octet_first: u32;    // lane of the subgroup
-var<private> subgroup_rows: u32;
-var<private> unseen: u32;         // 0
 var<private> query: array<array<array<vec4<f32>, ROWS>, BLOCK>, BLOCKS>;
 var<private> sums: array<array<array<vec4<f32>, ROWS>, VALUE_BLOCK>, VALUE_BLOCKS>;
 var<private> score: array<array<f32, LANES>, ROWS>; // then the weights
@@ -54,11 +44,6 @@ fn tile_rows() -> u32 {
 
 fn tile_keys() -> u32 {
     return K_TILE;
-}
-
-// The r-th row of this invocation, in the tile.
-fn own_row(r: u32) -> u32 {
-    return octet_first * ROWS + r * LANES + lane;
 }
 
 fn read_queries() {
@@ -125,6 +110,15 @@ fn look(key: u32, document: u32) -> bool {
         any |= visible[r];
     }
     return any != 0u;
+}
+
+// Of a key of the tile, or of one behind it: which is 0 for its features, 1 for its value's.
+fn load_other(which: u32, key: u32, d: u32) -> vec4<f32> {
+    let j = place.k_first + key;
+    if which == 0u {
+        return load_k(k_row(j), d);
+    }
+    return load_v(v_row(j), d);
 }
 
 // The next key tile of which some row of the subgroup sees something, from this one on, and whether it hides something. A loop of its
@@ -311,10 +305,7 @@ fn attention_forward_broadcast(
     @builtin(subgroup_invocation_id) subgroup_lane: u32,
     @builtin(subgroup_size) subgroup_size: u32,
 ) {
-    lane = subgroup_lane % LANES;
-    octet_first = subgroup_lane - lane;
-    subgroup_rows = subgroup_size * ROWS;
-    unseen = select(0u, 1u, params.k_len == 0u);
+    begin_octet(subgroup_lane, subgroup_size);
     place = placed(in_turn(group, count) + params.first.xyz);
     place.q_first += subgroupMin(local) * ROWS;
     for (var r = 0u; r < ROWS; r++) {
@@ -341,8 +332,10 @@ fn attention_forward_broadcast(
         weigh(hides);
         rescale();
         add_values(j, hides);
+        read_ahead();
     }
 
+    sum[0] = needing_ahead(sum[0]);
     write_rows();
     if subgroupAny(infinity_bits != 0u) {
         for (var r = 0u; r < ROWS; r++) {

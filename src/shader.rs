@@ -128,7 +128,7 @@ pub fn link(variant: &Variant) -> String {
         Algorithm::Fragments => FRAGMENTS,
         Algorithm::Cooperative => &[part!("fetched_halves"), TILE],
         Algorithm::Decode => &[TILE],
-        Algorithm::Broadcast => &[],
+        Algorithm::Broadcast => &[part!("octets")],
     });
     files.extend(scores(variant));
     files.join("\n")
@@ -182,7 +182,7 @@ pub fn link_backward(variant: &BackwardVariant) -> String {
     files.extend(match scores_variant.algorithm {
         Algorithm::Fragments | Algorithm::Decode => FRAGMENTS,
         Algorithm::Cooperative => &[part!("rows_halves"), TILE],
-        Algorithm::Broadcast => &[],
+        Algorithm::Broadcast => &[part!("octets")],
     });
     files.extend(score_gradient(variant));
     files.extend(scores(scores_variant));

@@ -85,9 +85,7 @@ fn text(unit: &Unit) -> String {
     let (lane, grid) = match variant.algorithm {
         Algorithm::Broadcast => (
             "@builtin(subgroup_invocation_id) subgroup_lane: u32, @builtin(subgroup_size) subgroup_size: u32,",
-            "lane = subgroup_lane % LANES;
-    octet_first = subgroup_lane - lane;
-    subgroup_rows = subgroup_size * ROWS;
+            "begin_octet(subgroup_lane, subgroup_size);
     place.q_first += subgroupMin(local) * ROWS;
     unit += subgroupMin(local) / subgroup_size;
     invocation = subgroup_lane;
