@@ -293,13 +293,21 @@ const fn gradients(dtype: Dtype, algorithm: Algorithm, vec4: bool) -> [&'static 
 /// The slot `storage`, and what it needs.
 const fn storage(dtype: Dtype, algorithm: Algorithm, vec4: bool) -> [&'static str; 4] {
     let [numbers, vectors] = [part!("numbers"), part!("vectors")];
-    let [words, packing] = [part!("words"), part!("packing")];
+    let [words, packing] = [part!("words"), packing(dtype)];
     match (dtype, algorithm, vec4) {
         (Dtype::F32, _, false) => [part!("storage_f32"), numbers, "", ""],
         (Dtype::F32, _, true) => [part!("storage_f32_vec4"), numbers, "", vectors],
         (_, Algorithm::Cooperative, _) => [part!("storage_halves"), words, packing, ""],
         (_, _, false) => [part!("storage_packed"), words, packing, ""],
         (_, _, true) => [part!("storage_packed_vec4"), words, packing, vectors],
+    }
+}
+
+/// The slot `packing`. f32 has no use for it, but rotations name it.
+const fn packing(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::F16 => part!("packing_f16"),
+        Dtype::Bf16 | Dtype::F32 => part!("packing_bf16"),
     }
 }
 
@@ -389,12 +397,12 @@ pub(crate) fn link_partial_sums() -> String {
     [entry!("partial_sums"), part!("workspace_write")].join("\n")
 }
 
-/// The complete WGSL that makes what a backward pass needs of each query, with the constants that it leaves open.
-pub(crate) fn link_backward_statistics(dtype: Dtype, constants: &str) -> String {
+/// The complete WGSL that makes what a backward pass needs of each query.
+pub(crate) fn link_backward_statistics(dtype: Dtype, value_dim: u32) -> String {
     let [storage, numbers, packing, _] = storage(dtype, Algorithm::Fragments, false);
     let [gradients, dout] = gradients(dtype, Algorithm::Fragments, false);
     [
-        constants,
+        &value_features(value_dim),
         entry!("backward_statistics"),
         part!("params"),
         part!("backward_params"),
@@ -427,11 +435,16 @@ fn fire_width(width: u32) -> String {
     format!("const FIRE_WIDTH = {width}u;")
 }
 
-/// The complete WGSL that merges the parts of a decoding step, with the constants that it leaves open.
-pub(crate) fn link_decode_merge(dtype: Dtype, constants: &str) -> String {
+/// How many features a value has.
+fn value_features(value_dim: u32) -> String {
+    format!("const VALUE_DIM = {value_dim}u;")
+}
+
+/// The complete WGSL that merges the parts of a decoding step.
+pub(crate) fn link_decode_merge(dtype: Dtype, value_dim: u32) -> String {
     let [storage, numbers, packing, _] = storage(dtype, Algorithm::Decode, false);
     [
-        constants,
+        &value_features(value_dim),
         entry!("attention_decode_merge"),
         part!("params"),
         storage,
@@ -455,7 +468,7 @@ pub(crate) fn link_rope(variant: RopeVariant) -> String {
         entry!("rope"),
         part!("turn"),
         part!("product"),
-        part!("packing"),
+        packing(variant.dtype),
         storage,
     ]
     .join("\n")

@@ -8,7 +8,7 @@ const VALUE_BLOCK = min(16u, (VALUE_DIM + 3u) / 4u);
 const VALUE_BLOCKS = (VALUE_DIM + 4u * VALUE_BLOCK - 1u) / (4u * VALUE_BLOCK);
 const PADDED = HEAD_DIM % 4u != 0u;
 const VALUE_PADDED = VALUE_DIM % 4u != 0u;
-const LINE = 16u; // features, of a cache line
+const LINE = 16u; // features of f32 in a cache line
 const LINES = (HEAD_DIM + LINE - 1u) / LINE;
 const VALUE_LINES = (VALUE_DIM + LINE - 1u) / LINE;
 

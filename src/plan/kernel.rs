@@ -4,7 +4,6 @@ use super::backward::sums::{
     GradientFamily, copy_bindings, fire_bindings, partial_bindings, row_bindings,
 };
 use super::backward::{BackwardVariant, clear_bindings, statistics_bindings};
-use super::variant::dtype_prelude;
 use super::{Algorithm, Family, RopeVariant, Variant, decode, fire_table};
 use crate::{Dtype, IndexFormat, shader};
 
@@ -75,16 +74,10 @@ impl Kernel {
             Self::BucketIndex(format) => shader::link_bucket_index(format.per_word()),
             Self::FireTable { width } => shader::link_fire_table(width),
             Self::Merge => shader::MERGE.into(),
-            Self::DecodeMerge { dtype, value_dim } => {
-                let prelude = dtype_prelude(dtype);
-                let constants = format!("{prelude}const VALUE_DIM = {value_dim}u;\n");
-                shader::link_decode_merge(dtype, &constants)
-            }
+            Self::DecodeMerge { dtype, value_dim } => shader::link_decode_merge(dtype, value_dim),
             Self::Rope(variant) => shader::link_rope(variant),
             Self::BackwardStatistics { dtype, value_dim } => {
-                let prelude = dtype_prelude(dtype);
-                let constants = format!("{prelude}const VALUE_DIM = {value_dim}u;\n");
-                shader::link_backward_statistics(dtype, &constants)
+                shader::link_backward_statistics(dtype, value_dim)
             }
             Self::Backward(variant) => shader::link_backward(&variant),
             Self::PartialSums => shader::link_partial_sums(),

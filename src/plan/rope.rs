@@ -179,9 +179,8 @@ impl RopeVariant {
     /// The constants that the shader text leaves open.
     pub(crate) fn prelude(self) -> String {
         format!(
-            "const PACKED = {};\nconst BF16 = {};\nconst HALF_SPLIT = {};\nconst ITEM_WORDS = {}u;\n",
+            "const PACKED = {};\nconst HALF_SPLIT = {};\nconst ITEM_WORDS = {}u;\n",
             self.packed(),
-            self.dtype == Dtype::Bf16,
             self.pairing == Pairing::HalfSplit,
             self.item_words()
         )

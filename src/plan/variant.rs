@@ -247,7 +247,6 @@ impl Variant {
     pub(crate) fn prelude(&self) -> String {
         let (bias, mask) = (&self.bias, &self.mask);
         let mut text = self.matrix_prelude();
-        text += &dtype_prelude(self.dtype);
         let mut numbers = vec![
             ("HEAD_DIM", self.head_dim),
             ("VALUE_DIM", self.value_dim),
@@ -292,14 +291,6 @@ impl Variant {
             "enable f16;\nenable wgpu_cooperative_matrix;\nalias LeftMatrix = {matrix}<f16, A>;\n\
              alias RightMatrix = {matrix}<f16, B>;\nalias SumMatrix = {matrix}<f32, C>;\n"
         )
-    }
-}
-
-/// What the slot `storage` leaves open.
-pub(crate) fn dtype_prelude(dtype: Dtype) -> String {
-    match dtype {
-        Dtype::F32 => String::new(),
-        Dtype::F16 | Dtype::Bf16 => format!("const BF16 = {};\n", dtype == Dtype::Bf16),
     }
 }
 

@@ -89,9 +89,9 @@ pub const SHARED: [Planted; 30] = [
         "f16, dense",
     ),
     (
-        "bf16 taken for f16",
-        "if BF16 {",
-        "if !BF16 {",
+        "f16 taken for bf16",
+        "return unpack2x16float(word);",
+        "return vec2(bitcast<f32>(word << 16u), bitcast<f32>(word & 0xffff0000u));",
         "f16, dense",
     ),
     (

@@ -1,10 +1,8 @@
-// Two numbers of 16 bits in a word, the first in the lower half.
+// Slot `packing`: two numbers of bf16, the upper halves of f32, in a word, the first in the lower half. It names no function of f16, which
+// some software drivers do not have.
 
 fn unpack(word: u32) -> vec2<f32> {
-    if BF16 {
-        return vec2(bitcast<f32>(word << 16u), bitcast<f32>(word & 0xffff0000u));
-    }
-    return unpack2x16float(word);
+    return vec2(bitcast<f32>(word << 16u), bitcast<f32>(word & 0xffff0000u));
 }
 
 // To the nearest, ties to even; what is not a number stays so.
@@ -15,8 +13,5 @@ fn bf16_bits(value: f32) -> u32 {
 }
 
 fn pack(value: vec2<f32>) -> u32 {
-    if BF16 {
-        return bf16_bits(value.x) | (bf16_bits(value.y) << 16u);
-    }
-    return pack2x16float(value);
+    return bf16_bits(value.x) | (bf16_bits(value.y) << 16u);
 }
