@@ -272,6 +272,31 @@ fn steps_of_many_rows_equal_the_rows_of_the_whole() {
     }
 }
 
+/// A workgroup merges 64 vectors of four features, so that these rows take two.
+#[test]
+fn parts_of_wide_rows_are_merged() {
+    for (adapter, context) in shared().iter() {
+        let shape = Shape {
+            batch: 1,
+            heads: 2,
+            kv_heads: 1,
+            q_len: 3,
+            k_len: 40,
+            head_dim: 96,
+        };
+        let built = Problem::builder(shape).bias(T5).mask(Mask::CAUSAL);
+        let problem = built.query_offset(37).build().expect("a valid problem");
+        let data = Data::generate(&problem, 6);
+        let forward = kernel(context, &problem, Some(3));
+        assert_eq!(forward.variant().algorithm, Algorithm::Decode);
+        let placed = Placed::new(context, &problem, &data);
+        let bound = placed.bind(&forward).expect("buffers that fit");
+        let outputs = placed.run(context, &bound).expect("a result");
+        let share = Reference::new(&problem, &data.inputs()).check(&outputs);
+        share.unwrap_or_else(|error| panic!("{adapter}: {error}"));
+    }
+}
+
 #[test]
 fn any_number_of_parts_gives_the_same() {
     for (adapter, context) in shared().iter() {
