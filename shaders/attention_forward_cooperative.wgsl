@@ -45,15 +45,13 @@ const VALUE_BLOCKS = (VALUE_DIM + SIZE - 1u) / SIZE;
 const VALUE_SLICES = (VALUE_DIM + 63u) / 64u;
 const VALUE_SLICE_BLOCKS = (VALUE_BLOCKS + VALUE_SLICES - 1u) / VALUE_SLICES;
 const VALUE_SLICE = VALUE_SLICE_BLOCKS * SIZE / 4u;
-const VALUE_STRIDE = VALUE_SLICE + 2u;
 const VALUE_PADDED = VALUE_DIM % 4u != 0u || VALUE_DIM != 4u * VALUE_SLICE * VALUE_SLICES;
 const P_STRIDE = K_TILE / 4u + 2u;
 const KEYS_AT = Q_TILE * P_STRIDE;                // where K lies in `halves`, behind P
 const VALUES_AT = KEYS_AT + K_TILE * SLICE_STRIDE; // and V behind that
 
-// What an invocation fetches of a slice of K or V.
+// What an invocation fetches of a slice of K; the slot `values` says so of V.
 const KEY_FOURS = (K_TILE * SLICE + WORKGROUP - 1u) / WORKGROUP;
-const VALUE_FOURS = (K_TILE * VALUE_SLICE + WORKGROUP - 1u) / WORKGROUP;
 
 // O goes through `scores` in spans of as many features as a tile has keys. The last span may have matrices that nothing is added to: indexed
 // by anything but sums of constants, they would not stay in registers.
@@ -62,7 +60,7 @@ const SPAN = K_TILE / 4u;
 const SCORE_STRIDE = K_TILE / 4u + 1u;
 
 const SKIPS = KEY_MASK || PAIR_MASK;
-const HALVES = max(Q_TILE * SLICE_STRIDE, VALUES_AT + K_TILE * VALUE_STRIDE);
+const HALVES = max(Q_TILE * SLICE_STRIDE, VALUES_AT + VALUES);
 var<workgroup> halves: array<vec4<f16>, HALVES>;
 var<workgroup> scores: array<vec4<f32>, Q_TILE * SCORE_STRIDE>; // or a span of O
 var<workgroup> key_visible: array<u32, K_TILE>; // 1 or 0
@@ -327,10 +325,8 @@ fn add_values(slice: u32) {
     for (var c = 0u; c < KEY_BLOCKS; c++) {
         let p = coopLoadT<LeftMatrix>(&halves[multiplied * SIZE * P_STRIDE + c * SIZE / 4u], P_STRIDE);
         for (var f = 0u; f < VALUE_SLICE_BLOCKS; f++) {
-            let at = VALUES_AT + c * SIZE * VALUE_STRIDE + f * SIZE / 4u;
-            let values = coopLoadT<RightMatrix>(&halves[at], VALUE_STRIDE);
             let sum = slice * VALUE_SLICE_BLOCKS + f;
-            sum_blocks[sum] = coopMultiplyAdd(p, values, sum_blocks[sum]);
+            sum_blocks[sum] = coopMultiplyAdd(p, value_block(c, f), sum_blocks[sum]);
         }
     }
 }

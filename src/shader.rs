@@ -126,12 +126,23 @@ pub fn link(variant: &Variant) -> String {
     let mut files = vec![prelude.as_str(), entry, offset, part!("small_bound")];
     files.extend(match variant.algorithm {
         Algorithm::Fragments => FRAGMENTS,
-        Algorithm::Cooperative => &[part!("fetched_halves"), TILE],
+        Algorithm::Cooperative => &[part!("fetched_halves"), part!("halves"), TILE],
         Algorithm::Decode => &[TILE],
         Algorithm::Broadcast => &[part!("octets")],
     });
+    files.push(values(variant));
     files.extend(scores(variant));
     files.join("\n")
+}
+
+/// The slot `values`. NVIDIA's subgroups, of 32, turn matrices as they read them; a lane of AMD's, of up to 64, reads one number after the other
+/// unless what it has of a column lies together.
+const fn values(variant: &Variant) -> &'static str {
+    match (variant.algorithm, variant.values_by_feature()) {
+        (Algorithm::Cooperative, true) => part!("values_by_feature"),
+        (Algorithm::Cooperative, false) => part!("values_by_key"),
+        _ => "",
+    }
 }
 
 /// The complete WGSL of a backward variant.
@@ -181,7 +192,7 @@ pub fn link_backward(variant: &BackwardVariant) -> String {
     ];
     files.extend(match scores_variant.algorithm {
         Algorithm::Fragments | Algorithm::Decode => FRAGMENTS,
-        Algorithm::Cooperative => &[part!("rows_halves"), TILE],
+        Algorithm::Cooperative => &[part!("rows_halves"), part!("halves"), TILE],
         Algorithm::Broadcast => &[part!("octets")],
     });
     files.extend(score_gradient(variant));
@@ -284,7 +295,8 @@ const fn gradients(dtype: Dtype, algorithm: Algorithm, vec4: bool) -> [&'static 
     match (dtype, algorithm, vec4) {
         (Dtype::F32, _, false) => [part!("gradients_f32"), part!("dout_f32")],
         (Dtype::F32, _, true) => [part!("gradients_f32"), part!("dout_f32_vec4")],
-        (_, Algorithm::Cooperative, _) => [part!("gradients_packed"), part!("dout_halves")],
+        (_, Algorithm::Cooperative, false) => [part!("gradients_packed"), part!("dout_halves")],
+        (_, Algorithm::Cooperative, true) => [part!("gradients_packed"), part!("dout_halves_vec4")],
         (_, _, false) => [part!("gradients_packed"), part!("dout_packed")],
         (_, _, true) => [part!("gradients_packed"), part!("dout_packed_vec4")],
     }
@@ -297,7 +309,10 @@ const fn storage(dtype: Dtype, algorithm: Algorithm, vec4: bool) -> [&'static st
     match (dtype, algorithm, vec4) {
         (Dtype::F32, _, false) => [part!("storage_f32"), numbers, "", ""],
         (Dtype::F32, _, true) => [part!("storage_f32_vec4"), numbers, "", vectors],
-        (_, Algorithm::Cooperative, _) => [part!("storage_halves"), words, packing, ""],
+        (_, Algorithm::Cooperative, false) => [part!("storage_halves"), words, packing, ""],
+        (_, Algorithm::Cooperative, true) => {
+            [part!("storage_halves_vec4"), words, packing, vectors]
+        }
         (_, _, false) => [part!("storage_packed"), words, packing, ""],
         (_, _, true) => [part!("storage_packed_vec4"), words, packing, vectors],
     }

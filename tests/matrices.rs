@@ -1,5 +1,6 @@
 //! Products of matrices on every adapter that has them, which rules do not choose where a processor plays the GPU: the catalogue in f16,
-//! forward and backward, infinities behind masks, gradients of any size, and planted errors, each of which a case has to refuse.
+//! forward and backward, with values staged as this device's subgroups want them and as others would; infinities behind masks, gradients of
+//! any size, and planted errors, each of which a case has to refuse.
 //!
 //! A device that multiplies no matrices of f16 with sums of f32 is listed as ignored with the reason; it never counts as passed.
 
@@ -18,17 +19,32 @@ use harness::trials::{in_turn, trials_of, unsupported};
 use harness::{backward, device, matrices, matrices_backward};
 use libtest_mimic::{Arguments, Failed, Trial};
 use relattn::cpu::Outputs;
-use relattn::plan::Backward;
+use relattn::plan::{Backward, Forward};
 use relattn::{Bias, Context, Dtype, Error, Mask, MatrixSizes, Problem, RelativeBuckets, Shape};
 use relattn::{Window, shader};
 
+/// The slot `values` of small subgroups and of large ones.
+const VALUES: [&str; 2] = [
+    include_str!("../shaders/part/values_by_key.wgsl"),
+    include_str!("../shaders/part/values_by_feature.wgsl"),
+];
+
+/// Which of them a kernel has.
+#[derive(Clone, Copy)]
+enum Values {
+    /// That of the device's subgroups.
+    Own,
+    /// The other one, which is as right.
+    Other,
+}
+
 /// What is tried.
 enum Try {
-    Case(Problem),
+    Case(Problem, Values),
     Backward(Problem),
     Planted(Planted),
     PlantedBackward(Planted),
-    Infinities,
+    Infinities(Values),
     /// Gradients of the output of very different sizes, by row.
     Sizes,
 }
@@ -52,9 +68,17 @@ fn of_adapter(adapter: &Adapter) -> Vec<Trial> {
         return vec![unsupported(adapter, "products of matrices", reason)];
     }
     let cases = matrices::cases().into_iter();
-    let cases = cases.map(|Case { name, problem }| (name.to_owned(), Try::Case(problem)));
+    let cases = cases.flat_map(|Case { name, problem }| {
+        let own = (name.to_owned(), Try::Case(problem.clone(), Values::Own));
+        let other = (other(name), Try::Case(problem, Values::Other));
+        [own, other]
+    });
     let planted = matrices::PLANTED.map(|one| (format!("planted: {}", one.0), Try::Planted(one)));
-    let infinities = ("infinities behind masks".to_owned(), Try::Infinities);
+    let behind = "infinities behind masks";
+    let infinities = [
+        (behind.to_owned(), Try::Infinities(Values::Own)),
+        (other(behind), Try::Infinities(Values::Other)),
+    ];
     let gradients = matrices::cases().into_iter();
     let gradients = gradients.map(|Case { name, problem }| {
         let name = format!("gradients: {name}");
@@ -65,7 +89,7 @@ fn of_adapter(adapter: &Adapter) -> Vec<Trial> {
         (name, Try::PlantedBackward(one))
     });
     let sizes = ("gradients of any size".to_owned(), Try::Sizes);
-    let forward = cases.chain(planted).chain([infinities]);
+    let forward = cases.chain(planted).chain(infinities);
     let all = forward
         .chain(gradients)
         .chain(planted_gradients)
@@ -73,21 +97,25 @@ fn of_adapter(adapter: &Adapter) -> Vec<Trial> {
     trials_of(adapter, all.collect(), supported, check)
 }
 
+fn other(name: &str) -> String {
+    format!("values as for other subgroups: {name}")
+}
+
 fn supported(context: &Context, tried: &Try) -> Result<(), Error> {
     match tried {
-        Try::Case(problem) => matrices::candidate(problem, &context.capabilities()).map(|_| ()),
+        Try::Case(problem, _) => matrices::candidate(problem, &context.capabilities()).map(|_| ()),
         Try::Backward(problem) => {
             matrices_backward::candidate(problem, &context.capabilities()).map(|_| ())
         }
-        Try::Planted(_) | Try::PlantedBackward(_) | Try::Infinities | Try::Sizes => Ok(()),
+        Try::Planted(_) | Try::PlantedBackward(_) | Try::Infinities(_) | Try::Sizes => Ok(()),
     }
 }
 
 fn check(context: &Context, tried: &Try) -> Result<(), Failed> {
     match tried {
-        Try::Case(problem) => {
+        Try::Case(problem, values) => {
             let data = Data::generate(problem, 7);
-            let found = run(context, problem, &data)?;
+            let found = run(context, problem, *values, &data)?;
             Reference::new(problem, &data.inputs()).check(&found)?;
         }
         Try::Backward(problem) => {
@@ -97,15 +125,35 @@ fn check(context: &Context, tried: &Try) -> Result<(), Failed> {
         }
         Try::Planted(planted) => refuses(context, *planted)?,
         Try::PlantedBackward(planted) => refuses_backward(context, *planted)?,
-        Try::Infinities => infinities(context)?,
+        Try::Infinities(values) => infinities(context, *values)?,
         Try::Sizes => sizes(context)?,
     }
     Ok(())
 }
 
-fn run(context: &Context, problem: &Problem, data: &Data) -> Result<Outputs, Failed> {
-    let forward = matrices::forward(context, problem)?;
+fn run(
+    context: &Context,
+    problem: &Problem,
+    values: Values,
+    data: &Data,
+) -> Result<Outputs, Failed> {
+    let mut forward = matrices::forward(context, problem)?;
+    if matches!(values, Values::Other) {
+        forward = with_other_values(context, forward)?;
+    }
     Ok(device::run(context, &forward, problem, data)?)
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the text is one that the crate links for other subgroups, but for their number of invocations"
+)]
+fn with_other_values(context: &Context, forward: Forward) -> Result<Forward, Failed> {
+    let text = shader::link(forward.variant());
+    let own = VALUES.iter().position(|values| text.contains(values));
+    let own = own.ok_or("a text with neither")?;
+    let text = text.replace(VALUES[own], VALUES[1 - own]);
+    Ok(unsafe { context.with_text(forward, &text) }?)
 }
 
 /// Whether the case of a planted error has its text, and refuses it.
@@ -213,7 +261,7 @@ const ROWS: usize = 80;
 const FEATURES: usize = 24;
 
 /// Not a number and infinity change the rows that see them, and no other: behind a key mask, a causal mask and a window.
-fn infinities(context: &Context) -> Result<(), Failed> {
+fn infinities(context: &Context, values: Values) -> Result<(), Failed> {
     let shape = Shape {
         batch: 1,
         heads: 2,
@@ -244,8 +292,8 @@ fn infinities(context: &Context) -> Result<(), Failed> {
     dirty.v[row(1, 20)] = f32::INFINITY;
     dirty.k[row(0, 20)] = f32::NAN;
     let [clean, dirty] = [
-        run(context, &problem, &clean)?,
-        run(context, &problem, &dirty)?,
+        run(context, &problem, values, &clean)?,
+        run(context, &problem, values, &dirty)?,
     ];
     for head in 0..2 {
         for i in 0..ROWS {

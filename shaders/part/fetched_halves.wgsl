@@ -17,22 +17,6 @@ fn put_keys(local: u32) {
     }
 }
 
-fn fetch_values(slice: u32, local: u32) {
-    for (var n = 0u; n < VALUE_FOURS; n++) {
-        let t = local + n * WORKGROUP;
-        fetched[n] = half_v(v_row(place.k_first + t / VALUE_SLICE), 4u * (slice * VALUE_SLICE + t % VALUE_SLICE));
-    }
-}
-
-fn put_values(hides: bool, local: u32) {
-    for (var n = 0u; n < VALUE_FOURS; n++) {
-        let t = local + n * WORKGROUP;
-        if K_TILE * VALUE_SLICE % WORKGROUP == 0u || t < K_TILE * VALUE_SLICE {
-            halves[VALUES_AT + t / VALUE_SLICE * VALUE_STRIDE + t % VALUE_SLICE] = half_without_infinity(fetched[n], hides);
-        }
-    }
-}
-
 // Behind the last slice come the keys of the next tile.
 fn fetch_behind(slice: u32, local: u32) {
     if slice + 1u < VALUE_SLICES {

@@ -29,10 +29,6 @@ fn half_of_other(which: u32, row: u32, d: u32) -> vec4<f16> {
     return half_of_key(which, row, d);
 }
 
-// Four features of four rows into `halves`, by feature.
-fn put_transposed(at: u32, stride: u32, a: vec4<f16>, b: vec4<f16>, c: vec4<f16>, d: vec4<f16>) {
-    halves[at] = vec4(a.x, b.x, c.x, d.x);
-    halves[at + stride] = vec4(a.y, b.y, c.y, d.y);
-    halves[at + 2u * stride] = vec4(a.z, b.z, c.z, d.z);
-    halves[at + 3u * stride] = vec4(a.w, b.w, c.w, d.w);
+fn read_dout(row: u32, d: u32) -> vec4<f32> {
+    return vec4<f32>(half_dout(row, d));
 }

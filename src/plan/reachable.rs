@@ -143,7 +143,7 @@ pub(super) fn kernels() -> Vec<Kernel> {
 /// Of what can be read four features at a time half is.
 fn vec4(algorithm: Algorithm, head_dim: u32, mask: u32) -> bool {
     let rows = [head_dim, value_dim(head_dim, mask)];
-    matches!(algorithm, Algorithm::Fragments | Algorithm::Decode)
+    algorithm != Algorithm::Broadcast
         && rows.iter().all(|row| row.is_multiple_of(4))
         && mask.is_multiple_of(2)
 }
@@ -159,7 +159,7 @@ fn cooperative(head_dim: u32, mask: u32, bias: BiasSlots) -> Vec<Variant> {
         head_dim,
         value_dim: value_dim(head_dim, mask),
         rows,
-        vec4: false,
+        vec4: vec4(Algorithm::Cooperative, head_dim, mask),
         lanes,
         bias,
         mask: mask_slots(mask),

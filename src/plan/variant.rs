@@ -36,10 +36,9 @@ impl Algorithm {
     /// The most query rows that [`Self::Decode`] is chosen for.
     pub const DECODE_ROWS: u32 = 16;
 
-    /// Whether it reads four features at once where they lie so. It gains nothing on the processors that [`Self::Broadcast`] is for, and
-    /// [`Self::Cooperative`] reads numbers of 16 bits by pairs.
+    /// Whether it reads four features at once where they lie so. It gains nothing on the processors that [`Self::Broadcast`] is for.
     const fn reads_vec4(self) -> bool {
-        matches!(self, Self::Fragments | Self::Decode)
+        !matches!(self, Self::Broadcast)
     }
 }
 
@@ -175,12 +174,22 @@ impl Variant {
         let (rows, keys) = (self.q_tile(), self.k_tile());
         let [slice, value_slice] = [self.staged(self.head_dim), self.staged(self.value_dim)];
         let queries = rows * (slice + 8);
-        let others = rows * (keys + 8) + keys * (slice + 8) + keys * (value_slice + 8);
+        let values = if self.values_by_feature() {
+            value_slice * (keys + 8)
+        } else {
+            keys * (value_slice + 8)
+        };
+        let others = rows * (keys + 8) + keys * (slice + 8) + values;
         let halves = 2 * if queries > others { queries } else { others };
         let scores = rows * (keys + 4) * 4;
         let visible_and_documents = keys * 8;
         let flag = 16;
         halves + scores + visible_and_documents + flag + self.strip_bytes()
+    }
+
+    /// Whether [`Algorithm::Cooperative`] stages v by feature: where subgroups may have more than 32 invocations, as on AMD's GPUs.
+    pub(crate) const fn values_by_feature(&self) -> bool {
+        self.lanes > 32
     }
 
     /// Features of [`Algorithm::Cooperative`] that are staged at a time, of 64 at most.

@@ -1,0 +1,42 @@
+// Slot `values` of `attention_forward_cooperative.wgsl`: a slice of V by feature, so that what a lane has of a matrix's column lies together.
+// Whoever puts them turns four features of four keys.
+const VALUE_STRIDE = K_TILE / 4u + 2u; // of a feature
+const VALUES = 4u * VALUE_SLICE * VALUE_STRIDE;
+const KEY_GROUPS = K_TILE / 4u;
+const SQUARES = KEY_GROUPS * VALUE_SLICE; // of four by four
+const OWN_SQUARES = (SQUARES + WORKGROUP - 1u) / WORKGROUP;
+const VALUE_FOURS = 4u * OWN_SQUARES;
+
+// Neighbours have keys of the same features, and so put them side by side.
+fn fetch_values(slice: u32, local: u32) {
+    for (var n = 0u; n < OWN_SQUARES; n++) {
+        let t = local + n * WORKGROUP;
+        if SQUARES % WORKGROUP == 0u || t < SQUARES {
+            let d = 4u * (slice * VALUE_SLICE + t / KEY_GROUPS);
+            for (var r = 0u; r < 4u; r++) {
+                fetched[4u * n + r] = half_v(v_row(place.k_first + t % KEY_GROUPS * 4u + r), d);
+            }
+        }
+    }
+}
+
+fn counted(n: u32, hides: bool) -> vec4<f16> {
+    return half_without_infinity(fetched[n], hides);
+}
+
+fn put_values(hides: bool, local: u32) {
+    for (var n = 0u; n < OWN_SQUARES; n++) {
+        let t = local + n * WORKGROUP;
+        if SQUARES % WORKGROUP == 0u || t < SQUARES {
+            put_transposed(
+                VALUES_AT + t / KEY_GROUPS * 4u * VALUE_STRIDE + t % KEY_GROUPS, VALUE_STRIDE,
+                counted(4u * n, hides), counted(4u * n + 1u, hides),
+                counted(4u * n + 2u, hides), counted(4u * n + 3u, hides));
+        }
+    }
+}
+
+// The matrix of block c of the keys and f of the features.
+fn value_block(c: u32, f: u32) -> RightMatrix {
+    return coopLoad<RightMatrix>(&halves[VALUES_AT + f * SIZE * VALUE_STRIDE + c * SIZE / 4u], VALUE_STRIDE);
+}
