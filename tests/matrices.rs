@@ -24,7 +24,7 @@ use relattn::{Bias, Context, Dtype, Error, Mask, MatrixSizes, Problem, RelativeB
 use relattn::{Window, shader};
 
 /// The slot `values` of small subgroups and of large ones.
-const VALUES: [&str; 2] = [
+const STAGED_VALUES: [&str; 2] = [
     include_str!("../shaders/part/values_by_key.wgsl"),
     include_str!("../shaders/part/values_by_feature.wgsl"),
 ];
@@ -42,7 +42,7 @@ enum Values {
 enum Try {
     Case(Problem, Values),
     Backward(Problem),
-    Planted(Planted),
+    Planted(Planted, Values),
     PlantedBackward(Planted),
     Infinities(Values),
     /// Gradients of the output of very different sizes, by row.
@@ -70,10 +70,13 @@ fn of_adapter(adapter: &Adapter) -> Vec<Trial> {
     let cases = matrices::cases().into_iter();
     let cases = cases.flat_map(|Case { name, problem }| {
         let own = (name.to_owned(), Try::Case(problem.clone(), Values::Own));
-        let other = (other(name), Try::Case(problem, Values::Other));
-        [own, other]
+        [own, (other(name), Try::Case(problem, Values::Other))]
     });
-    let planted = matrices::PLANTED.map(|one| (format!("planted: {}", one.0), Try::Planted(one)));
+    let planted = matrices::PLANTED.into_iter().flat_map(|one| {
+        let name = format!("planted: {}", one.0);
+        let as_other = (other(&name), Try::Planted(one, Values::Other));
+        [(name, Try::Planted(one, Values::Own)), as_other]
+    });
     let behind = "infinities behind masks";
     let infinities = [
         (behind.to_owned(), Try::Infinities(Values::Own)),
@@ -107,7 +110,7 @@ fn supported(context: &Context, tried: &Try) -> Result<(), Error> {
         Try::Backward(problem) => {
             matrices_backward::candidate(problem, &context.capabilities()).map(|_| ())
         }
-        Try::Planted(_) | Try::PlantedBackward(_) | Try::Infinities(_) | Try::Sizes => Ok(()),
+        Try::Planted(..) | Try::PlantedBackward(_) | Try::Infinities(_) | Try::Sizes => Ok(()),
     }
 }
 
@@ -123,7 +126,7 @@ fn check(context: &Context, tried: &Try) -> Result<(), Failed> {
             let pass = compiled(context, problem, &|text| text)?;
             gradients(context, &pass, problem, &data, &dout)?;
         }
-        Try::Planted(planted) => refuses(context, *planted)?,
+        Try::Planted(planted, values) => refuses(context, *planted, *values)?,
         Try::PlantedBackward(planted) => refuses_backward(context, *planted)?,
         Try::Infinities(values) => infinities(context, *values)?,
         Try::Sizes => sizes(context)?,
@@ -137,41 +140,42 @@ fn run(
     values: Values,
     data: &Data,
 ) -> Result<Outputs, Failed> {
-    let mut forward = matrices::forward(context, problem)?;
-    if matches!(values, Values::Other) {
-        forward = with_other_values(context, forward)?;
-    }
+    let forward = matrices::forward(context, problem)?;
+    let text = text(&forward, values)?;
+    let forward = with_text(context, forward, &text)?;
     Ok(device::run(context, &forward, problem, data)?)
+}
+
+fn text(forward: &Forward, values: Values) -> Result<String, Failed> {
+    let text = shader::link(forward.variant());
+    let own = STAGED_VALUES.iter().position(|part| text.contains(part));
+    let own = own.ok_or("values are staged in no way that is known")?;
+    Ok(match values {
+        Values::Own => text,
+        Values::Other => text.replace(STAGED_VALUES[own], STAGED_VALUES[1 - own]),
+    })
 }
 
 #[expect(
     unsafe_code,
-    reason = "the text is one that the crate links for other subgroups, but for their number of invocations"
+    reason = "values are staged within the same bounds either way, and planted errors take a wrong number or a wrong place within a tensor"
 )]
-fn with_other_values(context: &Context, forward: Forward) -> Result<Forward, Failed> {
-    let text = shader::link(forward.variant());
-    let own = VALUES.iter().position(|values| text.contains(values));
-    let own = own.ok_or("a text with neither")?;
-    let text = text.replace(VALUES[own], VALUES[1 - own]);
-    Ok(unsafe { context.with_text(forward, &text) }?)
+fn with_text(context: &Context, forward: Forward, text: &str) -> Result<Forward, Failed> {
+    Ok(unsafe { context.with_text(forward, text) }?)
 }
 
 /// Whether the case of a planted error has its text, and refuses it.
-fn refuses(context: &Context, (_, from, to, case): Planted) -> Result<(), Failed> {
+fn refuses(context: &Context, (_, from, to, case): Planted, values: Values) -> Result<(), Failed> {
     let mut cases = matrices::cases().into_iter();
     let found = cases.find(|one| one.name == case);
     let Case { name, problem } = found.ok_or_else(|| format!("no case {case:?}"))?;
     let data = Data::generate(&problem, 7);
     let forward = matrices::forward(context, &problem)?;
-    let text = shader::link(forward.variant());
+    let text = text(&forward, values)?;
     if !text.contains(from) {
         return Err(format!("{name:?} has no {from:?}").into());
     }
-    #[expect(
-        unsafe_code,
-        reason = "planted errors take a wrong number or a wrong place within a tensor, never one outside"
-    )]
-    let forward = unsafe { context.with_text(forward, &text.replace(from, to)) }?;
+    let forward = with_text(context, forward, &text.replace(from, to))?;
     let found = device::run(context, &forward, &problem, &data);
     let reference = Reference::new(&problem, &data.inputs());
     match found.and_then(|outputs| reference.check(&outputs)) {

@@ -128,9 +128,9 @@ pub const PLANTED: [Planted; 23] = [
         "constant tiles on both sides",
     ),
     (
-        "values transposed",
-        "coopLoadT<RightMatrix>(&halves[at]",
-        "coopLoad<RightMatrix>(&halves[at]",
+        "another block's values",
+        "value_block(c, f), sum_blocks",
+        "value_block(KEY_BLOCKS - 1u - c, f), sum_blocks",
         "constant tiles on both sides",
     ),
     (

@@ -1,4 +1,4 @@
-// Of `attention_forward_cooperative.wgsl`: parts of K and V, read some time before they are put into workgroup memory.
+// Of `attention_forward_cooperative.wgsl`: parts of K, read some time before they are put into workgroup memory; V by the slot `values`.
 
 // A slice of the features of a tile's keys, from key `first` on. Keys past the end repeat the last.
 fn fetch_keys(first: u32, slice: u32, local: u32) {

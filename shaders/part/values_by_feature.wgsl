@@ -20,7 +20,7 @@ fn fetch_values(slice: u32, local: u32) {
     }
 }
 
-fn counted(n: u32, hides: bool) -> vec4<f16> {
+fn finite_values(n: u32, hides: bool) -> vec4<f16> {
     return half_without_infinity(fetched[n], hides);
 }
 
@@ -30,8 +30,8 @@ fn put_values(hides: bool, local: u32) {
         if SQUARES % WORKGROUP == 0u || t < SQUARES {
             put_transposed(
                 VALUES_AT + t / KEY_GROUPS * 4u * VALUE_STRIDE + t % KEY_GROUPS, VALUE_STRIDE,
-                counted(4u * n, hides), counted(4u * n + 1u, hides),
-                counted(4u * n + 2u, hides), counted(4u * n + 3u, hides));
+                finite_values(4u * n, hides), finite_values(4u * n + 1u, hides),
+                finite_values(4u * n + 2u, hides), finite_values(4u * n + 3u, hides));
         }
     }
 }

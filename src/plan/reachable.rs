@@ -143,9 +143,7 @@ pub(super) fn kernels() -> Vec<Kernel> {
 /// Of what can be read four features at a time half is.
 fn vec4(algorithm: Algorithm, head_dim: u32, mask: u32) -> bool {
     let rows = [head_dim, value_dim(head_dim, mask)];
-    algorithm != Algorithm::Broadcast
-        && rows.iter().all(|row| row.is_multiple_of(4))
-        && mask.is_multiple_of(2)
+    algorithm.reads_vec4() && rows.iter().all(|row| row.is_multiple_of(4)) && mask.is_multiple_of(2)
 }
 
 /// Products of matrices, with subgroups of each size in turn.

@@ -37,8 +37,8 @@ impl Algorithm {
     pub const DECODE_ROWS: u32 = 16;
 
     /// Whether it reads four features at once where they lie so. It gains nothing on the processors that [`Self::Broadcast`] is for.
-    const fn reads_vec4(self) -> bool {
-        !matches!(self, Self::Broadcast)
+    pub(crate) const fn reads_vec4(self) -> bool {
+        matches!(self, Self::Fragments | Self::Cooperative | Self::Decode)
     }
 }
 
