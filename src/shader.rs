@@ -126,7 +126,7 @@ pub fn link(variant: &Variant) -> String {
     let mut files = vec![prelude.as_str(), entry, offset, part!("small_bound")];
     files.extend(match variant.algorithm {
         Algorithm::Fragments => FRAGMENTS,
-        Algorithm::Cooperative => &[part!("fetched_halves"), part!("halves"), TILE],
+        Algorithm::Cooperative => &[part!("fetched_halves"), TILE],
         Algorithm::Decode => &[TILE],
         Algorithm::Broadcast => &[part!("octets")],
     });
@@ -192,7 +192,7 @@ pub fn link_backward(variant: &BackwardVariant) -> String {
     ];
     files.extend(match scores_variant.algorithm {
         Algorithm::Fragments | Algorithm::Decode => FRAGMENTS,
-        Algorithm::Cooperative => &[part!("rows_halves"), part!("halves"), TILE],
+        Algorithm::Cooperative => &[part!("rows_halves"), TILE],
         Algorithm::Broadcast => &[part!("octets")],
     });
     files.extend(score_gradient(variant));
@@ -256,7 +256,7 @@ fn scores(variant: &Variant) -> Vec<&'static str> {
     } else {
         [part!("dropout_none"), ""]
     };
-    let [storage, numbers, packing, vectors] =
+    let [storage, numbers, packing, vectors, halves] =
         storage(variant.dtype, variant.algorithm, variant.vec4);
     let indexed = bias.index.is_some();
     vec![
@@ -266,6 +266,7 @@ fn scores(variant: &Variant) -> Vec<&'static str> {
         numbers,
         packing,
         vectors,
+        halves,
         part!("tensors"),
         part!("mask"),
         part!("infinity"),
@@ -303,19 +304,22 @@ const fn gradients(dtype: Dtype, algorithm: Algorithm, vec4: bool) -> [&'static 
 }
 
 /// The slot `storage`, and what it needs.
-const fn storage(dtype: Dtype, algorithm: Algorithm, vec4: bool) -> [&'static str; 4] {
-    let [numbers, vectors] = [part!("numbers"), part!("vectors")];
-    let [words, packing] = [part!("words"), packing(dtype)];
-    match (dtype, algorithm, vec4) {
-        (Dtype::F32, _, false) => [part!("storage_f32"), numbers, "", ""],
-        (Dtype::F32, _, true) => [part!("storage_f32_vec4"), numbers, "", vectors],
-        (_, Algorithm::Cooperative, false) => [part!("storage_halves"), words, packing, ""],
-        (_, Algorithm::Cooperative, true) => {
-            [part!("storage_halves_vec4"), words, packing, vectors]
-        }
-        (_, _, false) => [part!("storage_packed"), words, packing, ""],
-        (_, _, true) => [part!("storage_packed_vec4"), words, packing, vectors],
+const fn storage(dtype: Dtype, algorithm: Algorithm, vec4: bool) -> [&'static str; 5] {
+    let by_matrices = matches!(algorithm, Algorithm::Cooperative);
+    let storage = match (dtype, by_matrices, vec4) {
+        (Dtype::F32, _, false) => part!("storage_f32"),
+        (Dtype::F32, _, true) => part!("storage_f32_vec4"),
+        (_, true, false) => part!("storage_halves"),
+        (_, true, true) => part!("storage_halves_vec4"),
+        (_, false, false) => part!("storage_packed"),
+        (_, false, true) => part!("storage_packed_vec4"),
+    };
+    let vectors = either(vec4, part!("vectors"), "");
+    if matches!(dtype, Dtype::F32) {
+        return [storage, part!("numbers"), "", vectors, ""];
     }
+    let halves = either(by_matrices, part!("halves"), "");
+    [storage, part!("words"), packing(dtype), vectors, halves]
 }
 
 /// The slot `packing`. f32 has no use for it, but rotations name it.
@@ -414,7 +418,7 @@ pub(crate) fn link_partial_sums() -> String {
 
 /// The complete WGSL that makes what a backward pass needs of each query.
 pub(crate) fn link_backward_statistics(dtype: Dtype, value_dim: u32) -> String {
-    let [storage, numbers, packing, _] = storage(dtype, Algorithm::Fragments, false);
+    let [storage, numbers, packing, ..] = storage(dtype, Algorithm::Fragments, false);
     let [gradients, dout] = gradients(dtype, Algorithm::Fragments, false);
     [
         &value_features(value_dim),
@@ -457,7 +461,7 @@ fn value_features(value_dim: u32) -> String {
 
 /// The complete WGSL that merges the parts of a decoding step.
 pub(crate) fn link_decode_merge(dtype: Dtype, value_dim: u32) -> String {
-    let [storage, numbers, packing, _] = storage(dtype, Algorithm::Decode, false);
+    let [storage, numbers, packing, ..] = storage(dtype, Algorithm::Decode, false);
     [
         &value_features(value_dim),
         entry!("attention_decode_merge"),

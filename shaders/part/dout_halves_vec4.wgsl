@@ -4,3 +4,7 @@
 fn half_dout(row: u32, d: u32) -> vec4<f16> {
     return half_within(d, dout[vector_at(row, d, VALUE_DIM, VALUE_PADDED)], VALUE_DIM, VALUE_PADDED);
 }
+
+fn read_dout(row: u32, d: u32) -> vec4<f32> {
+    return vec4<f32>(half_dout(row, d));
+}

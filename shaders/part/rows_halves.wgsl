@@ -28,7 +28,3 @@ fn half_of_other(which: u32, row: u32, d: u32) -> vec4<f16> {
     }
     return half_of_key(which, row, d);
 }
-
-fn read_dout(row: u32, d: u32) -> vec4<f32> {
-    return vec4<f32>(half_dout(row, d));
-}
