@@ -140,9 +140,11 @@ fn run(
     values: Values,
     data: &Data,
 ) -> Result<Outputs, Failed> {
-    let forward = matrices::forward(context, problem)?;
-    let text = text(&forward, values)?;
-    let forward = with_text(context, forward, &text)?;
+    let mut forward = matrices::forward(context, problem)?;
+    if matches!(values, Values::Other) {
+        let text = text(&forward, values)?;
+        forward = with_text(context, forward, &text)?;
+    }
     Ok(device::run(context, &forward, problem, data)?)
 }
 
