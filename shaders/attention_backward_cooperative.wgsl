@@ -14,7 +14,7 @@
 //    the largest finite one so far is below 2^(TOP + 1). Where a larger one comes, the sums get the new exponent too. What is 2^-27 of the
 //    largest still has all digits.
 // 3. Both sides are staged a slice of features at a time. The other side's lies by row for its product with own rows, and by feature for the
-//    sums, since what a matrix has of a column is read at once. With that 17 KiB serve any head dimension.
+//    sums, since what a matrix has of a column is read at once. With that 18 KiB serve any head dimension.
 
 const SIZE = ROWS;                                // rows and columns of a matrix
 const BLOCKS = min(64u / SIZE, 256u / LANES);     // of own rows, in a workgroup
@@ -53,7 +53,9 @@ var<workgroup> halves: array<vec4<f16>, OTHERS_AT + OTHER * STRIDE>;
 var<workgroup> scores: array<vec4<f32>, OWN * SCORE_STRIDE>; // S, then dP, then dS; in the end a slice of the sums
 var<workgroup> kept_octets: array<u32, OWN * OTHER / 8u>;
 var<workgroup> flag: atomic<u32>;    // not 0 where some row sees some row of the other side
-var<workgroup> largest: atomic<u32>; // the bits of the largest finite |dS| of the tile
+var<workgroup> largest: atomic<u32>; // the largest `magnitude` of a dS of the tile
+// Log-sum-exps of the tile's queries, then deltas, where keys own.
+var<workgroup> tile_statistics: array<f32, select(1u, 2u * OTHER, OWNS_KEYS)>;
 
 var<private> block: u32;  // of this subgroup; from BLOCKS on there is none
 var<private> multiplied: u32; // the block that it multiplies
@@ -142,27 +144,42 @@ fn look(local: u32) -> bool {
 // A slice of the features of the other side, by row.
 fn stage_rows(which: u32, slice: u32, local: u32) {
     let width = slice_blocks(which) * SIZE / 4u;
-    for (var t = local; t < OTHER * width; t += WORKGROUP) {
-        let value = half_of_other(which, t / width, 4u * (slice * width + t % width));
-        halves[OTHERS_AT + t / width * STRIDE + t % width] = value;
+    let parts = OTHER * width;
+    for (var n = 0u; n < (parts + WORKGROUP - 1u) / WORKGROUP; n++) {
+        let t = local + n * WORKGROUP;
+        if parts % WORKGROUP == 0u || t < parts {
+            let at = row_at(other_rows(which, t / width));
+            halves[OTHERS_AT + t / width * STRIDE + t % width] = half_of_other(which, at, 4u * (slice * width + t % width));
+        }
     }
 }
 
-fn counted(which: u32, row: u32, d: u32, hides: bool) -> vec4<f16> {
-    return half_without_infinity(half_of_other(which, row, d), hides);
+fn counted(which: u32, at: u32, d: u32, hides: bool) -> vec4<f16> {
+    return half_without_infinity(half_of_other(which, at, d), hides);
 }
 
 // The same by feature, without infinities of rows that may be hidden; four features of four rows at a time.
 fn stage_features(which: u32, slice: u32, hides: bool, local: u32) {
     let width = slice_blocks(which) * SIZE / 4u;
-    for (var t = local; t < OTHER / 4u * width; t += WORKGROUP) {
-        let rows = t / width;
-        let c = t % width;
-        let d = 4u * (slice * width + c);
-        put_transposed(
-            OTHERS_AT + 4u * c * FEATURE_STRIDE + rows, FEATURE_STRIDE,
-            counted(which, 4u * rows, d, hides), counted(which, 4u * rows + 1u, d, hides),
-            counted(which, 4u * rows + 2u, d, hides), counted(which, 4u * rows + 3u, d, hides));
+    let squares = OTHER / 4u * width;
+    for (var n = 0u; n < (squares + WORKGROUP - 1u) / WORKGROUP; n++) {
+        let t = local + n * WORKGROUP;
+        if squares % WORKGROUP == 0u || t < squares {
+            let at = four_rows_at(other_rows(which, t / width * 4u));
+            let d = 4u * (slice * width + t % width);
+            put_transposed(
+                OTHERS_AT + t % width * 4u * FEATURE_STRIDE + t / width, FEATURE_STRIDE,
+                counted(which, at.x, d, hides), counted(which, at.y, d, hides),
+                counted(which, at.z, d, hides), counted(which, at.w, d, hides));
+        }
+    }
+}
+
+fn stage_statistics(local: u32) {
+    for (var t = local; t < OTHER; t += WORKGROUP) {
+        let both = statistics_of(place.q_first + t);
+        tile_statistics[t] = both.x;
+        tile_statistics[OTHER + t] = both.y;
     }
 }
 
@@ -179,6 +196,9 @@ fn add_product(which: u32, slice: u32, local: u32) {
     stage_rows(which, slice, local);
     if which == 0u && slice == 0u {
         bias_prepare(local);
+        if OWNS_KEYS {
+            stage_statistics(local);
+        }
         if DROPOUT {
             stage_kept(local);
         }
@@ -206,7 +226,7 @@ fn clear_products() {
 fn take_products(which: u32) {
     for (var own = block; own < BLOCKS; own += BLOCKS) {
         for (var c = 0u; c < OTHER_BLOCKS; c++) {
-            coopStoreT(score_blocks[c], &scores[own * SIZE * SCORE_STRIDE + c * SIZE / 4u], SCORE_STRIDE);
+            coopStoreT(score_blocks[c], &scores[multiplied * SIZE * SCORE_STRIDE + c * SIZE / 4u], SCORE_STRIDE);
         }
     }
     workgroupBarrier();
@@ -278,10 +298,11 @@ fn statistics_of_four(slot: u32) -> array<vec4<f32>, 2> {
     if !OWNS_KEYS {
         return array(vec4(own_statistics.x), vec4(own_statistics.y));
     }
-    let i = place.q_first + slot;
-    let by_query = mat4x2<f32>(statistics_of(i), statistics_of(i + 1u), statistics_of(i + 2u), statistics_of(i + 3u));
-    let both = transpose(by_query);
-    return array(both[0], both[1]);
+    return array(staged_statistics(slot), staged_statistics(OTHER + slot));
+}
+
+fn staged_statistics(at: u32) -> vec4<f32> {
+    return vec4(tile_statistics[at], tile_statistics[at + 1u], tile_statistics[at + 2u], tile_statistics[at + 3u]);
 }
 
 // From S and dP to dS and P. Kept weights are scaled when the sums are written.
@@ -305,10 +326,11 @@ fn differentiate(n: u32, hides: bool) {
     product[1][n] = weight;
 }
 
-// What is not finite makes its own row so, and must not make others 0.
-fn finite_magnitude(value: vec4<f32>) -> f32 {
-    let magnitude = select(vec4(0.0), abs(value), finite(value));
-    return max(max(magnitude.x, magnitude.y), max(magnitude.z, magnitude.w));
+// The largest of four, by their bits without signs and with exponents greater by one. That of what is not finite becomes 0: such a dS makes its
+// own row not finite, and must not make others 0.
+fn magnitude(value: vec4<f32>) -> u32 {
+    let bits = (bitcast<vec4<u32>>(value) << vec4(1u)) + vec4(1u << 24u);
+    return max(max(bits.x, bits.y), max(bits.z, bits.w));
 }
 
 // Turns the scores of this invocation into gradients, for the other invocations too.
@@ -317,20 +339,19 @@ fn finish_scores(hides: bool) {
         product[0][n] = product[0][n] * params.scale + biases(4u * four(n));
     }
     add_bends();
-    var top = 0.0;
+    var top = 0u;
     for (var n = 0u; n < FOURS; n++) {
         differentiate(n, hides);
-        top = max(top, finite_magnitude(product[0][n]));
+        top = max(top, magnitude(product[0][n]));
         scores[row * SCORE_STRIDE + four(n)] = product[0][n];
     }
-    atomicMax(&largest, bitcast<u32>(top));
+    atomicMax(&largest, top);
 }
 
 // Where a larger dS than any before has come, the sums that dS adds to get its exponent.
 fn update_exponent() {
-    let bits = atomicLoad(&largest);
-    let fitting = TOP + 127 - i32(bits >> 23u);
-    if bits == 0u || fitting >= exponent {
+    let fitting = TOP + 128 - i32(atomicLoad(&largest) >> 24u);
+    if fitting >= exponent {
         return;
     }
     let less = ldexp(1.0, max(fitting - exponent, -126));
@@ -415,7 +436,7 @@ fn write_slice(which: u32, slice: u32, factor: f32) {
     workgroupBarrier();
     for (var own = block; own < BLOCKS; own += BLOCKS) {
         for (var f = 0u; f < slice_blocks(which); f++) {
-            let at = own * SIZE * SCORE_STRIDE + f * SIZE / 4u;
+            let at = multiplied * SIZE * SCORE_STRIDE + f * SIZE / 4u;
             coopStoreT(sum_blocks[slice_from(which, slice) + f], &scores[at], SCORE_STRIDE);
         }
     }
@@ -440,15 +461,30 @@ fn write_rows() {
     }
 }
 
+// Meets tiles that hide nothing, up to one that does, and says where that begins.
+fn meet_open_tiles(begin: u32, end: u32, local: u32) -> u32 {
+    var first = begin;
+    for (; first < end; first += OTHER) {
+        meet(first);
+        if tile_hides() || rows_past_end() {
+            break;
+        }
+        meet_tile(false, local);
+    }
+    return first;
+}
+
 fn meet_others(local: u32) {
     let end = other_end();
     for (var first = other_begin(); first < end; first += OTHER) {
-        meet(first);
-        let hides = tile_hides() || rows_past_end();
-        if hides && !look(local) {
+        first = meet_open_tiles(first, end, local);
+        if first >= end {
+            break;
+        }
+        if !look(local) {
             continue;
         }
-        meet_tile(hides, local);
+        meet_tile(true, local);
     }
 }
 
@@ -477,6 +513,7 @@ fn attention_backward_cooperative(
     let heads = heads_end();
     for (var head = heads_begin(); head < heads; head++) {
         own_head(head);
+        find_others();
         meet_others(local);
     }
     write_rows();

@@ -65,8 +65,8 @@ var<workgroup> halves: array<vec4<f16>, HALVES>;
 var<workgroup> scores: array<vec4<f32>, Q_TILE * SCORE_STRIDE>; // or a span of O
 var<workgroup> key_visible: array<u32, K_TILE>; // 1 or 0
 var<workgroup> key_documents_of_tile: array<u32, K_TILE>;
-// Not 0 where some row sees some key of the tile; then, where some row has another maximum; in the end, where an infinity was met.
-var<workgroup> flag: atomic<u32>;
+var<workgroup> flag: atomic<u32>;  // not 0 where some row sees some key of the tile; in the end, where an infinity was met
+var<workgroup> moved: atomic<u32>; // the end of the last tile in which some row got another maximum
 
 var<private> block: u32;  // of this subgroup; from BLOCKS on there is none
 var<private> multiplied: u32; // the block that it multiplies
@@ -124,9 +124,6 @@ fn scores_of_slice(slice: u32, local: u32) {
     }
     put_keys(local);
     workgroupBarrier();
-    if slice == 0u && local == 0u {
-        atomicStore(&flag, 0u);
-    }
     if slice + 1u < SLICES {
         fetch_keys(place.k_first, slice + 1u, local);
     } else {
@@ -138,7 +135,7 @@ fn scores_of_slice(slice: u32, local: u32) {
 fn put_scores() {
     for (var own = block; own < BLOCKS; own += BLOCKS) {
         for (var c = 0u; c < KEY_BLOCKS; c++) {
-            coopStoreT(score_blocks[c], &scores[own * SIZE * SCORE_STRIDE + c * SIZE / 4u], SCORE_STRIDE);
+            coopStoreT(score_blocks[c], &scores[multiplied * SIZE * SCORE_STRIDE + c * SIZE / 4u], SCORE_STRIDE);
         }
     }
 }
@@ -158,7 +155,8 @@ fn visible_bits() -> u32 {
     return seen_keys;
 }
 
-// Finds what the rows see of a tile that hides something; whether that is anything, for the whole workgroup.
+// Prepares for finding what the rows see of a tile that hides something; whether that is anything, for the whole workgroup. Only masks that
+// are read can hide all of a tile that is met; else it is found behind the products, which need the registers before.
 fn look(local: u32) -> bool {
     workgroupBarrier();
     for (var slot = local; slot < K_TILE; slot += WORKGROUP) {
@@ -169,25 +167,33 @@ fn look(local: u32) -> bool {
         atomicStore(&flag, 0u);
     }
     workgroupBarrier();
-    visible = visible_bits();
     if !SKIPS {
         return true;
     }
+    visible = visible_bits();
     atomicOr(&flag, visible);
     workgroupBarrier();
     return atomicLoad(&flag) != 0u;
 }
 
-// Four scores of this invocation's row, scaled and biased.
-fn biased(score: vec4<f32>, slot: u32, own: RowBias) -> vec4<f32> {
-    var bias = vec4(constant_bias(own));
-    if !bias_constant() {
-        let tile = tile_bias(0u, row);
-        bias = vec4(
-            bias_of(row, slot, own, tile), bias_of(row, slot + 1u, own, tile),
-            bias_of(row, slot + 2u, own, tile), bias_of(row, slot + 3u, own, tile));
+fn biases(slot: u32, own: RowBias, tile: TileBias) -> vec4<f32> {
+    return vec4(
+        bias_of(row, slot, own, tile), bias_of(row, slot + 1u, own, tile),
+        bias_of(row, slot + 2u, own, tile), bias_of(row, slot + 3u, own, tile));
+}
+
+// Scales the scores of this invocation and adds their bias.
+fn add_biases(own: RowBias) {
+    if bias_constant() {
+        for (var n = 0u; n < FOURS; n++) {
+            score[n] = score[n] * params.scale + constant_bias(own);
+        }
+        return;
     }
-    return score * params.scale + bias;
+    let tile = tile_bias(0u, row);
+    for (var n = 0u; n < FOURS; n++) {
+        score[n] = score[n] * params.scale + biases(4u * four(n), own, tile);
+    }
 }
 
 fn bend(s: u32, slot: u32, own: RowBias) -> vec4<f32> {
@@ -213,11 +219,14 @@ fn hidden(score: vec4<f32>, bits: u32) -> vec4<f32> {
 
 // Takes the scores of this invocation, finishes them, and leaves their maximum.
 fn finish_scores(hides: bool) {
-    let own = row_bias(row);
     for (var n = 0u; n < FOURS; n++) {
-        score[n] = biased(scores[row * SCORE_STRIDE + four(n)], 4u * four(n), own);
+        score[n] = scores[row * SCORE_STRIDE + four(n)];
     }
+    add_biases(row_bias(row));
     add_bends();
+    if hides && !SKIPS {
+        visible = visible_bits();
+    }
     var top = vec4(MASKED);
     for (var n = 0u; n < FOURS; n++) {
         if hides {
@@ -239,12 +248,12 @@ fn update_softmax() {
         top = max(top, scores[left_by(c)].x);
     }
     let first = maximum == LOWEST;
-    let moved = first || top > maximum + STEP;
+    let moves = first || top > maximum + STEP;
     // Of a row without weights the sums are 0 already.
-    if moved && !first {
-        atomicStore(&flag, 1u);
+    if moves && !first {
+        atomicStore(&moved, place.k_first + K_TILE);
     }
-    top = select(maximum, max(maximum, top), moved);
+    top = select(maximum, max(maximum, top), moves);
     correction = exp2(maximum - top);
     maximum = top;
     var added = vec4(0.0);
@@ -283,7 +292,7 @@ fn stage_weights() {
 fn put_sums(span: u32) {
     for (var own = block; own < BLOCKS; own += BLOCKS) {
         for (var f = 0u; f < KEY_BLOCKS; f++) {
-            coopStoreT(sum_blocks[span * KEY_BLOCKS + f], &scores[own * SIZE * SCORE_STRIDE + f * SIZE / 4u], SCORE_STRIDE);
+            coopStoreT(sum_blocks[span * KEY_BLOCKS + f], &scores[multiplied * SIZE * SCORE_STRIDE + f * SIZE / 4u], SCORE_STRIDE);
         }
     }
 }
@@ -291,7 +300,7 @@ fn put_sums(span: u32) {
 fn take_sums(span: u32) {
     for (var own = block; own < BLOCKS; own += BLOCKS) {
         for (var f = 0u; f < KEY_BLOCKS; f++) {
-            let at = own * SIZE * SCORE_STRIDE + f * SIZE / 4u;
+            let at = multiplied * SIZE * SCORE_STRIDE + f * SIZE / 4u;
             sum_blocks[span * KEY_BLOCKS + f] = coopLoadT<SumMatrix>(&scores[at], SCORE_STRIDE);
         }
     }
@@ -346,6 +355,44 @@ fn add_all(hides: bool, local: u32) {
     if VALUE_SLICES > 3u { add_slice(3u, hides, local); }
 }
 
+fn meet_tile(hides: bool, local: u32) {
+    for (var c = 0u; c < KEY_BLOCKS; c++) {
+        score_blocks[c] = SumMatrix();
+    }
+    scores_of_slice(0u, local);
+    if SLICES > 1u { scores_of_slice(1u, local); }
+    if SLICES > 2u { scores_of_slice(2u, local); }
+    if SLICES > 3u { scores_of_slice(3u, local); }
+    put_scores();
+    workgroupBarrier();
+    finish_scores(hides);
+    if COLUMNS > 1u {
+        workgroupBarrier();
+    }
+    update_softmax();
+    stage_weights();
+    put_values(hides, local);
+    workgroupBarrier();
+    fetch_behind(0u, local);
+    if atomicLoad(&moved) == place.k_first + K_TILE {
+        correct_all();
+    }
+    add_all(hides, local);
+}
+
+// Meets tiles that hide nothing, up to one that does, and says where that begins. Where masks are read every tile may.
+fn meet_open_tiles(begin: u32, end: u32, local: u32) -> u32 {
+    var k_first = begin;
+    for (; k_first < end; k_first += K_TILE) {
+        place.k_first = k_first;
+        if tile_hides() {
+            break;
+        }
+        meet_tile(false, local);
+    }
+    return k_first;
+}
+
 fn write_span(span: u32, total: f32) {
     workgroupBarrier();
     put_sums(span);
@@ -386,11 +433,15 @@ fn attention_forward_cooperative(
     @builtin(subgroup_id) subgroup: u32,
 ) {
     place = placed(in_turn(group, count) + params.first.xyz);
+    find_head();
     block = subgroup;
     multiplied = min(subgroup, BLOCKS - 1u);
     row = local / COLUMNS;
     column = local % COLUMNS;
     maximum = LOWEST;
+    if local == 0u {
+        atomicStore(&moved, 0u);
+    }
     take_queries(0u, local);
     if SLICES > 1u { take_queries(1u, local); }
     if SLICES > 2u { take_queries(2u, local); }
@@ -406,34 +457,15 @@ fn attention_forward_cooperative(
     }
     workgroupBarrier();
     for (var k_first = begin; k_first < end; k_first += K_TILE) {
-        place.k_first = k_first;
-        let hides = tile_hides();
-        if hides && !look(local) {
+        k_first = meet_open_tiles(k_first, end, local);
+        if k_first >= end {
+            break;
+        }
+        if !look(local) {
             fetch_keys(k_first + K_TILE, 0u, local);
             continue;
         }
-        for (var c = 0u; c < KEY_BLOCKS; c++) {
-            score_blocks[c] = SumMatrix();
-        }
-        scores_of_slice(0u, local);
-        if SLICES > 1u { scores_of_slice(1u, local); }
-        if SLICES > 2u { scores_of_slice(2u, local); }
-        if SLICES > 3u { scores_of_slice(3u, local); }
-        put_scores();
-        workgroupBarrier();
-        finish_scores(hides);
-        if COLUMNS > 1u {
-            workgroupBarrier();
-        }
-        update_softmax();
-        stage_weights();
-        put_values(hides, local);
-        workgroupBarrier();
-        fetch_behind(0u, local);
-        if atomicLoad(&flag) != 0u {
-            correct_all();
-        }
-        add_all(hides, local);
+        meet_tile(true, local);
     }
 
     workgroupBarrier();

@@ -130,19 +130,29 @@ pub fn link(variant: &Variant) -> String {
         Algorithm::Decode => &[TILE],
         Algorithm::Broadcast => &[part!("octets")],
     });
-    files.push(values(variant));
+    files.extend(staged_keys(variant));
     files.extend(scores(variant));
     files.join("\n")
 }
 
-/// The slot `values`. NVIDIA's subgroups, of 32, turn matrices as they read them; a lane of AMD's, of up to 64, reads one number after the other
-/// unless what it has of a column lies together.
-const fn values(variant: &Variant) -> &'static str {
-    match (variant.algorithm, variant.values_by_feature()) {
-        (Algorithm::Cooperative, true) => part!("values_by_feature"),
-        (Algorithm::Cooperative, false) => part!("values_by_key"),
-        _ => "",
-    }
+/// The slots `values` and `met_keys` of the kernel by matrices. NVIDIA's subgroups, of 32, turn matrices as they read them; a lane of AMD's, of
+/// up to 64, reads one number after the other unless what it has of a column lies together.
+const fn staged_keys(variant: &Variant) -> [&'static str; 2] {
+    let Algorithm::Cooperative = variant.algorithm else {
+        return [""; 2];
+    };
+    [
+        either(
+            variant.values_by_feature(),
+            part!("values_by_feature"),
+            part!("values_by_key"),
+        ),
+        either(
+            variant.block_size.is_some(),
+            part!("met_keys_paged"),
+            part!("met_keys_contiguous"),
+        ),
+    ]
 }
 
 /// The complete WGSL of a backward variant.

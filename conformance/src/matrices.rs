@@ -47,10 +47,10 @@ pub fn forward(context: &Context, problem: &Problem) -> Result<Forward, Error> {
 }
 
 /// Errors in the kernel by products of matrices; their cases are those of [`cases`].
-pub const PLANTED: [Planted; 23] = [
+pub const PLANTED: [Planted; 24] = [
     (
         "bias dropped",
-        "params.scale + bias;",
+        "params.scale + biases(4u * four(n), own, tile);",
         "params.scale;",
         "constant tiles on both sides",
     ),
@@ -67,9 +67,15 @@ pub const PLANTED: [Planted; 23] = [
         "constant tiles on both sides",
     ),
     (
+        "constant bias dropped",
+        "params.scale + constant_bias(own);",
+        "params.scale;",
+        "constant tiles on both sides",
+    ),
+    (
         "bias on the first key tile only",
-        "params.scale + bias;",
-        "params.scale + select(vec4(0.0), bias, place.k_first == 0u);",
+        "params.scale + biases(4u * four(n), own, tile);",
+        "params.scale + select(vec4(0.0), biases(4u * four(n), own, tile), place.k_first == 0u);",
         "constant tiles on both sides",
     ),
     (
@@ -80,8 +86,8 @@ pub const PLANTED: [Planted; 23] = [
     ),
     (
         "scale applied to the bias",
-        "params.scale + bias;",
-        "params.scale + params.scale * bias;",
+        "params.scale + biases(4u * four(n), own, tile);",
+        "params.scale + params.scale * biases(4u * four(n), own, tile);",
         "constant tiles on both sides",
     ),
     (
@@ -93,14 +99,14 @@ pub const PLANTED: [Planted; 23] = [
     ("sum not corrected", "sum * correction", "sum", "ALiBi"),
     (
         "nobody asks for a correction",
-        "if moved && !first {",
+        "if moves && !first {",
         "if false {",
         "ALiBi",
     ),
     (
         "maxima that never move",
-        "let moved = first ||",
-        "let moved = first || false &&",
+        "let moves = first ||",
+        "let moves = first || false &&",
         "ALiBi",
     ),
     (

@@ -17,7 +17,7 @@ pub fn candidate(problem: &Problem, capabilities: &Capabilities) -> Result<Candi
 const TILES: &str = "constant tiles on both sides";
 
 /// Errors in the kernel of gradients by products of matrices; their cases are those of [`crate::matrices::cases`].
-pub const PLANTED: [Planted; 19] = [
+pub const PLANTED: [Planted; 20] = [
     (
         "bias dropped from the scores of gradients",
         "params.scale + biases(4u * four(n));",
@@ -38,8 +38,14 @@ pub const PLANTED: [Planted; 19] = [
     ),
     (
         "statistics of one query for the next",
-        "statistics_of(i + 1u)",
-        "statistics_of(i)",
+        "statistics[at + 1u]",
+        "statistics[at]",
+        TILES,
+    ),
+    (
+        "statistics of the tile before",
+        "statistics_of(place.q_first + t)",
+        "statistics_of(max(place.q_first, OTHER) - OTHER + t)",
         TILES,
     ),
     (

@@ -36,10 +36,10 @@ pub(crate) struct Table {
 }
 
 const COLUMNS: &str = "kernel,vgprs,spilled,scratch,workgroup_bytes,waves,code_bytes,\
-                       vector,multiply_adds,matrix_products,workgroup_memory,memory";
+                       vector,integer_products,multiply_adds,matrix_products,workgroup_memory,memory";
 
 impl Row {
-    const fn numbers(&self) -> [u32; 11] {
+    const fn numbers(&self) -> [u32; 12] {
         let hot = &self.hot;
         [
             self.vgprs,
@@ -49,6 +49,7 @@ impl Row {
             self.waves,
             self.code_bytes,
             hot.vector,
+            hot.integer_products,
             hot.multiply_adds,
             hot.matrix_products,
             hot.workgroup_memory,
@@ -58,10 +59,10 @@ impl Row {
 
     fn parse(line: &str) -> Option<Self> {
         // Labels may have commas, so that columns count from the end.
-        let mut cells = line.rsplitn(12, ',');
+        let mut cells = line.rsplitn(13, ',');
         let numbers: Vec<u32> = cells
             .by_ref()
-            .take(11)
+            .take(12)
             .map(|cell| cell.parse().ok())
             .collect::<Option<_>>()?;
         let kernel = cells.next()?.to_owned();
@@ -70,6 +71,7 @@ impl Row {
             workgroup_memory,
             matrix_products,
             multiply_adds,
+            integer_products,
             vector,
             code_bytes,
             waves,
@@ -91,6 +93,7 @@ impl Row {
             code_bytes,
             hot: Mix {
                 vector,
+                integer_products,
                 multiply_adds,
                 matrix_products,
                 workgroup_memory,
@@ -193,6 +196,7 @@ mod tests {
     fn table() -> Table {
         let hot = Mix {
             vector: 9,
+            integer_products: 1,
             multiply_adds: 8,
             matrix_products: 7,
             workgroup_memory: 6,

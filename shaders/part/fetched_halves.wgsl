@@ -4,7 +4,7 @@
 fn fetch_keys(first: u32, slice: u32, local: u32) {
     for (var n = 0u; n < KEY_FOURS; n++) {
         let t = local + n * WORKGROUP;
-        fetched[n] = half_k(k_row(first + t / SLICE), 4u * (slice * SLICE + t % SLICE));
+        fetched[n] = half_k(met_k_row(first + t / SLICE), 4u * (slice * SLICE + t % SLICE));
     }
 }
 

@@ -1,4 +1,4 @@
-// Of both entries by products of matrices: what they make of numbers of 16 bits.
+// Of both entries by products of matrices: what they make of numbers of 16 bits, and where rows begin.
 
 // Four features from `d` on, of which those past the head are 0.
 fn half_within(d: u32, values: vec4<f16>, dim: u32, padded: bool) -> vec4<f16> {
@@ -27,6 +27,28 @@ fn read_k(row: u32, d: u32) -> vec4<f32> {
 
 fn read_v(row: u32, d: u32) -> vec4<f32> {
     return vec4<f32>(half_v(row, d));
+}
+
+// Rows of a head that follow each other in a tensor.
+struct Rows {
+    first: u32,  // where row 0 begins
+    stride: u32,
+    row: u32,    // the row that is asked for
+    last: u32,   // that there is, which those past it repeat
+}
+
+fn row_at(rows: Rows) -> u32 {
+    return rows.first + min(rows.row, rows.last) * rows.stride;
+}
+
+// Where that row begins and the three behind it; past the last it is that, or where a sum wraps some place before, which are read and hidden
+// alike. On AMD's GPUs a product of integers takes as long as four sums.
+fn four_rows_at(rows: Rows) -> vec4<u32> {
+    let last = rows.last * rows.stride;
+    let a = min(rows.row, rows.last) * rows.stride;
+    let b = min(a + rows.stride, last);
+    let c = min(b + rows.stride, last);
+    return vec4(rows.first) + vec4(a, b, c, min(c + rows.stride, last));
 }
 
 // Four features of four rows into `halves`, by feature.

@@ -13,9 +13,11 @@ fn fetch_values(slice: u32, local: u32) {
         let t = local + n * WORKGROUP;
         if SQUARES % WORKGROUP == 0u || t < SQUARES {
             let d = 4u * (slice * VALUE_SLICE + t / KEY_GROUPS);
-            for (var r = 0u; r < 4u; r++) {
-                fetched[4u * n + r] = half_v(v_row(place.k_first + t % KEY_GROUPS * 4u + r), d);
-            }
+            let rows = met_v_rows(place.k_first + t % KEY_GROUPS * 4u);
+            fetched[4u * n] = half_v(rows.x, d);
+            fetched[4u * n + 1u] = half_v(rows.y, d);
+            fetched[4u * n + 2u] = half_v(rows.z, d);
+            fetched[4u * n + 3u] = half_v(rows.w, d);
         }
     }
 }

@@ -6,7 +6,7 @@ const VALUE_FOURS = (K_TILE * VALUE_SLICE + WORKGROUP - 1u) / WORKGROUP;
 fn fetch_values(slice: u32, local: u32) {
     for (var n = 0u; n < VALUE_FOURS; n++) {
         let t = local + n * WORKGROUP;
-        fetched[n] = half_v(v_row(place.k_first + t / VALUE_SLICE), 4u * (slice * VALUE_SLICE + t % VALUE_SLICE));
+        fetched[n] = half_v(met_v_row(place.k_first + t / VALUE_SLICE), 4u * (slice * VALUE_SLICE + t % VALUE_SLICE));
     }
 }
 

@@ -183,8 +183,8 @@ impl Variant {
         let halves = 2 * if queries > others { queries } else { others };
         let scores = rows * (keys + 4) * 4;
         let visible_and_documents = keys * 8;
-        let flag = 16;
-        halves + scores + visible_and_documents + flag + self.strip_bytes()
+        let flag_and_moved = 2 * 16;
+        halves + scores + visible_and_documents + flag_and_moved + self.strip_bytes()
     }
 
     /// Whether [`Algorithm::Cooperative`] stages v by feature: where subgroups may have more than 32 invocations, as on AMD's GPUs.

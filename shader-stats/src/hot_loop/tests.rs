@@ -49,9 +49,8 @@ fn the_innermost_loop_is_counted() {
     let expected = Mix {
         vector: 5,
         multiply_adds: 3,
-        matrix_products: 0,
         workgroup_memory: 1,
-        memory: 0,
+        ..Mix::default()
     };
     assert_eq!(mix(RDNA3), expected);
     assert_eq!(expected.useful_percent(), 60);
@@ -64,7 +63,7 @@ fn matrix_products_count_in_either_listing() {
         multiply_adds: 1,
         matrix_products: 1,
         workgroup_memory: 1,
-        memory: 0,
+        ..Mix::default()
     };
     assert_eq!(mix(RDNA4), expected);
 }
@@ -78,9 +77,8 @@ fn an_outer_loop_counts_without_the_inner_one() {
     let expected = Mix {
         vector: 5,
         multiply_adds: 4,
-        matrix_products: 0,
-        workgroup_memory: 0,
         memory: 1,
+        ..Mix::default()
     };
     assert_eq!(mix(&more), expected);
 }
@@ -94,6 +92,38 @@ fn code_without_a_loop_counts_as_a_whole() {
         matrix_products: 1,
         workgroup_memory: 1,
         memory: 1,
+        ..Mix::default()
     };
     assert_eq!(mix(&listing), expected);
+}
+
+#[test]
+fn of_loops_with_as_many_matrix_products_the_inner_one_counts() {
+    const INNER: &str = "\tv_add_nc_u32_e32 v3, 16, v3 ";
+    let product = "\tv_wmma_f32_16x16x16_f16 v[8:15], v[16:23], v[24:31], v[8:15]\n";
+    let both = RDNA3.replace(INNER, &format!("{product}{INNER}")).replace(
+        "\ts_branch BB1",
+        &format!(
+            "{}{product}\ts_branch BB1",
+            "\tv_fma_f32 v1, v1, v2, v3\n".repeat(8)
+        ),
+    );
+    let found = mix(&both);
+    assert_eq!((found.vector, found.matrix_products), (6, 1));
+    let outer = both.replace("\ts_branch BB1", &format!("{product}\ts_branch BB1"));
+    assert_eq!(mix(&outer).matrix_products, 2);
+}
+
+#[test]
+fn products_count_by_the_clocks_they_take() {
+    let hot = Mix {
+        vector: 8,
+        integer_products: 2,
+        matrix_products: 1,
+        ..Mix::default()
+    };
+    // 32 of 32 + 2 · 8 + 5 · 2.
+    assert_eq!(hot.useful_percent(), 55);
+    let listing = RDNA3.replace("v_add_nc_u32_e32 v3, 16, v3 ", "v_mul_lo_u32 v3, v3, v3");
+    assert_eq!(mix(&listing).integer_products, 1);
 }

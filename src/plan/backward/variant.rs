@@ -85,14 +85,19 @@ impl BackwardVariant {
         tiles + partial + flag_and_agreed + self.scores.strip_bytes()
     }
 
-    /// Weights and a slice of 32 features of the other side's rows in f16, scores, each row 4 numbers longer, and bits of dropout.
+    /// Weights and a slice of 32 features of the other side's rows in f16, scores, each row 4 numbers longer, bits of dropout, and statistics of
+    /// queries where keys own.
     const fn cooperative_bytes(&self) -> u32 {
         let (own, other) = (self.own_tile(), self.other_tile());
         let halves = 2 * (own * other + other * (32 + 8));
         let scores = own * (other + 4) * 4;
         let kept = own * other / 8 * 4;
+        let statistics = match self.side {
+            Side::Queries => 16,
+            Side::Keys => 2 * other * 4,
+        };
         let flag_and_largest = 2 * 16;
-        halves + scores + kept + flag_and_largest + self.scores.strip_bytes()
+        halves + scores + kept + statistics + flag_and_largest + self.scores.strip_bytes()
     }
 
     /// The rows of sums by offset that a workgroup leaves behind.
