@@ -127,3 +127,9 @@ fn products_count_by_the_clocks_they_take() {
     let listing = RDNA3.replace("v_add_nc_u32_e32 v3, 16, v3 ", "v_mul_lo_u32 v3, v3, v3");
     assert_eq!(mix(&listing).integer_products, 1);
 }
+
+#[test]
+fn what_the_listing_cannot_name_counts_as_a_vector_instruction() {
+    let listing = RDNA3.replace("\tv_add_nc_u32_e32 v3, 16, v3 ", "(invalid instruction)");
+    assert_eq!(mix(&listing), mix(RDNA3));
+}
