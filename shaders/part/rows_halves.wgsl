@@ -1,4 +1,5 @@
-// Of `attention_backward_cooperative.wgsl`: features of rows of either side, as matrices take them.
+// Of `attention_backward_cooperative.wgsl`: features of rows of either side, as matrices take them, and those of the other side in workgroup
+// memory.
 var<private> other_firsts: vec2<u32>; // where the first row begins of the other side, of features 0 and 1 of the head that is met
 
 // Of a row that begins there.
@@ -64,4 +65,38 @@ fn half_of_other(which: u32, at: u32, d: u32) -> vec4<f16> {
         return half_of_query(which, at, d);
     }
     return half_of_key(which, at, d);
+}
+
+// A slice of the features of the other side, by row.
+fn stage_rows(which: u32, slice: u32, local: u32) {
+    let width = slice_blocks(which) * SIZE / 4u;
+    let parts = OTHER * width;
+    for (var n = 0u; n < (parts + WORKGROUP - 1u) / WORKGROUP; n++) {
+        let t = local + n * WORKGROUP;
+        if parts % WORKGROUP == 0u || t < parts {
+            let at = row_at(other_rows(which, t / width));
+            halves[OTHERS_AT + t / width * STRIDE + t % width] = half_of_other(which, at, 4u * (slice * width + t % width));
+        }
+    }
+}
+
+fn counted(which: u32, at: u32, d: u32, hides: bool) -> vec4<f16> {
+    return half_without_infinity(half_of_other(which, at, d), hides);
+}
+
+// The same by feature, without infinities of rows that may be hidden; four features of four rows at a time.
+fn stage_features(which: u32, slice: u32, hides: bool, local: u32) {
+    let width = slice_blocks(which) * SIZE / 4u;
+    let squares = OTHER / 4u * width;
+    for (var n = 0u; n < (squares + WORKGROUP - 1u) / WORKGROUP; n++) {
+        let t = local + n * WORKGROUP;
+        if squares % WORKGROUP == 0u || t < squares {
+            let at = four_rows_at(other_rows(which, t / width * 4u));
+            let d = 4u * (slice * width + t % width);
+            put_transposed(
+                OTHERS_AT + t % width * 4u * FEATURE_STRIDE + t / width, FEATURE_STRIDE,
+                counted(which, at.x, d, hides), counted(which, at.y, d, hides),
+                counted(which, at.z, d, hides), counted(which, at.w, d, hides));
+        }
+    }
 }
