@@ -85,7 +85,7 @@ fn slice_from(which: u32, slice: u32) -> u32 {
 }
 
 fn take_slice(which: u32, slice: u32, local: u32) {
-    let width = slice_blocks(which) * SIZE / 4u;
+    let width = slice_width(which);
     workgroupBarrier();
     for (var t = local; t < OWN * width; t += WORKGROUP) {
         halves[t / width * STRIDE + t % width] = half_of_own(which, t / width, 4u * (slice * width + t % width));
@@ -139,14 +139,6 @@ fn look(local: u32) -> bool {
     atomicOr(&flag, visible);
     workgroupBarrier();
     return atomicLoad(&flag) != 0u;
-}
-
-fn stage_statistics(local: u32) {
-    for (var t = local; t < OTHER; t += WORKGROUP) {
-        let both = statistics_of(place.q_first + t);
-        tile_statistics[t] = both.x;
-        tile_statistics[OTHER + t] = both.y;
-    }
 }
 
 // What dropout keeps of each octet of keys, by queries.
@@ -217,34 +209,6 @@ fn multiply(local: u32) {
     take_products(1u);
 }
 
-fn bias_of_pair(other: u32) -> f32 {
-    let at = tile_pair(row, other);
-    let own = row_bias(at.x);
-    if bias_constant() {
-        return constant_bias(own);
-    }
-    return bias_of(at.x, at.y, own, tile_bias(0u, at.x));
-}
-
-// By its place in the tile: four scores of this invocation's row.
-fn biases(slot: u32) -> vec4<f32> {
-    return vec4(bias_of_pair(slot), bias_of_pair(slot + 1u), bias_of_pair(slot + 2u), bias_of_pair(slot + 3u));
-}
-
-fn bend_of(s: u32, other: u32) -> f32 {
-    let at = pair(row, other);
-    return fire_bend(s, at.x, at.y, row_bias(tile_pair(row, other).x).normalizer);
-}
-
-fn add_bends() {
-    for (var s = segment_first; s < segment_last; s++) {
-        for (var n = 0u; n < FOURS; n++) {
-            let slot = 4u * four(n);
-            product[0][n] += vec4(bend_of(s, slot), bend_of(s, slot + 1u), bend_of(s, slot + 2u), bend_of(s, slot + 3u));
-        }
-    }
-}
-
 // The values whose bit is set, of others 0.
 fn shown(values: vec4<f32>, bits: u32) -> vec4<f32> {
     return select(vec4(0.0), values, (vec4(bits) & vec4(1u, 2u, 4u, 8u)) != vec4(0u));
@@ -259,23 +223,10 @@ fn kept_of_four(slot: u32) -> u32 {
     return kept_bit(slot) | kept_bit(slot + 1u) << 1u | kept_bit(slot + 2u) << 2u | kept_bit(slot + 3u) << 3u;
 }
 
-// The log-sum-exps and deltas of four scores.
-fn statistics_of_four(slot: u32) -> array<vec4<f32>, 2> {
-    if !OWNS_KEYS {
-        return array(vec4(own_statistics.x), vec4(own_statistics.y));
-    }
-    return array(staged_statistics(slot), staged_statistics(OTHER + slot));
-}
-
-fn staged_statistics(at: u32) -> vec4<f32> {
-    return vec4(tile_statistics[at], tile_statistics[at + 1u], tile_statistics[at + 2u], tile_statistics[at + 3u]);
-}
-
-// From S and dP to dS and P. Kept weights are scaled when the sums are written.
+// From the logarithm of P and dP to dS and P. Kept weights are scaled when the sums are written.
 fn differentiate(n: u32, hides: bool) {
     let slot = 4u * four(n);
-    let statistics = statistics_of_four(slot);
-    let p = exp2(product[0][n] - statistics[0]);
+    let p = exp2(product[0][n]);
     var dp = product[1][n];
     var weight = p;
     if DROPOUT {
@@ -283,7 +234,7 @@ fn differentiate(n: u32, hides: bool) {
         weight = shown(p, kept);
         dp = shown(dp * keep_scale(), kept);
     }
-    var ds = p * (dp - statistics[1]);
+    var ds = p * (dp - statistics_of_four(slot)[1]);
     if hides {
         weight = shown(weight, visible >> (4u * n));
         ds = shown(ds, visible >> (4u * n));
@@ -301,9 +252,7 @@ fn magnitude(value: vec4<f32>) -> u32 {
 
 // Turns the scores of this invocation into gradients, for the other invocations too.
 fn finish_scores(hides: bool) {
-    for (var n = 0u; n < FOURS; n++) {
-        product[0][n] = product[0][n] * params.scale + biases(4u * four(n));
-    }
+    add_biases();
     add_bends();
     var top = 0u;
     for (var n = 0u; n < FOURS; n++) {
@@ -320,6 +269,7 @@ fn update_exponent() {
     if fitting >= exponent {
         return;
     }
+    workgroupBarrier(); // so that compilers leave the branch, which is seldom taken; all come here or none
     let less = ldexp(1.0, max(fitting - exponent, -126));
     for (var f = 0u; f < VALUES_FROM; f++) {
         sum_blocks[f] = sum_blocks[f] * less;
@@ -398,7 +348,7 @@ fn meet_tile(hides: bool, local: u32) {
 }
 
 fn write_slice(which: u32, slice: u32, factor: f32) {
-    let width = slice_blocks(which) * SIZE / 4u;
+    let width = slice_width(which);
     workgroupBarrier();
     for (var own = block; own < BLOCKS; own += BLOCKS) {
         for (var f = 0u; f < slice_blocks(which); f++) {
@@ -470,6 +420,7 @@ fn attention_backward_cooperative(
     exponent = 126;
     offset_gradient_begin(group, local);
     take_own(local);
+    find_apart(local);
     for (var f = 0u; f < select(VALUES_FROM, MATRICES_OF_ROW, OWNS_KEYS); f++) {
         sum_blocks[f] = SumMatrix();
     }

@@ -72,6 +72,8 @@ var<private> block: u32;  // of this subgroup; from BLOCKS on there is none
 var<private> multiplied: u32; // the block that it multiplies
 var<private> row: u32;    // of this invocation, in the tile
 var<private> column: u32; // its place in the row
+var<private> own_scores: u32; // where the first of its scores are,
+var<private> own_weights: u32; // and of its weights
 var<private> query_blocks: array<LeftMatrix, SLICES * SLICE_BLOCKS>;
 var<private> score_blocks: array<SumMatrix, KEY_BLOCKS>;
 var<private> sum_blocks: array<SumMatrix, SPANS * KEY_BLOCKS>;
@@ -82,9 +84,14 @@ var<private> maximum: f32;
 var<private> sum: f32;
 var<private> correction: f32;
 
+// How far the n-th vec4 of this invocation in a row is from its first.
+fn apart(n: u32) -> u32 {
+    return n / RUN * COLUMNS * RUN + n % RUN;
+}
+
 // The n-th vec4 of this invocation in a row of scores.
 fn four(n: u32) -> u32 {
-    return (n / RUN * COLUMNS + column) * RUN + n % RUN;
+    return column * RUN + apart(n);
 }
 
 // Where an invocation of this row leaves a number for the others: in the first of its scores, which it has taken.
@@ -92,11 +99,13 @@ fn left_by(column: u32) -> u32 {
     return row * SCORE_STRIDE + column * RUN;
 }
 
+// Queries with the sign of the scale: of what is multiplied by its magnitude, the largest score stays the largest.
 fn take_queries(slice: u32, local: u32) {
+    let sign = f16(select(1.0, -1.0, params.scale < 0.0));
     workgroupBarrier();
     for (var t = local; t < Q_TILE * SLICE; t += WORKGROUP) {
         let query = q_row(place.q_first + t / SLICE);
-        halves[t / SLICE * SLICE_STRIDE + t % SLICE] = half_q(query, 4u * (slice * SLICE + t % SLICE));
+        halves[t / SLICE * SLICE_STRIDE + t % SLICE] = sign * half_q(query, 4u * (slice * SLICE + t % SLICE));
     }
     workgroupBarrier();
     for (var f = 0u; f < SLICE_BLOCKS; f++) {
@@ -182,18 +191,30 @@ fn biases(slot: u32, own: RowBias, tile: TileBias) -> vec4<f32> {
         bias_of(row, slot + 2u, own, tile), bias_of(row, slot + 3u, own, tile));
 }
 
-// Scales the scores of this invocation and adds their bias.
-fn add_biases(own: RowBias) {
+// What scores still lack: a factor, and a bias that is the same for all of the row.
+struct Lacking {
+    factor: f32,
+    bias: f32,
+}
+
+// Scales the scores of this invocation and adds their bias. In an open tile of one bias both are left to the exponent, where they cost nothing.
+fn add_biases(own: RowBias, hides: bool) -> Lacking {
+    let factor = abs(params.scale);
     if bias_constant() {
-        for (var n = 0u; n < FOURS; n++) {
-            score[n] = score[n] * params.scale + constant_bias(own);
+        let lacking = Lacking(factor, constant_bias(own));
+        if !hides && !FIRE {
+            return lacking;
         }
-        return;
+        for (var n = 0u; n < FOURS; n++) {
+            score[n] = score[n] * lacking.factor + lacking.bias;
+        }
+    } else {
+        let tile = tile_bias(0u, row);
+        for (var n = 0u; n < FOURS; n++) {
+            score[n] = score[n] * factor + biases(4u * four(n), own, tile);
+        }
     }
-    let tile = tile_bias(0u, row);
-    for (var n = 0u; n < FOURS; n++) {
-        score[n] = score[n] * params.scale + biases(4u * four(n), own, tile);
-    }
+    return Lacking(1.0, 0.0);
 }
 
 fn bend(s: u32, slot: u32, own: RowBias) -> vec4<f32> {
@@ -217,12 +238,12 @@ fn hidden(score: vec4<f32>, bits: u32) -> vec4<f32> {
     return select(vec4(MASKED), score, (vec4(bits) & vec4(1u, 2u, 4u, 8u)) != vec4(0u));
 }
 
-// Takes the scores of this invocation, finishes them, and leaves their maximum.
-fn finish_scores(hides: bool) {
+// Takes the scores of this invocation, finishes them but for what they lack, and leaves their maximum.
+fn finish_scores(hides: bool) -> Lacking {
     for (var n = 0u; n < FOURS; n++) {
-        score[n] = scores[row * SCORE_STRIDE + four(n)];
+        score[n] = scores[own_scores + apart(n)];
     }
-    add_biases(row_bias(row));
+    let lacking = add_biases(row_bias(row), hides);
     add_bends();
     if hides && !SKIPS {
         visible = visible_bits();
@@ -234,31 +255,28 @@ fn finish_scores(hides: bool) {
         }
         top = max(top, score[n]);
     }
-    scores[left_by(column)].x = max(max(top.x, top.y), max(top.z, top.w));
-}
-
-fn weights(score: vec4<f32>, maximum: f32) -> vec4<f32> {
-    return vec4(weight(score.x, maximum), weight(score.y, maximum), weight(score.z, maximum), weight(score.w, maximum));
+    scores[own_scores].x = max(max(top.x, top.y), max(top.z, top.w)) * lacking.factor + lacking.bias;
+    return lacking;
 }
 
 // Moves the row to a new maximum if it has to, and turns its scores into weights.
-fn update_softmax() {
+fn update_softmax(lacking: Lacking) {
     var top = LOWEST;
     for (var c = 0u; c < COLUMNS; c++) {
         top = max(top, scores[left_by(c)].x);
     }
-    let first = maximum == LOWEST;
-    let moves = first || top > maximum + STEP;
+    // LOWEST + STEP is LOWEST.
+    let moves = top > maximum + STEP;
     // Of a row without weights the sums are 0 already.
-    if moves && !first {
+    if moves && maximum != LOWEST {
         atomicStore(&moved, place.k_first + K_TILE);
     }
-    top = select(maximum, max(maximum, top), moves);
+    top = select(maximum, top, moves);
     correction = exp2(maximum - top);
     maximum = top;
     var added = vec4(0.0);
     for (var n = 0u; n < FOURS; n++) {
-        score[n] = weights(score[n], top);
+        score[n] = exp2(score[n] * lacking.factor + (lacking.bias - top));
         added += score[n];
     }
     sum = sum * correction + (added.x + added.y + added.z + added.w);
@@ -284,49 +302,8 @@ fn stage_weights() {
         if DROPOUT {
             p = select(vec4(0.0), p, (vec4(bits >> (4u * n)) & vec4(1u, 2u, 4u, 8u)) != vec4(0u));
         }
-        halves[row * P_STRIDE + four(n)] = vec4<f16>(FACTOR * p);
+        halves[own_weights + apart(n)] = vec4<f16>(FACTOR * p);
     }
-}
-
-// A span of O, between matrices and memory.
-fn put_sums(span: u32) {
-    for (var own = block; own < BLOCKS; own += BLOCKS) {
-        for (var f = 0u; f < KEY_BLOCKS; f++) {
-            coopStoreT(sum_blocks[span * KEY_BLOCKS + f], &scores[multiplied * SIZE * SCORE_STRIDE + f * SIZE / 4u], SCORE_STRIDE);
-        }
-    }
-}
-
-fn take_sums(span: u32) {
-    for (var own = block; own < BLOCKS; own += BLOCKS) {
-        for (var f = 0u; f < KEY_BLOCKS; f++) {
-            let at = multiplied * SIZE * SCORE_STRIDE + f * SIZE / 4u;
-            sum_blocks[span * KEY_BLOCKS + f] = coopLoadT<SumMatrix>(&scores[at], SCORE_STRIDE);
-        }
-    }
-}
-
-// O · exp2(m − m') over a span.
-fn correct(span: u32) {
-    workgroupBarrier();
-    put_sums(span);
-    workgroupBarrier();
-    for (var c = column; c < SPAN; c += COLUMNS) {
-        scores[row * SCORE_STRIDE + c] *= correction;
-    }
-    workgroupBarrier();
-    take_sums(span);
-}
-
-fn correct_all() {
-    correct(0u);
-    if SPANS > 1u { correct(1u); }
-    if SPANS > 2u { correct(2u); }
-    if SPANS > 3u { correct(3u); }
-    if SPANS > 4u { correct(4u); }
-    if SPANS > 5u { correct(5u); }
-    if SPANS > 6u { correct(6u); }
-    if SPANS > 7u { correct(7u); }
 }
 
 // sum_blocks += P V over the staged slice.
@@ -365,11 +342,11 @@ fn meet_tile(hides: bool, local: u32) {
     if SLICES > 3u { scores_of_slice(3u, local); }
     put_scores();
     workgroupBarrier();
-    finish_scores(hides);
+    let lacking = finish_scores(hides);
     if COLUMNS > 1u {
         workgroupBarrier();
     }
-    update_softmax();
+    update_softmax(lacking);
     stage_weights();
     put_values(hides, local);
     workgroupBarrier();
@@ -393,38 +370,6 @@ fn meet_open_tiles(begin: u32, end: u32, local: u32) -> u32 {
     return k_first;
 }
 
-fn write_span(span: u32, total: f32) {
-    workgroupBarrier();
-    put_sums(span);
-    workgroupBarrier();
-    let i = place.q_first + row;
-    for (var c = column; c < SPAN && i < row_limit(); c += COLUMNS) {
-        let value = select(keep_scale() * (scores[row * SCORE_STRIDE + c] / (FACTOR * total)), vec4(0.0), total == 0.0);
-        write_features(out_row(i), 4u * (span * SPAN + c), value);
-    }
-}
-
-fn write_all(total: f32) {
-    write_span(0u, total);
-    if SPANS > 1u { write_span(1u, total); }
-    if SPANS > 2u { write_span(2u, total); }
-    if SPANS > 3u { write_span(3u, total); }
-    if SPANS > 4u { write_span(4u, total); }
-    if SPANS > 5u { write_span(5u, total); }
-    if SPANS > 6u { write_span(6u, total); }
-    if SPANS > 7u { write_span(7u, total); }
-}
-
-// For the features that this invocation wrote.
-fn add_own_infinities() {
-    let i = place.q_first + row;
-    for (var span = 0u; span < SPANS; span++) {
-        for (var c = column; c < SPAN && 4u * (span * SPAN + c) < VALUE_DIM && i < row_limit(); c += COLUMNS) {
-            add_infinities(i, 4u * (span * SPAN + c));
-        }
-    }
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn attention_forward_cooperative(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -434,10 +379,13 @@ fn attention_forward_cooperative(
 ) {
     place = placed(in_turn(group, count) + params.first.xyz);
     find_head();
+    find_starts(local);
     block = subgroup;
     multiplied = min(subgroup, BLOCKS - 1u);
     row = local / COLUMNS;
     column = local % COLUMNS;
+    own_scores = row * SCORE_STRIDE + four(0u);
+    own_weights = row * P_STRIDE + four(0u);
     maximum = LOWEST;
     if local == 0u {
         atomicStore(&moved, 0u);

@@ -67,7 +67,7 @@ fn of_adapter(adapter: &Adapter) -> Vec<Trial> {
         let reason = "no matrices of f16 with sums of f32";
         return vec![unsupported(adapter, "products of matrices", reason)];
     }
-    let cases = matrices::cases().into_iter();
+    let cases = matrices::cases_and_negative().into_iter();
     let cases = cases.flat_map(|Case { name, problem }| {
         let own = (name.to_owned(), Try::Case(problem.clone(), Values::Own));
         [own, (other(name), Try::Case(problem, Values::Other))]
@@ -82,7 +82,7 @@ fn of_adapter(adapter: &Adapter) -> Vec<Trial> {
         (behind.to_owned(), Try::Infinities(Values::Own)),
         (other(behind), Try::Infinities(Values::Other)),
     ];
-    let gradients = matrices::cases().into_iter();
+    let gradients = matrices::cases_and_negative().into_iter();
     let gradients = gradients.map(|Case { name, problem }| {
         let name = format!("gradients: {name}");
         (name, Try::Backward(problem))
@@ -168,7 +168,7 @@ fn with_text(context: &Context, forward: Forward, text: &str) -> Result<Forward,
 
 /// Whether the case of a planted error has its text, and refuses it.
 fn refuses(context: &Context, (_, from, to, case): Planted, values: Values) -> Result<(), Failed> {
-    let mut cases = matrices::cases().into_iter();
+    let mut cases = matrices::cases_and_negative().into_iter();
     let found = cases.find(|one| one.name == case);
     let Case { name, problem } = found.ok_or_else(|| format!("no case {case:?}"))?;
     let data = Data::generate(&problem, 7);
@@ -214,7 +214,7 @@ fn gradients(
 
 /// As [`refuses`], of the kernels of gradients.
 fn refuses_backward(context: &Context, (_, from, to, case): Planted) -> Result<(), Failed> {
-    let mut cases = matrices::cases().into_iter();
+    let mut cases = matrices::cases_and_negative().into_iter();
     let found = cases.find(|one| one.name == case);
     let Case { name, problem } = found.ok_or_else(|| format!("no case {case:?}"))?;
     let (data, dout) = (Data::generate(&problem, 7), backward::dout(&problem, 17));

@@ -1,10 +1,13 @@
 //! Products of matrices, which rules do not choose where a processor plays the GPU: asked for, over the catalogue in f16.
 
 use relattn::plan::{Algorithm, Candidate, Forward, candidates};
-use relattn::{Capabilities, Context, Dtype, Error, Problem};
+use relattn::{Capabilities, Context, Dtype, Error, Problem, Scale};
 
 use crate::catalogue::{Case, catalogue};
 use crate::planted::Planted;
+
+/// The case whose scale is below zero, which other kernels treat as any other.
+const NEGATIVE: &str = "negative scale";
 
 /// The cases of the catalogue that f16 can store, in f16: rows of others begin between words.
 pub fn cases() -> Vec<Case> {
@@ -13,6 +16,22 @@ pub fn cases() -> Vec<Case> {
         Some(Case { name, problem })
     };
     catalogue().into_iter().filter_map(halves).collect()
+}
+
+/// The same, and one with a negative scale.
+pub fn cases_and_negative() -> Vec<Case> {
+    let mut cases = cases();
+    let of_tiles = |case: &&Case| case.name == "constant tiles on both sides";
+    let negative = cases.iter().find(of_tiles).and_then(|case| {
+        let builder = case.problem.to_builder();
+        builder.scale(Scale::Value(-0.5)).build().ok()
+    });
+    let named = |problem| Case {
+        name: NEGATIVE,
+        problem,
+    };
+    cases.extend(negative.map(named));
+    cases
 }
 
 /// The way to compute a problem by products of matrices, of the largest that the device has.
@@ -47,11 +66,11 @@ pub fn forward(context: &Context, problem: &Problem) -> Result<Forward, Error> {
 }
 
 /// Errors in the kernel by products of matrices; their cases are those of [`cases`].
-pub const PLANTED: [Planted; 24] = [
+pub const PLANTED: [Planted; 28] = [
     (
         "bias dropped",
-        "params.scale + biases(4u * four(n), own, tile);",
-        "params.scale;",
+        "factor + biases(4u * four(n), own, tile);",
+        "factor;",
         "constant tiles on both sides",
     ),
     (
@@ -68,14 +87,32 @@ pub const PLANTED: [Planted; 24] = [
     ),
     (
         "constant bias dropped",
-        "params.scale + constant_bias(own);",
-        "params.scale;",
+        "(lacking.bias - top)",
+        "(-top)",
         "constant tiles on both sides",
     ),
     (
+        "constant bias dropped where keys are hidden",
+        "score[n] * lacking.factor + lacking.bias;",
+        "score[n] * lacking.factor;",
+        "several tiles, grouped heads, padding",
+    ),
+    (
+        "scale left out of the exponent",
+        "exp2(score[n] * lacking.factor",
+        "exp2(score[n]",
+        "constant tiles on both sides",
+    ),
+    (
+        "sign of the scale dropped",
+        "sign * half_q(",
+        "half_q(",
+        NEGATIVE,
+    ),
+    (
         "bias on the first key tile only",
-        "params.scale + biases(4u * four(n), own, tile);",
-        "params.scale + select(vec4(0.0), biases(4u * four(n), own, tile), place.k_first == 0u);",
+        "factor + biases(4u * four(n), own, tile);",
+        "factor + select(vec4(0.0), biases(4u * four(n), own, tile), place.k_first == 0u);",
         "constant tiles on both sides",
     ),
     (
@@ -86,8 +123,8 @@ pub const PLANTED: [Planted; 24] = [
     ),
     (
         "scale applied to the bias",
-        "params.scale + biases(4u * four(n), own, tile);",
-        "params.scale + params.scale * biases(4u * four(n), own, tile);",
+        "factor + biases(4u * four(n), own, tile);",
+        "factor + factor * biases(4u * four(n), own, tile);",
         "constant tiles on both sides",
     ),
     (
@@ -99,14 +136,14 @@ pub const PLANTED: [Planted; 24] = [
     ("sum not corrected", "sum * correction", "sum", "ALiBi"),
     (
         "nobody asks for a correction",
-        "if moves && !first {",
+        "if moves && maximum != LOWEST {",
         "if false {",
         "ALiBi",
     ),
     (
         "maxima that never move",
-        "let moves = first ||",
-        "let moves = first || false &&",
+        "let moves = top > maximum + STEP;",
+        "let moves = maximum == LOWEST && top > LOWEST;",
         "ALiBi",
     ),
     (
@@ -158,6 +195,12 @@ pub const PLANTED: [Planted; 24] = [
         "head_dim 96",
     ),
     (
+        "the first keys of an invocation for all of its keys",
+        "key_starts[n])",
+        "key_starts[0])",
+        "constant tiles on both sides",
+    ),
+    (
         "the keys of a tile once more",
         "fetch_keys(place.k_first + K_TILE, 0u, local);",
         "fetch_keys(place.k_first, 0u, local);",
@@ -177,8 +220,8 @@ pub const PLANTED: [Planted; 24] = [
     ),
     (
         "the sum of kept weights alone",
-        "        halves[row * P_STRIDE + four(n)]",
-        "        sum -= dot(score[n] - p, vec4(1.0));\n        halves[row * P_STRIDE + four(n)]",
+        "        halves[own_weights + apart(n)]",
+        "        sum -= dot(score[n] - p, vec4(1.0));\n        halves[own_weights + apart(n)]",
         "dropout",
     ),
     (

@@ -17,11 +17,23 @@ pub fn candidate(problem: &Problem, capabilities: &Capabilities) -> Result<Candi
 const TILES: &str = "constant tiles on both sides";
 
 /// Errors in the kernel of gradients by products of matrices; their cases are those of [`crate::matrices::cases`].
-pub const PLANTED: [Planted; 20] = [
+pub const PLANTED: [Planted; 24] = [
     (
         "bias dropped from the scores of gradients",
-        "params.scale + biases(4u * four(n));",
-        "params.scale;",
+        "(biases(slot) - statistics",
+        "(vec4(0.0) - statistics",
+        TILES,
+    ),
+    (
+        "constant bias dropped where queries own",
+        "less = constant_of_query(row);",
+        "",
+        TILES,
+    ),
+    (
+        "constant bias dropped where keys own",
+        "both.x - constant_of_query(t)",
+        "both.x",
         TILES,
     ),
     (
@@ -32,7 +44,7 @@ pub const PLANTED: [Planted; 20] = [
     ),
     (
         "delta left out",
-        "p * (dp - statistics[1])",
+        "p * (dp - statistics_of_four(slot)[1])",
         "p * dp",
         TILES,
     ),
@@ -47,6 +59,18 @@ pub const PLANTED: [Planted; 20] = [
         "statistics_of(place.q_first + t)",
         "statistics_of(max(place.q_first, OTHER) - OTHER + t)",
         TILES,
+    ),
+    (
+        "rows for sums as near each other as those for products",
+        "4u * others_apart[which][n]",
+        "others_apart[which][n]",
+        TILES,
+    ),
+    (
+        "the first rows of an invocation for all of its rows",
+        "row_at(other_rows(which, others_apart[which][n]))",
+        "row_at(other_rows(which, others_apart[which][0]))",
+        "head_dim 96",
     ),
     (
         "sums that keep their old exponent",

@@ -1,10 +1,23 @@
 // Of `attention_forward_cooperative.wgsl`: parts of K, read some time before they are put into workgroup memory; V by the slot `values`.
 
+// What `met_keys` makes of an invocation's rows of a tile.
+var<private> key_starts: array<u32, KEY_FOURS>;
+var<private> value_starts: array<u32, VALUE_ROWS>;
+
+fn find_starts(local: u32) {
+    for (var n = 0u; n < KEY_FOURS; n++) {
+        key_starts[n] = k_start((local + n * WORKGROUP) / SLICE);
+    }
+    for (var n = 0u; n < VALUE_ROWS; n++) {
+        value_starts[n] = v_start(value_behind(local + n * WORKGROUP));
+    }
+}
+
 // A slice of the features of a tile's keys, from key `first` on. Keys past the end repeat the last.
 fn fetch_keys(first: u32, slice: u32, local: u32) {
     for (var n = 0u; n < KEY_FOURS; n++) {
         let t = local + n * WORKGROUP;
-        fetched[n] = half_k(met_k_row(first + t / SLICE), 4u * (slice * SLICE + t % SLICE));
+        fetched[n] = half_k(met_k_row(first, key_starts[n]), 4u * (slice * SLICE + t % SLICE));
     }
 }
 

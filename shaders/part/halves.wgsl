@@ -31,24 +31,24 @@ fn read_v(row: u32, d: u32) -> vec4<f32> {
 
 // Rows of a head that follow each other in a tensor.
 struct Rows {
-    first: u32,  // where row 0 begins
+    start: u32,  // where the row would begin that is asked for, were its tile the first
     stride: u32,
-    row: u32,    // the row that is asked for
-    last: u32,   // that there is, which those past it repeat
+    tile: u32,   // the first row of the tile
+    last: u32,   // where the last row begins that there is
 }
 
+// Where it begins. Past the last it is that, or where a sum wraps some place before, which are read and hidden alike. On AMD's GPUs a product of
+// integers takes as long as four sums, but one of what all invocations have alike takes no time of theirs.
 fn row_at(rows: Rows) -> u32 {
-    return rows.first + min(rows.row, rows.last) * rows.stride;
+    return min(rows.start + rows.tile * rows.stride, rows.last);
 }
 
-// Where that row begins and the three behind it; past the last it is that, or where a sum wraps some place before, which are read and hidden
-// alike. On AMD's GPUs a product of integers takes as long as four sums.
+// The same of that row and the three behind it.
 fn four_rows_at(rows: Rows) -> vec4<u32> {
-    let last = rows.last * rows.stride;
-    let a = min(rows.row, rows.last) * rows.stride;
-    let b = min(a + rows.stride, last);
-    let c = min(b + rows.stride, last);
-    return vec4(rows.first) + vec4(a, b, c, min(c + rows.stride, last));
+    let a = row_at(rows);
+    let b = min(a + rows.stride, rows.last);
+    let c = min(b + rows.stride, rows.last);
+    return vec4(a, b, c, min(c + rows.stride, rows.last));
 }
 
 // Four features of four rows into `halves`, by feature.

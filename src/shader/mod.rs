@@ -65,7 +65,7 @@ pub fn link(variant: &Variant) -> String {
     let mut files = vec![prelude.as_str(), entry, offset, part!("small_bound")];
     files.extend(match variant.algorithm {
         Algorithm::Fragments => FRAGMENTS,
-        Algorithm::Cooperative => &[part!("fetched_halves"), TILE],
+        Algorithm::Cooperative => &[part!("fetched_halves"), part!("spans_halves"), TILE],
         Algorithm::Decode => &[TILE],
         Algorithm::Broadcast => &[part!("octets")],
     });
@@ -141,7 +141,7 @@ pub fn link_backward(variant: &BackwardVariant) -> String {
     ];
     files.extend(match scores_variant.algorithm {
         Algorithm::Fragments | Algorithm::Decode => FRAGMENTS,
-        Algorithm::Cooperative => &[part!("rows_halves"), TILE],
+        Algorithm::Cooperative => &[part!("rows_halves"), part!("biases_halves"), TILE],
         Algorithm::Broadcast => &[part!("octets")],
     });
     files.extend(score_gradient(variant));
