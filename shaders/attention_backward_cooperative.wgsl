@@ -54,7 +54,7 @@ var<workgroup> scores: array<vec4<f32>, OWN * SCORE_STRIDE>; // S, then dP, then
 var<workgroup> kept_octets: array<u32, OWN * OTHER / 8u>;
 var<workgroup> flag: atomic<u32>;    // not 0 where some row sees some row of the other side
 var<workgroup> largest: atomic<u32>; // the largest `magnitude` of a dS of the tile
-// Log-sum-exps of the tile's queries, then deltas, where keys own.
+// Where keys own, of the tile's queries: log-sum-exps less a constant bias, then deltas.
 var<workgroup> tile_statistics: array<f32, select(1u, 2u * OTHER, OWNS_KEYS)>;
 
 var<private> block: u32;  // of this subgroup; from BLOCKS on there is none
@@ -64,7 +64,7 @@ var<private> column: u32; // its place in the row
 var<private> own_blocks: array<LeftMatrix, MATRICES_OF_ROW>;
 var<private> score_blocks: array<SumMatrix, OTHER_BLOCKS>;
 var<private> sum_blocks: array<SumMatrix, select(VALUES_FROM, MATRICES_OF_ROW, OWNS_KEYS)>;
-var<private> product: array<array<vec4<f32>, FOURS>, 2>; // S and dP, then dS and P
+var<private> product: array<array<vec4<f32>, FOURS>, 2>; // S, which becomes the logarithm of P, and dP; then dS and P
 var<private> visible: u32; // a bit for each of these scores
 var<private> own_statistics: vec2<f32>;
 var<private> exponent: i32; // of dS as a matrix

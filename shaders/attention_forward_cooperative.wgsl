@@ -21,6 +21,8 @@
 //    little waits for barriers.
 // 5. What comes next is on its way while matrices are multiplied: `fetched` is a part of K or V that has been read and not yet been put.
 // 6. What each invocation adds to l are weights before they are rounded.
+// 7. In an open tile of one bias S stays as the products are, and scale and bias are part of the exponent: exp2(scale · S + (bias − m')). So that
+//    the largest S stays the largest, a negative scale is that of negated queries.
 
 const SIZE = ROWS;                                // rows and columns of a matrix
 const BLOCKS = min(64u / SIZE, 256u / LANES);     // of rows, in a workgroup
@@ -101,11 +103,11 @@ fn left_by(column: u32) -> u32 {
 
 // Queries with the sign of the scale: of what is multiplied by its magnitude, the largest score stays the largest.
 fn take_queries(slice: u32, local: u32) {
-    let sign = f16(select(1.0, -1.0, params.scale < 0.0));
     workgroupBarrier();
     for (var t = local; t < Q_TILE * SLICE; t += WORKGROUP) {
         let query = q_row(place.q_first + t / SLICE);
-        halves[t / SLICE * SLICE_STRIDE + t % SLICE] = sign * half_q(query, 4u * (slice * SLICE + t % SLICE));
+        let features = half_q(query, 4u * (slice * SLICE + t % SLICE));
+        halves[t / SLICE * SLICE_STRIDE + t % SLICE] = select(features, -features, params.scale < 0.0);
     }
     workgroupBarrier();
     for (var f = 0u; f < SLICE_BLOCKS; f++) {
@@ -202,7 +204,7 @@ fn add_biases(own: RowBias, hides: bool) -> Lacking {
     let factor = abs(params.scale);
     if bias_constant() {
         let lacking = Lacking(factor, constant_bias(own));
-        if !hides && !FIRE {
+        if !hides {
             return lacking;
         }
         for (var n = 0u; n < FOURS; n++) {
@@ -238,7 +240,7 @@ fn hidden(score: vec4<f32>, bits: u32) -> vec4<f32> {
     return select(vec4(MASKED), score, (vec4(bits) & vec4(1u, 2u, 4u, 8u)) != vec4(0u));
 }
 
-// Takes the scores of this invocation, finishes them but for what they lack, and leaves their maximum.
+// Takes the scores of this invocation, finishes them but for what they lack, and leaves the largest.
 fn finish_scores(hides: bool) -> Lacking {
     for (var n = 0u; n < FOURS; n++) {
         score[n] = scores[own_scores + apart(n)];
@@ -255,28 +257,32 @@ fn finish_scores(hides: bool) -> Lacking {
         }
         top = max(top, score[n]);
     }
-    scores[own_scores].x = max(max(top.x, top.y), max(top.z, top.w)) * lacking.factor + lacking.bias;
+    scores[own_scores].x = max(max(top.x, top.y), max(top.z, top.w));
     return lacking;
 }
 
 // Moves the row to a new maximum if it has to, and turns its scores into weights.
 fn update_softmax(lacking: Lacking) {
-    var top = LOWEST;
+    var largest = LOWEST;
     for (var c = 0u; c < COLUMNS; c++) {
-        top = max(top, scores[left_by(c)].x);
+        largest = max(largest, scores[left_by(c)].x);
     }
+    let reached = largest * lacking.factor + lacking.bias;
     // LOWEST + STEP is LOWEST.
-    let moves = top > maximum + STEP;
+    let moves = reached > maximum + STEP;
     // Of a row without weights the sums are 0 already.
     if moves && maximum != LOWEST {
         atomicStore(&moved, place.k_first + K_TILE);
     }
-    top = select(maximum, top, moves);
+    let top = select(maximum, reached, moves);
     correction = exp2(maximum - top);
     maximum = top;
+    // Of a bias so large that `reached` lost digits of the scores, as much is lost here: no weight is past 2^STEP.
+    let rest = lacking.bias - top;
+    let shift = rest - max(largest * lacking.factor + rest - STEP, 0.0);
     var added = vec4(0.0);
     for (var n = 0u; n < FOURS; n++) {
-        score[n] = exp2(score[n] * lacking.factor + (lacking.bias - top));
+        score[n] = exp2(score[n] * lacking.factor + shift);
         added += score[n];
     }
     sum = sum * correction + (added.x + added.y + added.z + added.w);

@@ -11,10 +11,10 @@
 //!   size or modulo it.
 //! - *Matrices*: whole ones, at constants and at blocks of rows that are compared with how many there are, in workgroup arrays made up of them.
 //!   Every invocation of a subgroup has the same block, and workgroups are multiples of the largest subgroup, so that none is missing.
-//! - *Rows of q, k, v, dO, a dense bias, bits, indices, documents*: `min(i, q_len − 1)` and `min(j, k_len − 1)`; of four rows by matrices,
-//!   places in their head of which none is behind that of its last row. Nothing is dispatched
-//!   where there are no rows, and no tile of keys is met or read ahead where there are no keys. `bind` refuses a buffer that is shorter than its
-//!   tensor; a dispatch binds the range that holds every row of its chunk (`plan/split.rs`), and its uniforms subtract where that begins.
+//! - *Rows of q, k, v, dO, a dense bias, bits, indices, documents*: `min(i, q_len − 1)` and `min(j, k_len − 1)`; by matrices,
+//!   where rows of a head follow each other, a place that is not behind that of its last row, counted from where the bound range begins, and as
+//!   whole a multiple of two or four numbers. Nothing is dispatched where there are no rows, and no tile of keys is met or read ahead where there
+//!   are no keys. `bind` refuses a buffer that is shorter than its tensor; a dispatch binds the range that holds every row of its chunk (`plan/split.rs`), and its uniforms subtract where that begins.
 //! - *Features*: a constant below the head's width, or `min(d, width − 1)` where the width fills no whole vector. Read as whole vec4, widths
 //!   and strides are multiples of four numbers (`plan/variant.rs`), and so is where a range that is bound begins and how long it is.
 //! - *Outputs and gradients*: as rows, and written only below `row_limit()` or `key_row_limit()` and below the head's width.

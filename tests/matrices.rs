@@ -20,7 +20,9 @@ use harness::{backward, device, matrices, matrices_backward};
 use libtest_mimic::{Arguments, Failed, Trial};
 use relattn::cpu::Outputs;
 use relattn::plan::{Backward, Forward};
-use relattn::{Bias, Context, Dtype, Error, Mask, MatrixSizes, Problem, RelativeBuckets, Shape};
+use relattn::{
+    Bias, Context, Dtype, Error, Mask, MatrixSizes, Problem, RelativeBuckets, Scale, Shape,
+};
 use relattn::{Window, shader};
 
 /// The slot `values` of small subgroups and of large ones.
@@ -45,6 +47,8 @@ enum Try {
     Planted(Planted, Values),
     PlantedBackward(Planted),
     Infinities(Values),
+    /// A bias of far keys that leaves scores no digits.
+    FarBias(Values),
     /// Gradients of the output of very different sizes, by row.
     Sizes,
 }
@@ -67,7 +71,7 @@ fn of_adapter(adapter: &Adapter) -> Vec<Trial> {
         let reason = "no matrices of f16 with sums of f32";
         return vec![unsupported(adapter, "products of matrices", reason)];
     }
-    let cases = matrices::cases_and_negative().into_iter();
+    let cases = matrices::cases_and_scales().into_iter();
     let cases = cases.flat_map(|Case { name, problem }| {
         let own = (name.to_owned(), Try::Case(problem.clone(), Values::Own));
         [own, (other(name), Try::Case(problem, Values::Other))]
@@ -82,7 +86,12 @@ fn of_adapter(adapter: &Adapter) -> Vec<Trial> {
         (behind.to_owned(), Try::Infinities(Values::Own)),
         (other(behind), Try::Infinities(Values::Other)),
     ];
-    let gradients = matrices::cases_and_negative().into_iter();
+    let far = "a bias without end for far keys";
+    let far = [
+        (far.to_owned(), Try::FarBias(Values::Own)),
+        (other(far), Try::FarBias(Values::Other)),
+    ];
+    let gradients = matrices::cases_and_scales().into_iter();
     let gradients = gradients.map(|Case { name, problem }| {
         let name = format!("gradients: {name}");
         (name, Try::Backward(problem))
@@ -92,7 +101,7 @@ fn of_adapter(adapter: &Adapter) -> Vec<Trial> {
         (name, Try::PlantedBackward(one))
     });
     let sizes = ("gradients of any size".to_owned(), Try::Sizes);
-    let forward = cases.chain(planted).chain(infinities);
+    let forward = cases.chain(planted).chain(infinities).chain(far);
     let all = forward
         .chain(gradients)
         .chain(planted_gradients)
@@ -110,7 +119,11 @@ fn supported(context: &Context, tried: &Try) -> Result<(), Error> {
         Try::Backward(problem) => {
             matrices_backward::candidate(problem, &context.capabilities()).map(|_| ())
         }
-        Try::Planted(..) | Try::PlantedBackward(_) | Try::Infinities(_) | Try::Sizes => Ok(()),
+        Try::Planted(..)
+        | Try::PlantedBackward(_)
+        | Try::Infinities(_)
+        | Try::FarBias(_)
+        | Try::Sizes => Ok(()),
     }
 }
 
@@ -129,6 +142,7 @@ fn check(context: &Context, tried: &Try) -> Result<(), Failed> {
         Try::Planted(planted, values) => refuses(context, *planted, *values)?,
         Try::PlantedBackward(planted) => refuses_backward(context, *planted)?,
         Try::Infinities(values) => infinities(context, *values)?,
+        Try::FarBias(values) => far_bias(context, *values)?,
         Try::Sizes => sizes(context)?,
     }
     Ok(())
@@ -168,7 +182,7 @@ fn with_text(context: &Context, forward: Forward, text: &str) -> Result<Forward,
 
 /// Whether the case of a planted error has its text, and refuses it.
 fn refuses(context: &Context, (_, from, to, case): Planted, values: Values) -> Result<(), Failed> {
-    let mut cases = matrices::cases_and_negative().into_iter();
+    let mut cases = matrices::cases_and_scales().into_iter();
     let found = cases.find(|one| one.name == case);
     let Case { name, problem } = found.ok_or_else(|| format!("no case {case:?}"))?;
     let data = Data::generate(&problem, 7);
@@ -214,7 +228,7 @@ fn gradients(
 
 /// As [`refuses`], of the kernels of gradients.
 fn refuses_backward(context: &Context, (_, from, to, case): Planted) -> Result<(), Failed> {
-    let mut cases = matrices::cases_and_negative().into_iter();
+    let mut cases = matrices::cases_and_scales().into_iter();
     let found = cases.find(|one| one.name == case);
     let Case { name, problem } = found.ok_or_else(|| format!("no case {case:?}"))?;
     let (data, dout) = (Data::generate(&problem, 7), backward::dout(&problem, 17));
@@ -259,6 +273,46 @@ fn sizes(context: &Context) -> Result<(), Failed> {
         }
         gradients(context, &pass, &problem, &data, &dout)
             .map_err(|failed| format!("up to {largest}: {failed:?}"))?;
+    }
+    Ok(())
+}
+
+/// Keys past the reach of a bias by offset count for nothing, however far below zero their bias is: the tile met first, of such keys alone,
+/// has weights all the same, and they must neither overflow in f16 nor stay.
+fn far_bias(context: &Context, values: Values) -> Result<(), Failed> {
+    let shape = Shape {
+        batch: 1,
+        heads: 2,
+        kv_heads: 2,
+        q_len: 200,
+        k_len: 200,
+        head_dim: 24,
+    };
+    let builder = Problem::builder(shape).dtype(Dtype::F16);
+    let problem = builder
+        .bias(Bias::PerOffset { max_offset: 20 })
+        .scale(Scale::Unit)
+        .build()?;
+    let mut data = Data::generate(&problem, 3);
+    data.q.iter_mut().for_each(|x| *x *= 8.0);
+    let with = |far: f32| {
+        let mut data = data.clone();
+        let table = data.table.as_mut().expect("a table");
+        let last = table.len() - 2;
+        for at in [0, 1, last, last + 1] {
+            table[at] = far;
+        }
+        run(context, &problem, values, &data)
+    };
+    let near = with(-1e4)?;
+    for far in [-1e7, -1e9, -1e30] {
+        let found = with(far)?;
+        if found.out.iter().any(|x| !x.is_finite()) {
+            return Err(format!("a bias of {far} makes outputs that are not finite").into());
+        }
+        if found.out != near.out || found.lse != near.lse {
+            return Err(format!("a bias of {far} counts").into());
+        }
     }
     Ok(())
 }

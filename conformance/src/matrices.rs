@@ -8,6 +8,7 @@ use crate::planted::Planted;
 
 /// The case whose scale is below zero, which other kernels treat as any other.
 const NEGATIVE: &str = "negative scale";
+const SCALES: [(&str, f32); 2] = [(NEGATIVE, -0.5), ("no scale", 0.0)];
 
 /// The cases of the catalogue that f16 can store, in f16: rows of others begin between words.
 pub fn cases() -> Vec<Case> {
@@ -18,19 +19,18 @@ pub fn cases() -> Vec<Case> {
     catalogue().into_iter().filter_map(halves).collect()
 }
 
-/// The same, and one with a negative scale.
-pub fn cases_and_negative() -> Vec<Case> {
+/// The same, and some with a scale that is not above zero.
+pub fn cases_and_scales() -> Vec<Case> {
     let mut cases = cases();
     let of_tiles = |case: &&Case| case.name == "constant tiles on both sides";
-    let negative = cases.iter().find(of_tiles).and_then(|case| {
-        let builder = case.problem.to_builder();
-        builder.scale(Scale::Value(-0.5)).build().ok()
-    });
-    let named = |problem| Case {
-        name: NEGATIVE,
-        problem,
+    let Some(tiles) = cases.iter().find(of_tiles).cloned() else {
+        return cases;
     };
-    cases.extend(negative.map(named));
+    cases.extend(SCALES.into_iter().filter_map(|(name, scale)| {
+        let builder = tiles.problem.to_builder().scale(Scale::Value(scale));
+        let problem = builder.build().ok()?;
+        Some(Case { name, problem })
+    }));
     cases
 }
 
@@ -87,8 +87,8 @@ pub const PLANTED: [Planted; 28] = [
     ),
     (
         "constant bias dropped",
-        "(lacking.bias - top)",
-        "(-top)",
+        "let rest = lacking.bias - top;",
+        "let rest = -top;",
         "constant tiles on both sides",
     ),
     (
@@ -105,8 +105,8 @@ pub const PLANTED: [Planted; 28] = [
     ),
     (
         "sign of the scale dropped",
-        "sign * half_q(",
-        "half_q(",
+        "select(features, -features, params.scale < 0.0)",
+        "features",
         NEGATIVE,
     ),
     (

@@ -14,7 +14,7 @@ fn stage_statistics(local: u32) {
     }
 }
 
-// The log-sum-exps and deltas of four scores.
+// The log-sum-exps, where keys own less a constant bias, and the deltas of four scores.
 fn statistics_of_four(slot: u32) -> array<vec4<f32>, 2> {
     if !OWNS_KEYS {
         return array(vec4(own_statistics.x), vec4(own_statistics.y));

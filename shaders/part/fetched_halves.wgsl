@@ -13,7 +13,7 @@ fn find_starts(local: u32) {
     }
 }
 
-// A slice of the features of a tile's keys, from key `first` on. Keys past the end repeat the last.
+// A slice of the features of a tile's keys, from key `first` on. Of keys past the end some others are read.
 fn fetch_keys(first: u32, slice: u32, local: u32) {
     for (var n = 0u; n < KEY_FOURS; n++) {
         let t = local + n * WORKGROUP;

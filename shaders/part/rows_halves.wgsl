@@ -1,5 +1,6 @@
 // Of `attention_backward_cooperative.wgsl`: features of rows of either side, as matrices take them, and those of the other side in workgroup
 // memory.
+
 // What an invocation stages of a slice at most, in vec4.
 const STAGED = (OTHER * max(HEAD_SLICE, VALUE_SLICE) * SIZE / 4u + WORKGROUP - 1u) / WORKGROUP;
 

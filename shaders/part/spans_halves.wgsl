@@ -1,6 +1,5 @@
 // Of `attention_forward_cooperative.wgsl`: O between matrices and memory, a span of its features at a time.
 
-// A span of O, between matrices and memory.
 fn put_sums(span: u32) {
     for (var own = block; own < BLOCKS; own += BLOCKS) {
         for (var f = 0u; f < KEY_BLOCKS; f++) {
