@@ -142,8 +142,8 @@ pub const PLANTED: [Planted; 28] = [
     ),
     (
         "maxima that never move",
-        "let moves = top > maximum + STEP;",
-        "let moves = maximum == LOWEST && top > LOWEST;",
+        "let moves = reached > maximum + STEP;",
+        "let moves = maximum == LOWEST && reached > LOWEST;",
         "ALiBi",
     ),
     (

@@ -52,3 +52,26 @@ impl Edit {
         kernel.replace(self.from, self.to)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::read_to_string;
+    use std::path::Path;
+
+    use super::{MATRICES, MATRICES_BACKWARD};
+
+    /// Few machines run kernels by matrices, so that nothing else there would notice an error that no kernel has the text for.
+    #[test]
+    fn every_error_of_kernels_by_matrices_has_a_text() {
+        let shaders = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shaders");
+        let of = |folder: &Path| {
+            let files = folder.read_dir().expect("shaders").flatten();
+            let texts = files.filter_map(|file| read_to_string(file.path()).ok());
+            texts.collect::<String>()
+        };
+        let texts = of(&shaders) + &of(&shaders.join("part"));
+        for (name, from, ..) in MATRICES.iter().chain(&MATRICES_BACKWARD) {
+            assert!(texts.contains(from), "{name}: no {from:?}");
+        }
+    }
+}
