@@ -26,7 +26,7 @@ pub const PLANTED: [Planted; 24] = [
     ),
     (
         "constant bias dropped where queries own",
-        "less = constant_of_query(row);",
+        "bias = constant_bias(row_bias(row));",
         "",
         TILES,
     ),

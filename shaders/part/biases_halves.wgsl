@@ -53,12 +53,12 @@ fn add_bends() {
 // From S to the logarithm of P.
 fn add_biases() {
     if bias_constant() {
-        var less = 0.0;
+        var bias = 0.0; // where keys own, staged log-sum-exps are without it
         if !OWNS_KEYS {
-            less = constant_of_query(row);
+            bias = constant_bias(row_bias(row));
         }
         for (var n = 0u; n < FOURS; n++) {
-            product[0][n] = product[0][n] * params.scale + (less - statistics_of_four(4u * four(n))[0]);
+            product[0][n] = product[0][n] * params.scale + (bias - statistics_of_four(4u * four(n))[0]);
         }
         return;
     }
