@@ -22,6 +22,8 @@
 // 7. Numbers of the next tile's cache lines are read ahead, all at once: keys and values that no cache holds any more would else be waited
 //    for line by line. Lanes read line after line, as processors expect it of a stream, and `unseen` keeps what they read.
 // 8. Rows past the last are computed like it and not written: a lane that returned early could not pass keys on.
+// 9. A dispatch may meet a stretch of the keys alone, one that all of its workgroups find in a cache, and go on from what the
+//    dispatch before has written: after every stretch `out` and `lse` are those of the keys so far.
 const Q_TILE = WORKGROUP * ROWS;
 const K_TILE = LANES;
 const STEP = 8.0; // as in `attention_forward_cooperative.wgsl`
@@ -277,6 +279,25 @@ fn add_values(j: u32, hides: bool) {
     }
 }
 
+// Goes on from the output and the log-sum-exp of the keys before: their weights, divided by their sum, have a sum of 1.
+fn resume_rows() {
+    for (var r = 0u; r < ROWS; r++) {
+        let i = min(place.q_first + own_row(r), params.q_len - 1u);
+        let before = lse[(place.batch * params.heads + place.head) * params.q_len + i];
+        let unseen_so_far = bitcast<u32>(before) == bitcast<u32>(params.empty_lse);
+        maximum[r] = select(before * LOG2_E, LOWEST, unseen_so_far);
+        sum[r] = select(1.0, 0.0, unseen_so_far);
+    }
+    for (var b = 0u; b < VALUE_BLOCKS; b++) {
+        for (var c = 0u; c < VALUE_BLOCK; c++) {
+            for (var r = 0u; r < ROWS; r++) {
+                let i = min(place.q_first + own_row(r), params.q_len - 1u);
+                sums[b][c][r] = read_out(out_row(i), 4u * (b * VALUE_BLOCK + c)) / keep_scale();
+            }
+        }
+    }
+}
+
 fn write_rows() {
     for (var b = 0u; b < VALUE_BLOCKS; b++) {
         for (var c = 0u; c < VALUE_BLOCK; c++) {
@@ -315,8 +336,12 @@ fn attention_forward_broadcast(
     }
     read_queries();
 
-    let end = key_end();
-    for (var k_first = key_begin(); k_first < end; k_first = place.k_first + K_TILE) {
+    let begin = max(key_begin(), params.keys_first);
+    let end = min(key_end(), params.keys_end);
+    if params.keys_first > 0u {
+        resume_rows();
+    }
+    for (var k_first = begin; k_first < end; k_first = place.k_first + K_TILE) {
         place.k_first = k_first;
         var hides = tile_hides();
         if hides {
@@ -336,7 +361,9 @@ fn attention_forward_broadcast(
     }
 
     sum[0] = needing_ahead(sum[0]);
-    write_rows();
+    if begin < end || params.keys_first == 0u {
+        write_rows();
+    }
     if subgroupAny(infinity_bits != 0u) {
         for (var r = 0u; r < ROWS; r++) {
             let i = place.q_first + own_row(r);

@@ -17,7 +17,8 @@
 //!   are no keys. `bind` refuses a buffer that is shorter than its tensor; a dispatch binds the range that holds every row of its chunk (`plan/split.rs`), and its uniforms subtract where that begins.
 //! - *Features*: a constant below the head's width, or `min(d, width − 1)` where the width fills no whole vector. Read as whole vec4, widths
 //!   and strides are multiples of four numbers (`plan/variant.rs`), and so is where a range that is bound begins and how long it is.
-//! - *Outputs and gradients*: as rows, and written only below `row_limit()` or `key_row_limit()` and below the head's width.
+//! - *Outputs and gradients*: as rows, and written only below `row_limit()` or `key_row_limit()` and below the head's width. They and the
+//!   log-sum-exp, then as long as there are rows, are read by a dispatch behind the first of a pass alone.
 //! - *The table by offset*: `clamp(offset, −R, R) + R` of the `2R + 1` numbers of the workgroup's head.
 //! - *Tables by index*: an index is compared with the rows of its table first, and one past them adds 0.
 //! - *Lengths and starts*: cut off at what there is, starts also at each other, so that no sequence ends before it begins. Which

@@ -159,6 +159,7 @@ impl Context {
             tables: self.table_pipelines(problem)?,
             merge_pipeline: decodes.then(|| self.pipeline(merge)).transpose()?,
             splits: candidate.splits,
+            stretch: None,
             budget: Budget::default(),
         })
     }

@@ -14,6 +14,9 @@ use super::uniforms::Uniforms;
 use super::{Algorithm, Forward, ForwardOperands, Side, decode, fire_table, offset_table};
 use crate::{Error, InputError, Problem, Tensor};
 
+/// Bytes of a buffer that a kernel binds and does not use.
+const UNREAD: u64 = 16;
+
 /// The buffers that a pass makes for itself.
 struct Own {
     offset_table: Option<wgpu::Buffer>,
@@ -21,8 +24,8 @@ struct Own {
     parts: Option<decode::Parts>,
     /// In place of a tensor without elements.
     empty: wgpu::Buffer,
-    /// In place of a log-sum-exp that nobody wants.
-    unread: wgpu::Buffer,
+    /// In place of a log-sum-exp that the caller does not want; whole where stretches of the keys go on from it, else unread.
+    lse: wgpu::Buffer,
 }
 
 pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<Bound, Error> {
@@ -32,8 +35,7 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
     }
     check_aliases(&slots, &[Tensor::Out, Tensor::Lse])?;
     if operands.lse.is_some() {
-        let needed = bytes(&forward.problem, Tensor::Lse);
-        check_size(&forward.device, Tensor::Lse, needed)?;
+        check_lse(forward)?;
     }
     let chunks = check_limits(forward)?;
     if chunks.is_empty() {
@@ -43,7 +45,7 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
     let work = work(forward);
     let parts = (work.parts > 0).then(|| decode::Parts::new(&forward.device, &work, &chunks));
     let own = Own::new(forward, &slots, parts, &mut steps)?;
-    let wants_lse = operands.lse.is_some();
+    let wants_lse = operands.lse.is_some() || forward.stretches() > 1;
     let whole = Params::new(
         &forward.problem,
         wants_lse,
@@ -150,15 +152,16 @@ impl Own {
             offset_table,
             fire_table,
             parts,
-            empty: workspace(device, "relattn::empty", 16),
-            unread: workspace(device, "relattn::unread", 16),
+            empty: workspace(device, "relattn::empty", UNREAD),
+            lse: workspace(device, "relattn::lse", own_lse(forward, slots)),
         })
     }
 
     fn bytes(&self) -> u64 {
         let tables = [&self.offset_table, &self.fire_table];
         let parts = self.parts.iter().flat_map(|parts| [&parts.out, &parts.lse]);
-        let buffers = tables.into_iter().flatten().chain(parts);
+        let lse = Some(&self.lse).filter(|lse| lse.size() > UNREAD);
+        let buffers = tables.into_iter().flatten().chain(parts).chain(lse);
         buffers.map(wgpu::Buffer::size).sum()
     }
 
@@ -166,7 +169,7 @@ impl Own {
     fn of(&self, number: u32) -> &wgpu::Buffer {
         let part = |of: fn(&decode::Parts) -> &wgpu::Buffer| self.parts.as_ref().map(of);
         match number {
-            5 => Some(&self.unread),
+            5 => Some(&self.lse),
             6 => self.offset_table.as_ref(),
             16 => self.fire_table.as_ref(),
             19 => part(|parts| &parts.out),
@@ -174,6 +177,15 @@ impl Own {
             _ => None,
         }
         .unwrap_or(&self.empty)
+    }
+}
+
+/// Bytes of the log-sum-exps that a pass keeps for itself.
+fn own_lse(forward: &Forward, slots: &[Slot<'_>]) -> u64 {
+    let given = slots.iter().any(|&(_, tensor, ..)| tensor == Tensor::Lse);
+    match forward.stretches() {
+        2.. if !given => bytes(&forward.problem, Tensor::Lse),
+        _ => UNREAD,
     }
 }
 
@@ -237,13 +249,12 @@ pub(super) fn slots<'a>(
     Ok(slots)
 }
 
-/// All keys for every algorithm but the one that computes them in parts.
-fn key_ranges(forward: &Forward) -> KeyRanges {
+/// All keys at once for every algorithm but the one that computes them in parts, and the one that goes on from a stretch to the next.
+pub(super) fn key_ranges(forward: &Forward) -> KeyRanges {
     match forward.variant.algorithm {
         Algorithm::Decode => KeyRanges::within(&forward.problem, forward.capabilities.binding),
-        Algorithm::Fragments | Algorithm::Broadcast | Algorithm::Cooperative => {
-            KeyRanges::whole(&forward.problem)
-        }
+        Algorithm::Broadcast => KeyRanges::stretches(&forward.problem, forward.stretch),
+        Algorithm::Fragments | Algorithm::Cooperative => KeyRanges::whole(&forward.problem),
     }
 }
 
@@ -260,6 +271,7 @@ fn work(forward: &Forward) -> Work<'_> {
             _ => 0,
         },
         key_ranges,
+        binds_ranges: forward.variant.algorithm == Algorithm::Decode,
         dbias: false,
         packed: true,
         products: u64::from(forward.variant.head_dim) + u64::from(forward.variant.value_dim),
@@ -276,7 +288,15 @@ fn work(forward: &Forward) -> Work<'_> {
 /// Refuses what no split brings within the device's limits; returns the parts that do fit.
 pub(super) fn check_limits(forward: &Forward) -> Result<Vec<Chunk>, Error> {
     check_whole(&forward.device, &forward.problem)?;
+    if forward.stretches() > 1 {
+        check_lse(forward)?;
+    }
     work(forward).chunks()
+}
+
+fn check_lse(forward: &Forward) -> Result<(), Error> {
+    let needed = bytes(&forward.problem, Tensor::Lse);
+    check_size(&forward.device, Tensor::Lse, needed)
 }
 
 /// Refuses tensors that are bound whole and are too large for it.

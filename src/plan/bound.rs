@@ -62,7 +62,8 @@ impl Bound {
         self.steps.len()
     }
 
-    /// Bytes of the buffers that were made for this work: tables by offset, segments of FIRE, parts of a split.
+    /// Bytes of the buffers that were made for this work: tables by offset, segments of FIRE, parts of a split, a log-sum-exp that
+    /// stretches of the keys go on from.
     #[must_use]
     pub const fn workspace_bytes(&self) -> u64 {
         self.workspace

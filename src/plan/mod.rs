@@ -72,6 +72,8 @@ pub struct Forward {
     pub(crate) merge_pipeline: Option<wgpu::ComputePipeline>,
     /// Parts that the keys are split into.
     pub(crate) splits: u32,
+    /// Keys that a dispatch of [`Algorithm::Broadcast`] meets at most, where the caller says so.
+    pub(crate) stretch: Option<u32>,
     pub(crate) budget: Budget,
 }
 
@@ -86,8 +88,8 @@ impl Forward {
     #[must_use]
     pub fn reasons(&self) -> Vec<Reason> {
         reasons::by(self.origin, || {
-            let splits = self.splits;
-            reasons::with_splits(&self.problem, &self.capabilities, &self.variant, splits)
+            let dispatches = (self.splits, self.stretch);
+            reasons::with_dispatches(&self.problem, &self.capabilities, &self.variant, dispatches)
         })
     }
 
@@ -104,6 +106,27 @@ impl Forward {
         if self.variant.algorithm == Algorithm::Decode {
             self.splits = splits.clamp(1, decode::most_splits(&self.problem));
         }
+        self
+    }
+
+    /// In how many stretches the keys are met, each in a dispatch that goes on from the output and the log-sum-exp of the one before; 1 unless
+    /// the algorithm is [`Algorithm::Broadcast`] and the problem is in f32, no packed batch, and has no window that is narrower than a stretch.
+    ///
+    /// Every row meets every key: past what a processor's caches hold, keys and values would come from memory again for every few rows.
+    /// So a stretch is of 1 MiB of keys and values of a head, or what [`Self::with_stretch`] says.
+    #[must_use]
+    pub fn stretches(&self) -> u32 {
+        match self.variant.algorithm {
+            Algorithm::Broadcast => bind::key_ranges(self).count(),
+            _ => 1,
+        }
+    }
+
+    /// Meets at most so many keys in a dispatch where there may be several [stretches](Self::stretches): a multiple of 8, rounded down, and at least
+    /// 8. Each stretch rounds outputs and log-sum-exps once more. Without it results depend on the problem alone.
+    #[must_use]
+    pub const fn with_stretch(mut self, keys: u32) -> Self {
+        self.stretch = Some(keys);
         self
     }
 

@@ -1,14 +1,18 @@
-//! The keys of a head in ranges, where a binding does not hold them all.
+//! The keys of a head in ranges, each in a dispatch of its own: where a binding does not hold them all, or a processor's cache.
 
 use std::ops::Range;
 
-use crate::{Layout, Problem};
+use super::Algorithm;
+use crate::{Dtype, Layout, Problem};
 
 /// The largest offset of a binding that a device may ask for, in bytes.
 const ALIGNMENT: u64 = 256;
 /// Ranges but the last have a multiple of so many keys: those that a workgroup of `attention_decode.wgsl` takes at a time, for within such
 /// tiles it does not look for the end of a range.
 const TILE: u32 = 64;
+
+/// Bytes of keys and values of a head that stay in a processor's caches while others use the processor, too.
+const CACHE: u32 = 1 << 20;
 
 /// The keys from 0 on in ranges of equal length, the last of which may be shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,25 @@ impl KeyRanges {
         Self { each, ..whole }
     }
 
+    /// As few as have so many keys at most, or else what caches hold; a dispatch of [`Algorithm::Broadcast`] goes on from what the one
+    /// before has written. One where it could not, or need not: outputs of 16 bits would be rounded after each, sequences of a packed batch
+    /// begin between tiles, and a window may show few keys.
+    pub(super) fn stretches(problem: &Problem, most: Option<u32>) -> Self {
+        let whole = Self::whole(problem);
+        let most = most.unwrap_or_else(|| keys_in_cache(problem));
+        let most = (most / Algorithm::LANES * Algorithm::LANES).max(Algorithm::LANES); // whole tiles
+        let undivided = problem.dtype() != Dtype::F32 || problem.mask().packed.is_some();
+        let window = problem.mask().window;
+        let met = window.map_or(u32::MAX, |window| window.left.saturating_add(window.right));
+        if undivided || whole.keys.min(met) <= most {
+            return whole;
+        }
+        let count = whole.keys.div_ceil(most);
+        let each = whole.keys.div_ceil(count);
+        let each = each.next_multiple_of(Algorithm::LANES);
+        Self { each, ..whole }
+    }
+
     /// How many there are; one of no keys.
     pub(super) const fn count(self) -> u32 {
         if self.keys == 0 {
@@ -52,6 +75,12 @@ impl KeyRanges {
             first..first.saturating_add(self.each).min(self.keys)
         })
     }
+}
+
+/// Keys of a head that, with their values, a cache holds.
+fn keys_in_cache(problem: &Problem) -> u32 {
+    let features = problem.shape().head_dim.saturating_add(problem.value_dim());
+    CACHE / features.saturating_mul(4).max(1)
 }
 
 /// Rows of keys, and as many of values, that a binding holds of one head.

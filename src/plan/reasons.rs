@@ -86,6 +86,11 @@ pub enum Reason {
         /// Rows.
         rows: u32,
     },
+    /// Broadcast: keys and values of a head are more than caches hold, and are met in stretches, a dispatch each.
+    Stretches {
+        /// Stretches.
+        stretches: u32,
+    },
     /// Backward: masks, gates and tables are read from the workspace, so that eight buffers are enough.
     InWorkspace,
     /// `Context::tune` found it to be the fastest.
@@ -115,15 +120,15 @@ pub(crate) enum Origin {
 #[must_use]
 pub fn reasons(problem: &Problem, capabilities: &Capabilities, variant: &Variant) -> Vec<Reason> {
     let splits = decode::splits(problem, variant, capabilities);
-    with_splits(problem, capabilities, variant, splits)
+    with_dispatches(problem, capabilities, variant, (splits, None))
 }
 
-/// The same of so many parts, which the caller may have asked for.
-pub(super) fn with_splits(
+/// The same of so many parts, and of stretches of so many keys, which the caller may have asked for.
+pub(super) fn with_dispatches(
     problem: &Problem,
     capabilities: &Capabilities,
     variant: &Variant,
-    splits: u32,
+    (splits, stretch): (u32, Option<u32>),
 ) -> Vec<Reason> {
     let mut reasons = of_scores(problem, capabilities, variant);
     let most = Algorithm::MATRIX_FEATURES;
@@ -135,6 +140,10 @@ pub(super) fn with_splits(
         });
     } else if problem.shape().q_len <= Algorithm::DECODE_ROWS {
         reasons.push(Reason::Packed);
+    }
+    let stretches = KeyRanges::stretches(problem, stretch).count();
+    if variant.algorithm == Algorithm::Broadcast && stretches > 1 {
+        reasons.push(Reason::Stretches { stretches });
     }
     reasons
 }
@@ -305,6 +314,10 @@ impl fmt::Display for Reason {
                 )
             }
             Self::AllRows { rows } => write!(f, "rows {rows}: all that there are"),
+            Self::Stretches { stretches } => write!(
+                f,
+                "keys in {stretches} stretches: caches do not hold them all"
+            ),
             Self::InWorkspace => write!(
                 f,
                 "masks, gates and tables in the workspace, for eight buffers to be enough"

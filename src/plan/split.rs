@@ -61,8 +61,10 @@ pub(super) struct Work<'a> {
     pub(super) splits: u32,
     /// Parts of all keys that are left behind for a merge; 0 where none are.
     pub(super) parts: u32,
-    /// The keys in ranges, each in a dispatch of its own; all in one but for [`super::Algorithm::Decode`].
+    /// The keys in ranges, each in a dispatch of its own; all in one but for [`super::Algorithm::Decode`] and [`super::Algorithm::Broadcast`].
     pub(super) key_ranges: KeyRanges,
+    /// Whether a dispatch binds the keys of its range alone.
+    pub(super) binds_ranges: bool,
     /// Multiply-adds of a pair of query and key.
     pub(super) products: u64,
     /// Whether the gradient of a dense bias is written; what shares a number then has dispatches of its own, one after the other.
@@ -314,6 +316,8 @@ impl Work<'_> {
     pub(super) fn ranges(&self, chunk: &Chunk, keys: &Range<u32>) -> Ranges {
         let problem = self.problem;
         let shape = problem.shape();
+        let all = 0..shape.k_len;
+        let keys = if self.binds_ranges { keys } else { &all };
         let [queries, keys] = self.boxes(chunk, keys);
         let [q, k, v, out] = problem.layouts();
         let dtype = problem.dtype();

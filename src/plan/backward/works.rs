@@ -57,6 +57,7 @@ fn over_rows(backward: &Backward, dbias: bool) -> Work<'_> {
         splits: 1,
         parts: 0,
         key_ranges: KeyRanges::whole(&backward.problem),
+        binds_ranges: false,
         products: 1,
         dbias,
         packed: false,
@@ -74,6 +75,7 @@ fn over_scores<'a>(backward: &'a Backward, variant: &BackwardVariant, total: u64
         splits: 1,
         parts: 0,
         key_ranges: KeyRanges::whole(&backward.problem),
+        binds_ranges: false,
         products: match variant.side {
             Side::Queries => 2 * d + dv,
             Side::Keys => 2 * (d + dv),
