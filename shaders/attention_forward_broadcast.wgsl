@@ -338,7 +338,9 @@ fn attention_forward_broadcast(
 
     let begin = max(key_begin(), params.keys_first);
     let end = min(key_end(), params.keys_end);
-    if params.keys_first > 0u {
+    // As a condition of uniforms alone, Mesa 22.3 would compile the kernel anew with their values for each dispatch.
+    let resumes = lane + params.keys_first >= LANES;
+    if resumes {
         resume_rows();
     }
     for (var k_first = begin; k_first < end; k_first = place.k_first + K_TILE) {
@@ -361,7 +363,7 @@ fn attention_forward_broadcast(
     }
 
     sum[0] = needing_ahead(sum[0]);
-    if begin < end || params.keys_first == 0u {
+    if (begin < end) | !resumes {
         write_rows();
     }
     if subgroupAny(infinity_bits != 0u) {

@@ -307,8 +307,8 @@ const PLANTED: [[&str; 4]; 8] = [
     ],
     [
         "nothing is gone on from",
-        "params.keys_first > 0u {",
-        "params.keys_first > 9999u {",
+        "lane + params.keys_first >= LANES",
+        "false",
         "T5",
     ],
     ["a maximum in base e", "before * LOG2_E", "before", "T5"],
@@ -332,7 +332,7 @@ const PLANTED: [[&str; 4]; 8] = [
     ],
     [
         "stretches without keys write",
-        "begin < end || params.keys_first == 0u",
+        "(begin < end) | !resumes",
         "begin < end",
         "rows that see nothing",
     ],
