@@ -26,13 +26,13 @@ pub fn quick() -> bool {
 /// How many devices contenders are timed on, one after the other.
 #[must_use]
 pub fn placements() -> usize {
-    if quick() { 1 } else { 5 }
+    if quick() { 1 } else { 9 }
 }
 
 /// How often each contender is timed on a device.
 #[must_use]
 pub fn rounds() -> usize {
-    if quick() { 1 } else { 3 }
+    if quick() { 1 } else { 2 }
 }
 
 const USUAL: [u32; 3] = [512, 1024, 2048];

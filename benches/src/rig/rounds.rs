@@ -54,8 +54,7 @@ impl Rounds {
         }
     }
 
-    /// Those of several devices, one opened after the other: the same code takes a tenth more or less time as it and its tensors lie in
-    /// memory.
+    /// Those of several devices, one opened after the other: the same code takes a tenth more or less time as it lies in memory.
     ///
     /// # Panics
     /// Where contenders change from device to device.
