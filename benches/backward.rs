@@ -52,6 +52,8 @@ impl Expected {
     }
 }
 
+/// Where the code of kernels lies moves a ratio by some hundredths.
+const DEVICES: usize = 5;
 /// At which the baseline's matrices fill a default binding.
 const LONGEST_BASELINE: u32 = 2048;
 
@@ -62,7 +64,7 @@ fn main() {
         let case = Case::new(n);
         let expected = Expected::of(&case);
         let compared = n <= LONGEST_BASELINE;
-        let rounds = Rounds::on_devices(|rig| {
+        let rounds = Rounds::on_devices(rig::placements(DEVICES), |rig| {
             let learner = Learner::new(rig, &case);
             let mut contenders = fused(&learner, &expected);
             if compared {

@@ -51,7 +51,7 @@ fn main() {
 
 /// Times the contenders in turn, on one device after the other, and prints medians.
 fn compare(title: &str, rounds: usize, make: impl for<'a> Fn(&'a Rig) -> Contest<'a>) {
-    let placements = rig::placements();
+    let placements = rig::placements(5);
     let rounds = if rig::quick() { 1 } else { rounds };
     let mut names = Vec::new();
     let mut times = Vec::new();

@@ -19,11 +19,14 @@ const PAIRS: [(&str, &str); 7] = [
     ("cpu::Tiled", "fused, T5"),
 ];
 
+/// Kernels are compiled anew on each: where their code lies moves a ratio by a tenth, and what is measured again in a place by a hundredth.
+const DEVICES: usize = 20;
+
 fn main() {
     println!("{}", heading(&Rig::open()));
     for n in rig::lengths() {
         let case = Case::new(n);
-        let rounds = Rounds::on_devices(|rig| {
+        let rounds = Rounds::on_devices(rig::placements(DEVICES), |rig| {
             let resident = Resident::new(rig, &case);
             Rounds::run(rig::rounds(), &contenders(&resident))
         });

@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use super::device::Rig;
-use super::placements;
 use super::report::median;
 
 /// A name and what runs it once and says how long that took.
@@ -41,12 +40,21 @@ pub struct Rounds {
 }
 
 impl Rounds {
-    /// Times each contender once a round.
+    /// Times each contender once a round, behind a run that is not timed, since the contender before has put its tensors out of the
+    /// caches; every second round in reverse, so that each is as often before as behind another.
     #[must_use]
     pub fn run(rounds: usize, contenders: &[Contender<'_>]) -> Self {
-        let round = |_| {
-            let times = contenders.iter().map(Contender::time);
-            times.map(|time| 1e3 * time.as_secs_f64()).collect()
+        let time = |contender: &Contender<'_>| {
+            contender.time();
+            1e3 * contender.time().as_secs_f64()
+        };
+        let round = |n: usize| {
+            if n.is_multiple_of(2) {
+                return contenders.iter().map(time).collect();
+            }
+            let mut times: Vec<f64> = contenders.iter().rev().map(time).collect();
+            times.reverse();
+            times
         };
         Self {
             names: contenders.iter().map(|one| one.name).collect(),
@@ -54,14 +62,14 @@ impl Rounds {
         }
     }
 
-    /// Those of several devices, one opened after the other: the same code takes a tenth more or less time as it lies in memory.
+    /// Those of so many devices, one opened after the other: the same code takes a tenth more or less time as it lies in memory.
     ///
     /// # Panics
     /// Where contenders change from device to device.
     #[must_use]
-    pub fn on_devices(measure: impl Fn(&Rig) -> Self) -> Self {
+    pub fn on_devices(devices: usize, measure: impl Fn(&Rig) -> Self) -> Self {
         let mut all = measure(&Rig::open());
-        for _ in 1..placements() {
+        for _ in 1..devices {
             let more = measure(&Rig::open());
             assert_eq!(all.names, more.names);
             all.times.extend(more.times);
