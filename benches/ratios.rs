@@ -6,7 +6,7 @@ use relattn_bench::rig::case::Case;
 use relattn_bench::rig::device::Rig;
 use relattn_bench::rig::report::{heading, load};
 use relattn_bench::rig::rounds::Rounds;
-use relattn_bench::unfused::contender::{Resident, contenders};
+use relattn_bench::unfused::contender::{Resident, contenders, with_and_without};
 
 /// What is divided by what.
 const PAIRS: [(&str, &str); 7] = [
@@ -22,6 +22,9 @@ const PAIRS: [(&str, &str); 7] = [
 /// Kernels are compiled anew on each: where their code lies moves a ratio by a tenth, and what is measured again in a place by a hundredth.
 const DEVICES: usize = 20;
 
+/// Timed in turn without the others.
+const BY_THEMSELVES: [(&str, &str); 1] = [("fused, T5", "fused, no bias")];
+
 fn main() {
     println!("{}", heading(&Rig::open()));
     for n in rig::lengths() {
@@ -31,6 +34,12 @@ fn main() {
             Rounds::run(rig::rounds(), &contenders(&resident))
         });
         print!("{}", rounds.table(n, &PAIRS));
+        // Between these two, what other contenders leave behind is more than their difference.
+        let rounds = Rounds::on_devices(rig::placements(DEVICES), |rig| {
+            let resident = Resident::new(rig, &case);
+            Rounds::run(rig::rounds(), &with_and_without(&resident))
+        });
+        print!("{}", rounds.table(n, &BY_THEMSELVES));
     }
     println!("load afterwards: {}", load());
 }

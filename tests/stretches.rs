@@ -4,7 +4,7 @@
 
 mod harness;
 
-use harness::adapters::shared;
+use harness::adapters::{limited, shared};
 use harness::compare::{Reference, largest};
 use harness::data::Data;
 use harness::device::bits;
@@ -184,6 +184,23 @@ fn what_stretches_go_on_from_is_there_for_every_dispatch() {
         let each = forward.with_budget(Budget { flops: 1 });
         assert_eq!(expected, out(&each, false).0, "{adapter}");
     });
+}
+
+/// 600 rows of eight heads have more log-sum-exps than a binding holds here.
+#[test]
+fn without_room_for_what_they_go_on_from_keys_are_met_at_once() {
+    for (adapter, context) in limited(|limits| limits.max_storage_buffer_binding_size = 16_384) {
+        for (q_len, stretches) in [(500, 5), (600, 1)] {
+            let shape = Shape { q_len, ..SHAPE };
+            let problem = Problem::builder(shape).build().expect("valid");
+            let forward = context.forward(&problem).expect("a kernel");
+            let broadcast = forward.variant().algorithm == Algorithm::Broadcast;
+            let forward = forward.with_stretch(KEYS);
+            let expected = if broadcast { stretches } else { 1 };
+            assert_eq!(forward.stretches(), expected, "{adapter}");
+            assert_eq!(forward.check_limits(), Ok(()), "{adapter}");
+        }
+    }
 }
 
 /// A position is moved in every stretch; those behind the keys that are there have none.

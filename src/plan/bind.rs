@@ -35,7 +35,8 @@ pub(super) fn bind(forward: &Forward, operands: &ForwardOperands<'_>) -> Result<
     }
     check_aliases(&slots, &[Tensor::Out, Tensor::Lse])?;
     if operands.lse.is_some() {
-        check_lse(forward)?;
+        let needed = bytes(&forward.problem, Tensor::Lse);
+        check_size(&forward.device, Tensor::Lse, needed)?;
     }
     let chunks = check_limits(forward)?;
     if chunks.is_empty() {
@@ -251,10 +252,11 @@ pub(super) fn slots<'a>(
 
 /// All keys at once for every algorithm but the one that computes them in parts, and the one that goes on from a stretch to the next.
 pub(super) fn key_ranges(forward: &Forward) -> KeyRanges {
+    let (problem, binding) = (&forward.problem, forward.capabilities.binding);
     match forward.variant.algorithm {
-        Algorithm::Decode => KeyRanges::within(&forward.problem, forward.capabilities.binding),
-        Algorithm::Broadcast => KeyRanges::stretches(&forward.problem, forward.stretch),
-        Algorithm::Fragments | Algorithm::Cooperative => KeyRanges::whole(&forward.problem),
+        Algorithm::Decode => KeyRanges::within(problem, binding),
+        Algorithm::Broadcast => KeyRanges::stretches(problem, forward.stretch, binding),
+        Algorithm::Fragments | Algorithm::Cooperative => KeyRanges::whole(problem),
     }
 }
 
@@ -288,15 +290,7 @@ fn work(forward: &Forward) -> Work<'_> {
 /// Refuses what no split brings within the device's limits; returns the parts that do fit.
 pub(super) fn check_limits(forward: &Forward) -> Result<Vec<Chunk>, Error> {
     check_whole(&forward.device, &forward.problem)?;
-    if forward.stretches() > 1 {
-        check_lse(forward)?;
-    }
     work(forward).chunks()
-}
-
-fn check_lse(forward: &Forward) -> Result<(), Error> {
-    let needed = bytes(&forward.problem, Tensor::Lse);
-    check_size(&forward.device, Tensor::Lse, needed)
 }
 
 /// Refuses tensors that are bound whole and are too large for it.

@@ -110,7 +110,8 @@ impl Forward {
     }
 
     /// In how many stretches the keys are met, each in a dispatch that goes on from the output and the log-sum-exp of the one before; 1 unless
-    /// the algorithm is [`Algorithm::Broadcast`] and the problem is in f32, no packed batch, and has no window that is narrower than a stretch.
+    /// the algorithm is [`Algorithm::Broadcast`] and the problem is in f32, no packed batch, and has no window that is narrower than a stretch, nor more log-sum-exps than a
+    /// binding holds.
     ///
     /// Every row meets every key: past what a processor's caches hold, keys and values would come from memory again for every few rows.
     /// So a stretch is of 1 MiB of keys and values of a head, or what [`Self::with_stretch`] says.

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Algorithm;
-use crate::{Dtype, Layout, Problem};
+use super::{Algorithm, bytes};
+use crate::{Dtype, Layout, Problem, Tensor};
 
 /// The largest offset of a binding that a device may ask for, in bytes.
 const ALIGNMENT: u64 = 256;
@@ -44,12 +44,14 @@ impl KeyRanges {
 
     /// As few as have so many keys at most, or else what caches hold; a dispatch of [`Algorithm::Broadcast`] goes on from what the one
     /// before has written. One where it could not, or need not: outputs of 16 bits would be rounded after each, sequences of a packed batch
-    /// begin between tiles, and a window may show few keys.
-    pub(super) fn stretches(problem: &Problem, most: Option<u32>) -> Self {
+    /// begin between tiles, a binding may not hold every log-sum-exp, and a window may show few keys.
+    pub(super) fn stretches(problem: &Problem, most: Option<u32>, binding: u64) -> Self {
         let whole = Self::whole(problem);
         let most = most.unwrap_or_else(|| keys_in_cache(problem));
         let most = (most / Algorithm::LANES * Algorithm::LANES).max(Algorithm::LANES); // whole tiles
-        let undivided = problem.dtype() != Dtype::F32 || problem.mask().packed.is_some();
+        let undivided = problem.dtype() != Dtype::F32
+            || problem.mask().packed.is_some()
+            || bytes(problem, Tensor::Lse) > binding;
         let window = problem.mask().window;
         let met = window.map_or(u32::MAX, |window| window.left.saturating_add(window.right));
         if undivided || whole.keys.min(met) <= most {
@@ -67,6 +69,11 @@ impl KeyRanges {
             return 1;
         }
         self.keys.div_ceil(self.each)
+    }
+
+    /// Keys of the longest.
+    pub(super) const fn longest(self) -> u32 {
+        self.each
     }
 
     pub(super) fn iter(self) -> impl Iterator<Item = Range<u32>> {

@@ -141,7 +141,7 @@ pub(super) fn with_dispatches(
     } else if problem.shape().q_len <= Algorithm::DECODE_ROWS {
         reasons.push(Reason::Packed);
     }
-    let stretches = KeyRanges::stretches(problem, stretch).count();
+    let stretches = KeyRanges::stretches(problem, stretch, capabilities.binding).count();
     if variant.algorithm == Algorithm::Broadcast && stretches > 1 {
         reasons.push(Reason::Stretches { stretches });
     }

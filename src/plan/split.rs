@@ -298,7 +298,7 @@ impl Work<'_> {
     fn flops(&self, chunk: &Chunk) -> u64 {
         let shape = self.problem.shape();
         let (others, shared) = match self.side {
-            Side::Queries => (shape.k_len, 1),
+            Side::Queries => (self.key_ranges.longest(), 1),
             Side::Keys => (shape.q_len, shape.heads / shape.kv_heads.max(1)),
         };
         let met = self.problem.mask().window.map_or(others, |window| {

@@ -169,22 +169,32 @@ fn buckets(rig: &Rig, case: &Case, format: IndexFormat) -> wgpu::Buffer {
     buffer
 }
 
+/// The fused pass with T5's bias and the same without, checked.
+#[must_use]
+pub fn with_and_without<'a>(resident: &'a Resident<'_>) -> Vec<Contender<'a>> {
+    let [plain, t5] = [Bias::None, T5].map(|bias| resident.case.expected(bias));
+    vec![
+        resident.fused("fused, T5", T5, &t5),
+        resident.fused("fused, no bias", Bias::None, &plain),
+    ]
+}
+
 /// Every contender, checked.
 #[must_use]
 pub fn contenders<'a>(resident: &'a Resident<'_>) -> Vec<Contender<'a>> {
     let case = resident.case;
-    let (plain, t5) = (case.expected(Bias::None), case.expected(T5));
+    let t5 = case.expected(T5);
     let unfused = resident.baseline();
     let checked = resident.rig.context.clone().with_checks(Checks::All);
-    vec![
-        resident.fused("fused, T5", T5, &t5),
-        resident.fused("fused, no bias", Bias::None, &plain),
+    let mut all = with_and_without(resident);
+    all.extend([
         resident.fused_in(&checked, "fused, T5, checked", T5, &t5),
         resident.fused("fused, index matrix", INDEXED, &t5),
         resident.unfused(Rc::clone(&unfused), &t5),
         resident.unfused_rebuilding(unfused, &t5),
         tiled(case),
-    ]
+    ]);
+    all
 }
 
 /// The tiled CPU form, which [`Case::expected`] compares with the oracle.
