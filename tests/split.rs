@@ -8,8 +8,9 @@ use harness::adapters::{limited, shared};
 use harness::compare::Reference;
 use harness::data::Data;
 use harness::device::bits;
+use harness::passes::{Pass, assert_moves, last_rows};
 use harness::placed::Placed;
-use relattn::cpu::{Attention, Outputs};
+use relattn::cpu::Attention;
 use relattn::plan::{Budget, Forward, Reason};
 use relattn::run::OnDevice;
 use relattn::{
@@ -109,20 +110,9 @@ fn cases() -> Vec<(&'static str, Problem)> {
     ]
 }
 
-struct Pass {
-    outputs: Outputs,
-    dispatches: usize,
-}
-
 fn pass(context: &Context, problem: &Problem, plan: impl Fn(Forward) -> Forward) -> Pass {
-    let data = Data::generate(problem, 4);
     let forward = plan(context.forward(problem).expect("a kernel"));
-    let placed = Placed::new(context, problem, &data);
-    let bound = placed.bind(&forward).expect("buffers that fit");
-    Pass {
-        outputs: placed.run(context, &bound).expect("a result"),
-        dispatches: bound.dispatches(),
-    }
+    Pass::new(context, problem, &Data::generate(problem, 4), &forward)
 }
 
 fn assert_same(name: &str, whole: &Pass, split: &Pass) {
@@ -288,42 +278,15 @@ fn keys_past_a_binding_are_read_in_ranges() {
 /// Positions are moved in every range of the keys; the last ranges then have none.
 #[test]
 fn ranges_of_keys_move_on() {
-    let at = |k_len, query_offset| {
-        let shape = Shape {
-            q_len: 2,
-            k_len,
-            ..SHAPE
-        };
-        let builder = Problem::builder(shape).bias(T5).mask(Mask::CAUSAL);
-        builder.query_offset(query_offset).build().expect("valid")
+    let shape = Shape {
+        q_len: 2,
+        k_len: 1300,
+        ..SHAPE
     };
     for (adapter, context) in small() {
-        let last = at(1300, 1298);
-        let data = Data::generate(&last, 4);
-        let forward = context.forward(&last).expect("a kernel");
-        let placed = Placed::new(&context, &last, &data);
-        let bound = placed.bind(&forward).expect("buffers that fit");
-        for keys in [1300, 600, 20] {
-            let position = i32::try_from(keys).expect("small") - 2;
-            let moved = bound.set_position(context.queue(), position, keys);
-            moved.expect("a position within the cache");
-            let found = placed.run(&context, &bound).expect("a result");
-            let part = at(keys, position);
-            let first = |values: &[f32]| -> Vec<f32> {
-                let heads = values.chunks_exact(1300 * 8);
-                heads
-                    .flat_map(|head| &head[..keys as usize * 8])
-                    .copied()
-                    .collect()
-            };
-            let filled = Data {
-                k: first(&data.k),
-                v: first(&data.v),
-                ..data.clone()
-            };
-            let checked = Reference::new(&part, &filled.inputs()).check(&found);
-            checked.unwrap_or_else(|error| panic!("{adapter}: {keys} keys: {error}"));
-        }
+        let forward = context.forward(&last_rows(shape, 1300));
+        let forward = forward.expect("a kernel");
+        assert_moves(&adapter, &context, &forward, shape, [1300, 600, 20]);
     }
 }
 

@@ -8,8 +8,8 @@ use harness::adapters::{limited, shared};
 use harness::compare::{Reference, largest};
 use harness::data::Data;
 use harness::device::bits;
+use harness::passes::{Pass, assert_moves, last_rows};
 use harness::placed::Placed;
-use relattn::cpu::Outputs;
 use relattn::plan::{Algorithm, Budget, Forward, ForwardOperands, Reason};
 use relattn::{
     Bias, Bits, Context, Dropout, Dtype, IndexFormat, Layout, Mask, Packed, Paged, Problem,
@@ -123,29 +123,15 @@ fn on_each(problem: &Problem, check: impl Fn(&str, &Context, Forward)) {
     }
 }
 
-struct Pass {
-    outputs: Outputs,
-    dispatches: usize,
-}
-
-fn run(context: &Context, problem: &Problem, data: &Data, forward: &Forward) -> Pass {
-    let placed = Placed::new(context, problem, data);
-    let bound = placed.bind(forward).expect("buffers that fit");
-    Pass {
-        outputs: placed.run(context, &bound).expect("a result"),
-        dispatches: bound.dispatches(),
-    }
-}
-
 #[test]
 fn stretches_make_up_all_keys() {
     for (case, problem) in cases() {
         let data = Data::generate(&problem, 4);
         let reference = Reference::new(&problem, &data.inputs());
         on_each(&problem, |adapter, context, forward| {
-            let whole = run(context, &problem, &data, &forward);
+            let whole = Pass::new(context, &problem, &data, &forward);
             let forward = forward.with_stretch(KEYS);
-            let found = run(context, &problem, &data, &forward);
+            let found = Pass::new(context, &problem, &data, &forward);
             let more = problem.shape().k_len.div_ceil(KEYS) - 1;
             assert_eq!(forward.stretches() - 1, more, "{adapter}: {case}");
             let dispatches = whole.dispatches + more as usize;
@@ -206,36 +192,27 @@ fn without_room_for_what_they_go_on_from_keys_are_met_at_once() {
 /// A position is moved in every stretch; those behind the keys that are there have none.
 #[test]
 fn stretches_move_on() {
-    let at = |k_len, query_offset| {
-        let shape = Shape { k_len, ..SHAPE };
-        let builder = Problem::builder(shape).bias(T5).mask(Mask::CAUSAL);
-        builder.query_offset(query_offset).build().expect("valid")
-    };
-    let last = at(300, 163);
-    let data = Data::generate(&last, 4);
-    on_each(&last, |adapter, context, forward| {
-        let placed = Placed::new(context, &last, &data);
-        let bound = placed.bind(&forward.with_stretch(KEYS));
-        let bound = bound.expect("buffers that fit");
-        for keys in [300, 150, 20] {
-            let position = i32::try_from(keys).expect("small") - 137;
-            let moved = bound.set_position(context.queue(), position, keys);
-            moved.expect("a position within the cache");
-            let found = placed.run(context, &bound).expect("a result");
-            let first = |values: &[f32]| -> Vec<f32> {
-                let heads = values.chunks_exact(300 * 8);
-                let heads = heads.flat_map(|head| &head[..keys as usize * 8]);
-                heads.copied().collect()
-            };
-            let filled = Data {
-                k: first(&data.k),
-                v: first(&data.v),
-                ..data.clone()
-            };
-            let reference = Reference::new(&at(keys, position), &filled.inputs());
-            let checked = reference.check(&found);
-            checked.unwrap_or_else(|error| panic!("{adapter}: {keys} keys: {error}"));
-        }
+    on_each(&last_rows(SHAPE, 300), |adapter, context, forward| {
+        let forward = forward.with_stretch(KEYS);
+        assert_moves(adapter, context, &forward, SHAPE, [300, 150, 20]);
+    });
+}
+
+/// What a dispatch of all rows does with the keys of a stretch is within this budget, with all keys it is not.
+#[test]
+fn a_budget_is_of_the_keys_that_a_dispatch_meets() {
+    let problem = Problem::builder(SHAPE).build().expect("valid");
+    let data = Data::generate(&problem, 4);
+    on_each(&problem, |adapter, context, forward| {
+        let rows = 137_u32.next_multiple_of(forward.variant().q_tile());
+        let flops = 4 * 2 * 4 * u64::from(rows) * u64::from(KEYS) * 8;
+        let of = |flops| {
+            let forward = forward.clone().with_stretch(KEYS);
+            let forward = forward.with_budget(Budget { flops });
+            Pass::new(context, &problem, &data, &forward).dispatches
+        };
+        assert_eq!(of(flops), 5, "{adapter}");
+        assert_eq!(of(flops - 1), 10, "{adapter}");
     });
 }
 
@@ -254,8 +231,8 @@ fn infinities_reach_who_sees_them() {
     let kind = |x: &f32| (x.is_nan(), x.is_infinite().then(|| x.is_sign_positive()));
     let kinds = |pass: &Pass| -> Vec<_> { pass.outputs.out.iter().map(kind).collect() };
     on_each(&problem, |adapter, context, forward| {
-        let whole = run(context, &problem, &data, &forward);
-        let found = run(context, &problem, &data, &forward.with_stretch(KEYS));
+        let whole = Pass::new(context, &problem, &data, &forward);
+        let found = Pass::new(context, &problem, &data, &forward.with_stretch(KEYS));
         assert!(kinds(&whole).contains(&(false, Some(true))), "{adapter}");
         assert_eq!(kinds(&whole), kinds(&found), "{adapter}");
         let pairs = whole.outputs.out.iter().zip(&found.outputs.out);

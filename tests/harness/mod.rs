@@ -6,6 +6,8 @@
     reason = "each test file uses a part of the harness, and each is a crate of its own"
 )]
 
+#[cfg(feature = "gpu")]
+pub(crate) mod passes;
 pub(crate) mod recorded;
 #[cfg(feature = "gpu")]
 pub(crate) mod rotation;
