@@ -35,6 +35,9 @@ struct Contest<'a> {
 /// thread to wake than either contender takes.
 const LAYERS: u32 = 24;
 
+/// Where the code of kernels lies moves a ratio by some hundredths.
+const DEVICES: usize = 5;
+
 fn main() {
     println!("{}", heading(&Rig::open()));
     for n in rig::lengths_or(&[1024, 4096]) {
@@ -51,7 +54,7 @@ fn main() {
 
 /// Times the contenders in turn, on one device after the other, and prints medians.
 fn compare(title: &str, rounds: usize, make: impl for<'a> Fn(&'a Rig) -> Contest<'a>) {
-    let placements = rig::placements(5);
+    let placements = rig::placements(DEVICES);
     let rounds = if rig::quick() { 1 } else { rounds };
     let mut names = Vec::new();
     let mut times = Vec::new();

@@ -88,8 +88,13 @@ impl Forward {
     #[must_use]
     pub fn reasons(&self) -> Vec<Reason> {
         reasons::by(self.origin, || {
-            let dispatches = (self.splits, self.stretch);
-            reasons::with_dispatches(&self.problem, &self.capabilities, &self.variant, dispatches)
+            reasons::with_dispatches(
+                &self.problem,
+                &self.capabilities,
+                &self.variant,
+                self.splits,
+                self.stretch,
+            )
         })
     }
 
@@ -110,8 +115,8 @@ impl Forward {
     }
 
     /// In how many stretches the keys are met, each in a dispatch that goes on from the output and the log-sum-exp of the one before; 1 unless
-    /// the algorithm is [`Algorithm::Broadcast`] and the problem is in f32, no packed batch, and has no window that is narrower than a stretch, nor more log-sum-exps than a
-    /// binding holds.
+    /// the algorithm is [`Algorithm::Broadcast`] and the problem is in f32, no packed batch, and has neither a window that is narrower than a
+    /// stretch nor more log-sum-exps than a binding holds.
     ///
     /// Every row meets every key: past what a processor's caches hold, keys and values would come from memory again for every few rows.
     /// So a stretch is of 1 MiB of keys and values of a head, or what [`Self::with_stretch`] says.
@@ -123,8 +128,8 @@ impl Forward {
         }
     }
 
-    /// Meets at most so many keys in a dispatch where there may be several [stretches](Self::stretches): a multiple of 8, rounded down, and at least
-    /// 8. Each stretch rounds outputs and log-sum-exps once more. Without it results depend on the problem alone.
+    /// Meets at most so many keys in a dispatch where there may be several [stretches](Self::stretches): a multiple of 8, rounded down, and at
+    /// least 8. Each stretch rounds outputs and log-sum-exps once more.
     #[must_use]
     pub const fn with_stretch(mut self, keys: u32) -> Self {
         self.stretch = Some(keys);

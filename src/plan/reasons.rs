@@ -120,7 +120,7 @@ pub(crate) enum Origin {
 #[must_use]
 pub fn reasons(problem: &Problem, capabilities: &Capabilities, variant: &Variant) -> Vec<Reason> {
     let splits = decode::splits(problem, variant, capabilities);
-    with_dispatches(problem, capabilities, variant, (splits, None))
+    with_dispatches(problem, capabilities, variant, splits, None)
 }
 
 /// The same of so many parts, and of stretches of so many keys, which the caller may have asked for.
@@ -128,7 +128,8 @@ pub(super) fn with_dispatches(
     problem: &Problem,
     capabilities: &Capabilities,
     variant: &Variant,
-    (splits, stretch): (u32, Option<u32>),
+    splits: u32,
+    stretch: Option<u32>,
 ) -> Vec<Reason> {
     let mut reasons = of_scores(problem, capabilities, variant);
     let most = Algorithm::MATRIX_FEATURES;
